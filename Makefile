@@ -1,0 +1,38 @@
+# The README's commands; nothing hidden. Needs Python >= 3.11, make and the package registry.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z][a-zA-Z_-]*:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.run: requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("datastorage needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: run
+run: $(VENV)/.run ## start the service with its own PostgreSQL and Redis on http://127.0.0.1:8080
+	@exec $(BIN)/datastorage dev
+
+.PHONY: test
+test: $(VENV)/.dev ## lint, types, unit, integration, api, e2e, guards
+	$(BIN)/tox run
+
+.PHONY: lock
+lock: $(VENV)/.dev ## write both lock files again from setup.cfg
+	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded -o requirements.lock
+	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded --extra test --constraint requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove the virtual environment, caches and build leftovers (keeps .datastorage, the data of make run)
+	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,167 @@
+"""What can go wrong, in the words of the domain.
+
+An error carries a slug, a sentence for the caller and, for bad input, the fields at fault. It has
+never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table from slug to status.
+
+    DataStorageError
+    ├── InvalidInput          the request can never succeed as it is
+    │   └── BatchSizeExceeded
+    ├── NotFound
+    ├── Conflict              a stored record contradicts the request
+    ├── RequestTooLarge
+    ├── UnsupportedMediaType
+    ├── RequestTimeout        the body did not arrive in time
+    └── DatabaseError         the database could not do it
+        ├── Unavailable       no connection, or no room: send it again
+        ├── QueryTimeout
+        ├── Deadlock
+        └── TransactionConflict
+"""
+
+from collections.abc import Mapping
+
+
+class Fault(str):
+    """Why one field was refused: the sentence for the caller and the reason counted in metrics.
+
+    ``reason`` is one of the values of ``datastorage_validation_failures_total{reason}``.
+    """
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, message: str, reason: str = "invalid") -> "Fault":
+        """Build the sentence and keep the reason beside it."""
+        fault = super().__new__(cls, message)
+        fault.reason = reason
+        return fault
+
+
+class DataStorageError(Exception):
+    """Root of every error this service raises on purpose.
+
+    Attributes:
+        slug: last part of the problem type, the key of the table in ``problems``.
+        detail: one sentence for the caller; never contains internals.
+        title: replaces the title of the table where the contract asks for another one.
+        members: further members of the problem document (``resource``, ``field``, ``value``).
+    """
+
+    slug = "internal-error"
+
+    def __init__(self, detail: str, *, title: str | None = None, **members: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.title = title
+        self.members = members
+
+
+class InvalidInput(DataStorageError):
+    """The request is at fault; ``field_errors`` names every field and what is wrong with it."""
+
+    slug = "validation-error"
+
+    def __init__(
+        self,
+        detail: str,
+        field_errors: Mapping[str, Fault],
+        *,
+        slug: str | None = None,
+        title: str | None = None,
+        **members: str,
+    ) -> None:
+        super().__init__(detail, title=title, **members)
+        self.field_errors = dict(field_errors)
+        if slug is not None:
+            self.slug = slug
+
+    @classmethod
+    def of(cls, resource: str, field_errors: Mapping[str, Fault]) -> "InvalidInput":
+        """Name every fault of ``resource`` in one sentence, in the order of ``field_errors``."""
+        parts = "; ".join(f"{field} - {fault}" for field, fault in field_errors.items())
+        return cls(f"Validation failed for {resource}: {parts}", field_errors, resource=resource)
+
+
+class BatchSizeExceeded(InvalidInput):
+    """More items in one batch than the configured limit."""
+
+    slug = "batch-size-exceeded"
+
+
+class NotFound(DataStorageError):
+    """There is no such record."""
+
+    slug = "not-found"
+
+
+class Conflict(DataStorageError):
+    """A stored record has the same key and other content; ``members`` say which key."""
+
+    slug = "conflict"
+
+
+class RequestTooLarge(DataStorageError):
+    """The body is larger than ``server.max_body_bytes``."""
+
+    slug = "request-too-large"
+
+
+class UnsupportedMediaType(DataStorageError):
+    """The body is not JSON by its ``Content-Type``, or it is compressed."""
+
+    slug = "unsupported-media-type"
+
+
+class RequestTimeout(DataStorageError):
+    """The body did not arrive within ``server.read_timeout``."""
+
+    slug = "request-timeout"
+
+
+class DatabaseError(DataStorageError):
+    """The database refused or failed; ``reason`` is the code counted in ``db_errors_total``.
+
+    Attributes:
+        reason: one of the codes of the failure classification (``db_unreachable``, ``timeout``, …).
+        sqlstate: what PostgreSQL said, or ``None`` when there was no answer.
+        constraint: name of the violated constraint, if the server named one.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str = "unknown",
+        sqlstate: str | None = None,
+        constraint: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(DatabaseError):
+    """No connection, no room, or no permission to write: the same request may succeed later."""
+
+    slug = "service-unavailable"
+
+
+class QueryTimeout(DatabaseError):
+    """The statement took longer than its limit."""
+
+    slug = "query-timeout"
+
+
+class Deadlock(DatabaseError):
+    """Chosen as deadlock victim on every attempt."""
+
+    slug = "deadlock"
+
+
+class TransactionConflict(DatabaseError):
+    """Serialization failure or lock not granted, on every attempt."""
+
+    slug = "transaction-conflict"

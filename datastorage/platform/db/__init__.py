@@ -1,0 +1,1 @@
+"""Connections, faults, columns and cursors: everything about PostgreSQL that no feature owns."""

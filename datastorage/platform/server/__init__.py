@@ -1,0 +1,1 @@
+"""gunicorn: its configuration, the worker class, readiness and shutdown."""

@@ -1,0 +1,1 @@
+"""HTTP: contracts of views, problem documents, request ids, the API document."""
