@@ -19,6 +19,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 
 class Fault(str):
@@ -30,7 +31,7 @@ class Fault(str):
     __slots__ = ("reason",)
     reason: str
 
-    def __new__(cls, message: str, reason: str = "invalid") -> "Fault":
+    def __new__(cls, message: str, reason: str = "invalid") -> Self:
         """Build the sentence and keep the reason beside it."""
         fault = super().__new__(cls, message)
         fault.reason = reason
