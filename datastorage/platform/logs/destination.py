@@ -1,0 +1,90 @@
+"""Where log entries go: one handler at the root, for the service, its libraries and gunicorn."""
+
+import logging
+import sys
+from contextlib import suppress
+from typing import Any, Final, Protocol, TextIO
+
+from gunicorn import glogging  # type: ignore[import-untyped] # gunicorn has no annotations
+
+from datastorage.platform.logs.lines import ConsoleLines, JsonLines
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class LoggingSettings(Protocol):
+    """The ``logging`` group of the settings."""
+
+    @property
+    def level(self) -> str:
+        """One of debug, info, warn, error."""
+
+    @property
+    def format(self) -> str:
+        """``json`` or ``console``."""
+
+
+def configure_logging(
+    settings: LoggingSettings, version: str, pod: str, stream: TextIO | None = None
+) -> logging.Handler:
+    """Send everything that is logged, warnings included, through one handler; return it.
+
+    May be called again, after a fork or with new settings: the handler is replaced, not doubled.
+
+    Args:
+        settings: level and format.
+        version: of the service.
+        pod: name of the pod, or of the host outside Kubernetes.
+        stream: standard output by default.
+    """
+    formatter = {"json": JsonLines, "console": ConsoleLines}[settings.format.lower()]
+    handler = LineHandler(sys.stdout if stream is None else stream)
+    handler.setFormatter(formatter({"service": "datastorage", "version": version, "pod": pod}))
+    root = logging.getLogger()
+    for existing in list(root.handlers):
+        # A plain StreamHandler is what logging.basicConfig leaves; it would print each entry again.
+        if type(existing) in {LineHandler, logging.StreamHandler}:
+            root.removeHandler(existing)
+    root.addHandler(handler)
+    root.setLevel(LEVELS[settings.level.lower()])
+    _route_gunicorn_through_root()
+    logging.captureWarnings(capture=True)
+    return handler
+
+
+def _route_gunicorn_through_root() -> None:
+    for name in ("gunicorn.error", "gunicorn.access"):
+        routed = logging.getLogger(name)
+        routed.handlers.clear()
+        routed.propagate = True
+        routed.setLevel(logging.NOTSET)
+
+
+class GunicornLogger(glogging.Logger):  # type: ignore[misc] # gunicorn has no annotations
+    """For gunicorn's ``logger_class``: its own handlers come back at start and on reload, and go again."""
+
+    def setup(self, cfg: Any) -> None:
+        """Read gunicorn's settings, but write through the handler of ``configure_logging``."""
+        super().setup(cfg)
+        _route_gunicorn_through_root()
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines. It reports its own failures as a line too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Say where the entry came from that could not be written.
+
+        The handler of the standard library would print its arguments to standard error, secrets and all.
+        """
+        failure = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "Log entry not written", None, None)
+        failure.entry = f"{record.name}:{record.lineno}"
+        failure.error_type = getattr(sys.exc_info()[0], "__qualname__", None)
+        with suppress(OSError, ValueError):
+            self.stream.write(self.format(failure) + self.terminator)
+            self.flush()

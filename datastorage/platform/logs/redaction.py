@@ -1,0 +1,67 @@
+"""Takes secrets out of what is about to be logged."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+REDACTED: Final = "[REDACTED]"
+
+_TELLTALES: Final = r"(?:password|passwd|pwd|token|api[_-]?key|secret|authorization|bearer)"
+# `auth` counts as a word of its own only: `author` is no secret.
+_SECRET_NAME = re.compile(rf"{_TELLTALES}|(?:^|[^a-z])auth(?:$|[^a-z])", re.IGNORECASE)
+# Repetitions are bounded: the text may come from a client who wants it to take long.
+_SECRET_PAIR = re.compile(
+    rf"""((?:{_TELLTALES}\w{{0,32}}|auth)['"]?\s{{0,3}}[=:]\s{{0,3}})"""
+    r"""('(?:[^'\\]|\\.){0,1024}'|"(?:[^"\\]|\\.){0,1024}"|[^\s&]+)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_SPACES = re.compile(r"(\s+)")
+_MAX_DEPTH: Final = 8
+_PLAIN_TYPES: Final = frozenset({int, float, bool, type(None), datetime, date, UUID, Decimal})
+
+
+def redact(name: str, value: object, depth: int = 0) -> object:
+    """Return ``value`` as it may be logged under ``name``, with every secret in it replaced."""
+    if _is_secret(name):
+        return REDACTED
+    if type(value) is str:
+        return redact_text(value)
+    if type(value) in _PLAIN_TYPES:
+        return value
+    return _redact_object(name, value, depth)
+
+
+def _redact_object(name: str, value: object, depth: int) -> object:
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and depth == _MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {str(key): redact(str(key), member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(name, member, depth + 1) for member in value]
+    return redact_text(str(value))
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def redact_text(text: str) -> str:
+    """Replace the passwords of URLs and the secrets of connection strings in ``text``."""
+    if "://" in text and "@" in text:
+        text = "".join(_redact_url(word) for word in _SPACES.split(text))
+    if "=" in text or "':" in text or '":' in text:
+        text = _SECRET_PAIR.sub(rf"\1{REDACTED}", text)
+    return text
+
+
+def _redact_url(word: str) -> str:
+    # The last @ ends the password: a URL that is logged because it is broken may have one inside.
+    scheme, _, rest = word.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}://{user}:{REDACTED}@{host}" if at and colon else word
