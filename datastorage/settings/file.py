@@ -81,7 +81,7 @@ def _note_section(path: str, value: object, findings: Findings) -> None:
 
 def _ignored(written: str, path: str, value: object) -> Iterator[str]:
     if path in _PASSWORDS:
-        yield f"{path} in the configuration file is ignored: passwords belong into the secretsFile"
+        yield f"{path} in the configuration file is ignored: passwords belong in the secretsFile"
     elif path == _STREAM_NAME:
         if str(value) not in _FIXED_STREAMS:
             yield f"{_STREAM_NAME} is ignored: the names of the streams are fixed"
