@@ -1,0 +1,199 @@
+"""The metric table: name, meaning, labels, buckets, and how the values of several workers become one.
+
+Each row here has a row for operators in ``docs/metrics.md``. Every series with a bounded set of label
+values exists at 0 from the start, so that a rate is defined and an alert can be written before the
+first failure. `livesum` sums the workers that are alive, `mostrecent` takes the value that was set
+last in any worker.
+"""
+
+import platform
+from collections.abc import Collection, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from datastorage import __version__
+from datastorage.platform.clock import Clock, utc_now
+from datastorage.platform.metrics.labels import (
+    DB_ERROR_REASONS,
+    DEAD_LETTER_REASONS,
+    ENQUEUE_FAILURES,
+    OPERATIONS,
+    OUTCOMES,
+    QUEUED_TYPES,
+    REPLAY_FAULTS,
+    RETRY_RESULTS,
+    SERVICES,
+    STREAMS,
+    TRACE_OUTCOMES,
+    UNKNOWN,
+    VALIDATION_REASONS,
+    WORKER_EXITS,
+    WRITTEN_TABLES,
+    label_or_unknown,
+)
+from datastorage.platform.metrics.process import open_file_descriptors, resident_memory_bytes
+from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
+
+DEF = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+QUERY = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+POOL_WAIT = (*QUERY, 2.5, 5, 10, 30)
+HTTP = tuple(0.001 * 2**power for power in range(16))
+ENQUEUE = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
+RECOVERY_AGE = (1, 10, 60, 300, 900, 3600, 14400, 86400)
+DRAIN = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_STREAM = each(stream=STREAMS)
+_UNMATCHED = Labels(("method", "path", "status"), (("GET", "unmatched", "404"),))
+
+
+class Metrics:
+    """Every metric as an attribute named like it, without ``datastorage_`` and ``_total``.
+
+    Args:
+        registry: where the metrics are registered; a new one by default, so that two objects can live in
+            one process. In multi-process mode make one object per process: two would write the same files.
+        known_fields: names that ``count_validation_failure`` may use as label value, beside ``body``.
+        extra_services: configured event categories beside the seven.
+        revision: commit the image was built from.
+        clock: source of the month that the partition metrics start with.
+    """
+
+    # Writes
+    audit_traces = counter("Audit records by outcome", each(service=SERVICES, status=TRACE_OUTCOMES))
+    audit_lag_seconds = histogram(
+        "From the event's timestamp to receipt", each(service=SERVICES), buckets=DEF
+    )
+    write_duration_seconds = histogram(
+        "Duration of one database write attempt", each(table=WRITTEN_TABLES), buckets=DEF
+    )
+    write = counter("Database writes by outcome", each(table=WRITTEN_TABLES, status=OUTCOMES))
+    validation_failures = counter(
+        "Refused fields by reason", each(field=("body", UNKNOWN), reason=VALIDATION_REASONS)
+    )
+
+    # Reads
+    query_duration_seconds = histogram("Duration of a read", each(operation=OPERATIONS), buckets=QUERY)
+    query = counter("Reads by outcome", each(operation=OPERATIONS, status=OUTCOMES))
+
+    # Database and pool
+    db_connections_open = gauge("Open pool connections", mode="livesum")
+    db_connections_in_use = gauge("Pool connections checked out", mode="livesum")
+    db_connections_idle = gauge("Pool connections not checked out", mode="livesum")
+    db_connections_max = gauge("Most connections the pools may open", mode="livesum")
+    db_connection_wait_duration_seconds = histogram("Wait for a pool connection", buckets=POOL_WAIT)
+    db_pool_timeouts = counter("Requests that got no pool connection in time")
+    db_errors = counter("Database errors by reason", each(reason=DB_ERROR_REASONS))
+    db_up = gauge("1 if the last database check succeeded", mode="mostrecent")
+    redis_up = gauge("1 if the last Redis check succeeded", mode="mostrecent")
+
+    # HTTP; observed by platform/web/http_metrics.py
+    http_request_duration_seconds = histogram("Time until the answer is ready", _UNMATCHED, buckets=HTTP)
+    http_request = counter("HTTP requests", _UNMATCHED)
+    http_request_exceptions = counter(
+        "HTTP requests that ended in an unhandled exception", each(method=("GET",), path=("unmatched",))
+    )
+    http_requests_in_flight = gauge("HTTP requests being answered", mode="livesum")
+
+    # Processes
+    worker_exits = counter("Worker processes that ended", each(reason=WORKER_EXITS))
+    shutting_down = gauge("1 during graceful shutdown", mode="max")
+    build_info = gauge(
+        "Always 1; the labels say what runs", Labels(("version", "revision", "python")), mode="max"
+    )
+    process_resident_memory_bytes = gauge("Resident memory of all workers", mode="livesum")
+    process_open_fds = gauge("Open file descriptors of all workers", mode="livesum")
+
+    # Partitions
+    partition_months_ahead = gauge("Future months of audit_events that have a partition", mode="mostrecent")
+    partition_write_failures = counter("Events refused by a partition failure", Labels(("partition",)))
+    partition_last_write_timestamp = gauge(
+        "Unix time of the last committed insert", Labels(("partition",)), mode="max"
+    )
+    partition_status = gauge(
+        "1 after a partition failure, 0 after the next success",
+        Labels(("partition", "status")),
+        mode="mostrecent",
+    )
+    default_partition_rows = gauge(
+        "Rows outside all months", each(table=WRITTEN_TABLES[-1:]), mode="mostrecent"
+    )
+
+    # Dead-letter queue
+    dlq_depth_ratio = gauge("Queue depth divided by its bound", _STREAM, mode="mostrecent")
+    dlq_capacity_ratio = gauge("Same value as datastorage_dlq_depth_ratio", _STREAM, mode="mostrecent")
+    dlq_depth = gauge("Entries in the queue", _STREAM, mode="mostrecent")
+    dlq_max_len = gauge("Configured bound of the queue", _STREAM, mode="mostrecent")
+    dlq_parked = gauge("Entries waiting for their next attempt", _STREAM, mode="mostrecent")
+    dlq_pending = gauge("Entries delivered and unfinished", _STREAM, mode="mostrecent")
+    dlq_oldest_entry_age_seconds = gauge("Age of the oldest entry, 0 if empty", _STREAM, mode="mostrecent")
+    dlq_warning = gauge("1 for 0.80 <= ratio < 0.90", _STREAM, mode="mostrecent")
+    dlq_critical = gauge("1 for 0.90 <= ratio < 0.95", _STREAM, mode="mostrecent")
+    dlq_near_full = gauge("1 for ratio >= 0.90", _STREAM, mode="mostrecent")
+    dlq_overflow_imminent = gauge("1 for ratio >= 0.95", _STREAM, mode="mostrecent")
+    dlq_enqueue = counter("Entries queued", Labels(("stream", "type"), QUEUED_TYPES))
+    dlq_enqueue_failures = counter("Entries not queued", each(stream=STREAMS, reason=ENQUEUE_FAILURES))
+    dlq_enqueue_duration_seconds = histogram("Duration of an enqueue", _STREAM, buckets=ENQUEUE)
+    dlq_retry = counter("Replay attempts by result", each(stream=STREAMS, result=RETRY_RESULTS))
+    dlq_recovery_age_seconds = histogram("From first queued to stored", _STREAM, buckets=RECOVERY_AGE)
+    dead_letter_depth = gauge("Entries given up", _STREAM, mode="mostrecent")
+    dead_letter = counter("Moves to the dead letters", each(stream=STREAMS, reason=DEAD_LETTER_REASONS))
+    dead_letter_blocked = counter("Moves refused because the dead letters are full", _STREAM)
+    dlq_validation_failures = counter(
+        "Queued entries that can never be stored", each(stream=STREAMS, reason=REPLAY_FAULTS)
+    )
+    dlq_drain_messages_processed = counter("Entries stored by the drain at shutdown", _STREAM)
+    dlq_drain_timeout = counter("Drains cut at their deadline")
+    dlq_drain_errors = counter("Failures during drains")
+    dlq_drain_duration_seconds = histogram("Duration of the drain at shutdown", buckets=DRAIN)
+    circuit_breaker_state = gauge("0 closed, 1 open, 2 probing", mode="mostrecent")
+
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        known_fields: frozenset[str] = frozenset(),
+        extra_services: Collection[str] = (),
+        revision: str = UNKNOWN,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.registry = CollectorRegistry() if registry is None else registry
+        self.known_fields = known_fields | {"body"}
+        for row in _rows():
+            row.build(self, self.registry)
+        self._start_services(extra_services)
+        self._start_month(clock().strftime("%Y_%m"))
+        self.build_info.labels(__version__, revision, platform.python_version()).set(1)
+        self.update_process_gauges()
+
+    def _start_services(self, services: Iterable[str]) -> None:
+        for service in services:
+            start(self.audit_lag_seconds, service)
+            for status in TRACE_OUTCOMES:
+                start(self.audit_traces, service, status)
+
+    def _start_month(self, month: str) -> None:
+        # Months have no fixed list; without any, multi-process mode would not show the names at all.
+        start(self.partition_write_failures, month)
+        start(self.partition_last_write_timestamp, month)
+        start(self.partition_status, month, "unavailable")
+
+    def count_validation_failure(self, field: str, reason: str) -> None:
+        """Count one refused field; what is not on the lists of fields and reasons counts as ``unknown``."""
+        known_field = label_or_unknown(field, self.known_fields)
+        self.validation_failures.labels(known_field, label_or_unknown(reason, VALIDATION_REASONS)).inc()
+
+    def count_db_error(self, reason: str) -> None:
+        """Count one database error by the code of the failure classification, else as ``unknown``."""
+        self.db_errors.labels(label_or_unknown(reason, DB_ERROR_REASONS)).inc()
+
+    def update_process_gauges(self) -> None:
+        """Measure this process: each worker does so at every scrape it answers, now and then in a loop."""
+        memory, descriptors = resident_memory_bytes(), open_file_descriptors()
+        if memory is not None:
+            self.process_resident_memory_bytes.set(memory)
+        if descriptors is not None:
+            self.process_open_fds.set(descriptors)
+
+
+def _rows() -> Iterable[Row[Counter] | Row[Gauge] | Row[Histogram]]:
+    return (row for row in vars(Metrics).values() if isinstance(row, Row))

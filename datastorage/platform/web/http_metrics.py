@@ -1,0 +1,180 @@
+"""Measures every HTTP request and serves ``/metrics`` (BR-STORAGE-019).
+
+The exporter's own request metrics know the path in the duration only, and take any method a client
+invents as a label value. So the exporter serves what is collected, and the measuring is done here, as
+WSGI middleware: the outermost place sees one beginning and one end of each request, whatever hooks,
+error handlers and streamed bodies do in between.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, got_request_exception, request, request_started
+from prometheus_client import Counter, Histogram
+from prometheus_client.values import ValueClass
+from prometheus_flask_exporter import PrometheusMetrics
+
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.metrics import Metrics
+
+METRICS_PATH: Final = "/metrics"
+HEALTH_PATH: Final = "/health"
+UNMATCHED: Final = "unmatched"
+OTHER_METHOD: Final = "OTHER"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_PATH_KEY: Final = "datastorage.path_template"
+_BODILESS: Final = frozenset({"204", "304"})
+_VARIABLE = re.compile(r"<[^>]+>")
+_Series = tuple[Counter, Histogram]
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has no annotations
+    """The HTTP part of ``Metrics``: ``init_app`` adds the measuring and the metrics endpoint to an app.
+
+    Health and metrics requests are not measured. Call ``init_app`` after any other middleware was put
+    around ``app.wsgi_app``, so that its time counts as well. An exception is unhandled, and counted,
+    when Flask says so by its signal ``got_request_exception``: an app with an error handler for
+    ``Exception`` itself hides them all; one for ``InternalServerError`` does not.
+
+    Args:
+        metrics: where the observations go.
+        clock: seconds that never jump.
+    """
+
+    def __init__(self, metrics: Metrics, *, clock: Callable[[], float] = monotonic_seconds) -> None:
+        super().__init__(None, path=METRICS_PATH, export_defaults=False, registry=metrics.registry)
+        self._metrics = metrics
+        self._clock = clock
+        self._series: dict[tuple[str, str, str], _Series] = {}
+
+    def init_app(self, app: Flask) -> None:
+        """Measure the requests of ``app`` and let it serve ``/metrics``."""
+        super().init_app(app)
+        request_started.connect(_note_path, app)
+        got_request_exception.connect(self.count_exception, app)
+        app.wsgi_app = self._measuring(app.wsgi_app)  # type: ignore[assignment] # Flask's way to add middleware
+
+    def count_exception(self, sender: Flask, **details: Any) -> None:
+        """Count an unhandled exception of the current request; receives Flask's signal."""
+        del sender, details
+        if not _is_excluded(request.path):
+            self._metrics.http_request_exceptions.labels(*_labels(request.environ)).inc()
+
+    def generate_metrics(
+        self, accept_header: str | None = None, names: list[str] | None = None
+    ) -> tuple[str, str]:
+        """Return the exposition of all workers and its content type.
+
+        Always in the classic text format: OpenMetrics would rename the counters in its comments, so
+        ``accept_header`` is ignored. In multi-process mode ``names`` is too, because the exporter
+        cannot select from files.
+        """
+        del accept_header
+        self._metrics.update_process_gauges()
+        selected = None if ValueClass._multiprocess else names  # noqa: SLF001 - there is no public question
+        exposition: tuple[str, str] = super().generate_metrics(None, selected)
+        return exposition
+
+    def _measuring(self, application: WSGIApplication) -> WSGIApplication:
+        in_flight = self._metrics.http_requests_in_flight
+
+        def measured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            if _is_excluded(environ.get("PATH_INFO", "")):
+                return application(environ, start_response)
+            in_flight.inc()
+            answer = _Answer(start_response, partial(self._observe, environ, self._clock()), in_flight.dec)
+            try:
+                answer.body = application(environ, answer.start_response)
+            except BaseException:
+                answer.close()
+                raise
+            return answer
+
+        return measured
+
+    def _observe(self, environ: WSGIEnvironment, begun: float, status: str) -> None:
+        labels = (*_labels(environ), status)
+        total, duration = self._series.get(labels) or self._find_series(labels)
+        total.inc()
+        duration.observe(max(self._clock() - begun, 0.0))
+
+    def _find_series(self, labels: tuple[str, str, str]) -> _Series:
+        total = self._metrics.http_request.labels(*labels)
+        series = self._series[labels] = (total, self._metrics.http_request_duration_seconds.labels(*labels))
+        return series
+
+
+class _Answer:
+    """An answer on its way out: observed once, and one less in flight once."""
+
+    __slots__ = ("_is_closed", "_is_observed", "_leave", "_observe", "_start_response", "_status", "body")
+
+    def __init__(
+        self, start_response: StartResponse, observe: Callable[[str], None], leave: Callable[[], None]
+    ) -> None:
+        self.body: Iterable[bytes] = ()
+        self._start_response = start_response
+        self._observe = observe
+        self._leave = leave
+        self._status = "500"  # what the server sends when the application raises instead of answering
+        self._is_observed = False
+        self._is_closed = False
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Observe an answer whose length is known: nothing is left to compute.
+
+        Doing so before the first byte is sent means that a client which has its answer finds it in
+        the next scrape. The time a slow reader takes is not the service's.
+        """
+        self._status = status[:3]
+        if self._status in _BODILESS or any(name.lower() == "content-length" for name, _ in headers):
+            self._observe_once()
+        return self._start_response(status, headers, exc_info)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.body)
+
+    def close(self) -> None:
+        """Finish: the server calls this after the last byte, and when the client went away."""
+        try:
+            if hasattr(self.body, "close"):
+                self.body.close()
+        finally:
+            self._observe_once()
+            if not self._is_closed:
+                self._is_closed = True
+                self._leave()
+
+    def _observe_once(self) -> None:
+        if not self._is_observed:
+            self._is_observed = True
+            self._observe(self._status)
+
+
+def _is_excluded(path: str) -> bool:
+    return path in {METRICS_PATH, HEALTH_PATH} or path.startswith(HEALTH_PATH + "/")
+
+
+def _note_path(sender: Flask) -> None:
+    """Keep the route where it outlives the request context, which ends before a streamed body does."""
+    del sender
+    rule = request.url_rule
+    request.environ[_PATH_KEY] = UNMATCHED if rule is None else _template(rule.rule)
+
+
+def _labels(environ: WSGIEnvironment) -> tuple[str, str]:
+    method = environ["REQUEST_METHOD"]
+    return method if method in METHODS else OTHER_METHOD, environ.get(_PATH_KEY, UNMATCHED)
+
+
+@lru_cache(maxsize=1024)
+def _template(rule: str) -> str:
+    return _VARIABLE.sub(":id", rule)
