@@ -1,0 +1,88 @@
+"""The table ``audit_events``: one row per event, one partition per month, never changed (BR-STORAGE-016).
+
+There is no CHECK constraint on purpose: the closed lists are enforced by the API, so that a replay or
+a historical import is never blocked by a list that changed. Triggers are in the migrations.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import INET
+
+from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ, metadata
+
+AUDIT_PARTITIONED_BY = "event_date"
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("event_id", Uuid, server_default=func.gen_random_uuid()),
+    Column("event_version", String(20), nullable=False, server_default="1.0"),
+    Column("event_timestamp", TIMESTAMPTZ, nullable=False, server_default=func.now()),
+    Column(AUDIT_PARTITIONED_BY, Date),
+    Column("event_type", String(100), nullable=False),
+    Column("event_category", String(50), nullable=False),
+    Column("event_action", String(50), nullable=False),
+    Column("event_outcome", String(20), nullable=False),
+    Column("actor_type", String(50), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_ip", INET),
+    Column("resource_type", String(100), nullable=False),
+    Column("resource_id", String(255), nullable=False),
+    Column("resource_name", String(255)),
+    Column("correlation_id", String(255), nullable=False),
+    Column("parent_event_id", Uuid),
+    Column("parent_event_date", Date),
+    Column("trace_id", String(255)),
+    Column("span_id", String(255)),
+    Column("namespace", String(253)),
+    Column("cluster_name", String(255)),
+    Column("event_data", JSON_DOCUMENT, nullable=False),
+    Column("event_metadata", JSON_DOCUMENT),
+    Column("severity", String(20)),
+    Column("duration_ms", Integer),
+    Column("error_code", String(50)),
+    Column("error_message", Text),
+    Column("retention_days", Integer, server_default="2555"),
+    Column("is_sensitive", Boolean, server_default="false"),
+    PrimaryKeyConstraint("event_id", AUDIT_PARTITIONED_BY),
+    ForeignKeyConstraint(
+        ["parent_event_id", "parent_event_date"],
+        ["audit_events.event_id", "audit_events.event_date"],
+        name="fk_audit_events_parent",
+        ondelete="RESTRICT",
+    ),
+    info={"partitioned_by": AUDIT_PARTITIONED_BY},
+    postgresql_partition_by=f"RANGE ({AUDIT_PARTITIONED_BY})",
+)
+
+_columns = audit_events.c
+_newest_first = _columns.event_timestamp.desc()
+
+Index("idx_audit_events_event_timestamp", _newest_first)
+Index("idx_audit_events_correlation_id", _columns.correlation_id, _newest_first)
+Index("idx_audit_events_event_type", _columns.event_type, _newest_first)
+Index("idx_audit_events_resource", _columns.resource_type, _columns.resource_id, _newest_first)
+Index("idx_audit_events_actor", _columns.actor_type, _columns.actor_id, _newest_first)
+Index("idx_audit_events_outcome", _columns.event_outcome, _newest_first)
+Index("idx_audit_events_event_date", _columns.event_date)
+Index("idx_audit_events_event_data_gin", _columns.event_data, postgresql_using="gin")
+Index("idx_audit_events_category", _columns.event_category, _newest_first)
+Index("idx_audit_events_cursor", _newest_first, _columns.event_id.desc())
+Index(
+    "idx_audit_events_parent_event",
+    _columns.parent_event_id,
+    _columns.parent_event_date,
+    postgresql_where=_columns.parent_event_id.is_not(None),
+)

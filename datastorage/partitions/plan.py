@@ -1,0 +1,102 @@
+"""Which months should have a partition. Pure: no database, no clock.
+
+Late events need the previous month even right after an installation, and earlier ones if
+``limits.max_event_age`` reaches further back.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Self
+
+_MONTHS_PER_YEAR = 12
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Month:
+    """A calendar month in UTC; ``str`` gives ``YYYY_MM``, as in metrics and partition names."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        """Return the month of a date, or of an aware instant seen from UTC."""
+        if isinstance(day, datetime):
+            day = day.astimezone(UTC)
+        return cls(day.year, day.month)
+
+    @property
+    def first_day(self) -> date:
+        """The first day, which is the lower bound of the partition."""
+        return date(self.year, self.month, 1)
+
+    def next(self) -> "Month":
+        """Return the month after this one."""
+        return self._moved(1)
+
+    def previous(self) -> "Month":
+        """Return the month before this one."""
+        return self._moved(-1)
+
+    def _moved(self, months: int) -> "Month":
+        year, index = divmod(self.year * _MONTHS_PER_YEAR + self.month - 1 + months, _MONTHS_PER_YEAR)
+        return Month(year, index + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04}_{self.month:02}"
+
+
+FIRST_MONTH = Month(2000, 1)
+"""The database function refuses earlier months."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionedTable:
+    """A table with one partition per month, and how the month is read from a partition's name."""
+
+    name: str
+    month_suffix: re.Pattern[str]
+
+    def month_of(self, partition: str) -> Month | None:
+        """Return the month of a partition by its name, ``None`` for the name of anything else."""
+        match = self.month_suffix.fullmatch(partition.removeprefix(self.name))
+        if match is None or not partition.startswith(self.name):
+            return None
+        return Month(int(match["year"]), int(match["month"]))
+
+
+AUDIT_EVENTS = PartitionedTable("audit_events", re.compile(r"_(?P<year>\d{4})_(?P<month>0[1-9]|1[0-2])"))
+
+PARTITIONED_TABLES = (AUDIT_EVENTS,)
+"""The tables that ``ensure_month_partition()`` knows."""
+
+
+def months_needed(now: datetime, months_ahead: int, max_event_age: timedelta | None) -> list[Month]:
+    """Return the months that must be ready at ``now``, oldest first.
+
+    Args:
+        now: the current instant.
+        months_ahead: months beyond the current one.
+        max_event_age: the oldest event still accepted; ``None`` when any age is, which asks for nothing.
+    """
+    current = Month.of(now)
+    month = current.previous()
+    if max_event_age is not None:
+        month = max(min(month, Month.of(now - max_event_age)), FIRST_MONTH)
+    needed = [month]
+    while (month := month.next()) <= current:
+        needed.append(month)
+    for _ in range(months_ahead):
+        needed.append(month)
+        month = month.next()
+    return needed
+
+
+def months_covered_ahead(existing: Collection[Month], current: Month) -> int:
+    """Count the months after ``current`` that exist without a gap: what is beyond a gap helps nobody yet."""
+    covered = 0
+    while (current := current.next()) in existing:
+        covered += 1
+    return covered
