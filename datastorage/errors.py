@@ -15,7 +15,9 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
         ├── Unavailable       no connection, or no room: send it again
         ├── QueryTimeout
         ├── Deadlock
-        └── TransactionConflict
+        ├── TransactionConflict
+        ├── PartitionFailure  the month of a row is missing, detached or damaged
+        └── RowRefused        this row breaks a constraint or does not fit its column
 """
 
 from collections.abc import Mapping
@@ -77,10 +79,20 @@ class InvalidInput(DataStorageError):
             self.slug = slug
 
     @classmethod
-    def of(cls, resource: str, field_errors: Mapping[str, Fault]) -> "InvalidInput":
+    def of(cls, resource: str, field_errors: Mapping[str, Fault]) -> Self:
         """Name every fault of ``resource`` in one sentence, in the order of ``field_errors``."""
         parts = "; ".join(f"{field} - {fault}" for field, fault in field_errors.items())
         return cls(f"Validation failed for {resource}: {parts}", field_errors, resource=resource)
+
+    @classmethod
+    def of_items(cls, resource: str, field_errors: Mapping[str, Fault]) -> Self:
+        """Name every fault of a batch; the keys are ``[index].field`` or ``[index]``."""
+        parts = []
+        for key, fault in field_errors.items():
+            index, _, field = key[1:].partition("]")
+            where = f"event at index {index}: "
+            parts.append(f"{where}{field.removeprefix('.')} - {fault}" if field else f"{where}{fault}")
+        return cls(f"Validation failed for {resource}: {'; '.join(parts)}", field_errors, resource=resource)
 
 
 class BatchSizeExceeded(InvalidInput):
@@ -166,3 +178,11 @@ class TransactionConflict(DatabaseError):
     """Serialization failure or lock not granted, on every attempt."""
 
     slug = "transaction-conflict"
+
+
+class PartitionFailure(DatabaseError):
+    """The partition of the row is missing, detached or damaged; other months are not affected."""
+
+
+class RowRefused(DatabaseError):
+    """PostgreSQL refused this one row and would refuse it again; ``constraint`` may say why."""

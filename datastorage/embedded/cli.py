@@ -1,13 +1,12 @@
 """``datastorage dev``: the whole service on one machine, from one command."""
 
 import ctypes
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -83,11 +82,10 @@ def _refuse_busy(port: int, option: str) -> None:
             raise click.ClickException(message) from error
 
 
-def _announced(what: str, start: object) -> None:
+def _announced(what: str, start: Callable[[], None]) -> None:
     click.echo(f"Starting {what} … ", nl=False)
     began = monotonic_seconds()
     try:
-        assert callable(start)  # noqa: S101 - tells mypy
         start()
     except EmbeddedServerError as error:
         click.echo("failed")
@@ -124,7 +122,7 @@ def _launch(stack: Stack, port: int, metrics_port: int) -> "subprocess.Popen[byt
     }
     environ.setdefault("DATASTORAGE_LOGGING_FORMAT", "console")
     environ.setdefault("DATASTORAGE_LOGGING_LEVEL", "warn")
-    return subprocess.Popen(  # noqa: S603 - our own program
+    return subprocess.Popen(
         [sys.executable, "-m", "datastorage", "serve"],
         env=environ,
         start_new_session=True,  # Ctrl-C is for this process, which then stops the service in good order
@@ -165,7 +163,9 @@ def _print_tour(stack: Stack, port: int, metrics_port: int) -> None:
   service      {url}
   API page     {url}/docs
   metrics      http://{HOST}:{metrics_port}/metrics
-  PostgreSQL   127.0.0.1:{stack.postgres.port}   Redis 127.0.0.1:{stack.redis.port}   data {stack.postgres.data_dir.parent}
+  PostgreSQL   {HOST}:{stack.postgres.port}
+  Redis        {HOST}:{stack.redis.port}
+  data         {stack.postgres.data_dir.parent}
 
 Write an event and find it again:
 

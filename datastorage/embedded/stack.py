@@ -84,5 +84,7 @@ def alembic_config() -> Config:
     """
     ini = Path(datastorage.__file__).resolve().parent.parent / "alembic.ini"
     if not ini.is_file():
-        raise EmbeddedServerError(f"no migrations at {ini}: run from a source tree, installed with pip install -e")
+        raise EmbeddedServerError(
+            f"no migrations at {ini}: run from a source tree, installed with pip install -e"
+        )
     return Config(ini)

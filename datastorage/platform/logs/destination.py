@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Final, Protocol, TextIO
 
-from gunicorn import glogging  # type: ignore[import-untyped] # gunicorn has no annotations
+from gunicorn import glogging
 
 from datastorage.platform.logs.lines import ConsoleLines, JsonLines
 

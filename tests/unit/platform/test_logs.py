@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from gunicorn import glogging  # type: ignore[import-untyped] # gunicorn has no annotations
-from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn import glogging
+from gunicorn.config import Config
 
 from datastorage.platform.logs import (
     REDACTED,

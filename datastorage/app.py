@@ -1,0 +1,48 @@
+"""The service on one screen."""
+
+from flask import Flask
+from flask_cors import CORS
+
+from datastorage import routes, wiring
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.web import problems, requests
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.http_metrics import HttpMetrics
+from datastorage.settings import Settings, environment
+
+
+def create_app(settings: Settings | None = None, services: wiring.Services | None = None) -> Flask:
+    """Build the WSGI application.
+
+    Args:
+        settings: read from the process environment when absent.
+        services: the objects behind the views; built from ``settings`` when absent.
+
+    Raises:
+        SettingsError: with every mistake in the configuration.
+    """
+    settings = settings or Settings.from_environ(environment())
+    services = services or wiring.build_services(settings)
+    app = Flask("datastorage", static_folder=None)
+    app.extensions[EXTENSION] = services.by_class
+    # Outermost last: metrics see the whole of a request, then it gets its id, then it is routed.
+    requests.init_app(app, settings.server)
+    problems.init_app(app)
+    routes.register(app)
+    if settings.server.cors_allowed_origins:
+        allow_browsers(app, settings.server.cors_allowed_origins)
+    HttpMetrics(services[Metrics]).init_app(app)
+    return app
+
+
+def allow_browsers(app: Flask, origins: tuple[str, ...]) -> None:
+    """Let pages of ``origins`` call the API; without this no browser may."""
+    CORS(
+        app,
+        origins=list(origins),
+        methods=["GET", "POST", "PATCH", "OPTIONS"],
+        allow_headers=["Accept", "Authorization", "Content-Type", "X-Request-ID"],
+        expose_headers=["Link", "X-Request-ID", "Location", "Retry-After", "X-Next-Cursor"],
+        supports_credentials=False,
+        max_age=300,
+    )

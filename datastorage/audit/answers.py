@@ -1,0 +1,72 @@
+"""What the audit endpoints answer with; read by the API document only, never by the code that answers."""
+
+from marshmallow import Schema, fields
+
+
+class RecordedSchema(Schema):
+    """A stored event's identity."""
+
+    event_id = fields.UUID(required=True)
+    event_timestamp = fields.DateTime(required=True)
+    message = fields.String(required=True)
+
+
+class BatchRecordedSchema(Schema):
+    """The identities of a stored batch, in request order."""
+
+    event_ids = fields.List(fields.UUID(), required=True)
+    message = fields.String(required=True)
+    duplicates = fields.Integer(
+        metadata={"description": "Events that had been stored before; left out when 0."}
+    )
+
+
+class PaginationSchema(Schema):
+    """Where the page lies in the result."""
+
+    limit = fields.Integer(required=True)
+    offset = fields.Integer(required=True)
+    total = fields.Integer(required=True, allow_none=True)
+    has_more = fields.Boolean(required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class StoredEventSchema(Schema):
+    """One event as reads return it."""
+
+    event_id = fields.UUID(required=True)
+    event_timestamp = fields.DateTime(required=True)
+    event_date = fields.Date(required=True)
+    event_type = fields.String(required=True)
+    version = fields.String(required=True)
+    event_category = fields.String(required=True)
+    event_action = fields.String(required=True)
+    event_outcome = fields.String(required=True)
+    correlation_id = fields.String(required=True)
+    parent_event_id = fields.UUID(required=True, allow_none=True)
+    parent_event_date = fields.Date(required=True, allow_none=True)
+    resource_type = fields.String(required=True)
+    resource_id = fields.String(required=True)
+    namespace = fields.String(required=True)
+    cluster_name = fields.String(required=True)
+    severity = fields.String(required=True)
+    duration_ms = fields.Integer(required=True, allow_none=True)
+    error_code = fields.String(required=True)
+    error_message = fields.String(required=True)
+    actor_id = fields.String(required=True)
+    actor_type = fields.String(required=True)
+    retention_days = fields.Integer(required=True)
+    is_sensitive = fields.Boolean(required=True)
+    event_data = fields.Dict(required=True)
+    actor_ip = fields.String()
+    resource_name = fields.String()
+    trace_id = fields.String()
+    span_id = fields.String()
+    event_metadata = fields.Dict()
+
+
+class EventPageSchema(Schema):
+    """One page of events."""
+
+    data = fields.List(fields.Nested(StoredEventSchema), required=True)
+    pagination = fields.Nested(PaginationSchema, required=True)

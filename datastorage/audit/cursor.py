@@ -1,0 +1,33 @@
+"""The cursor of audit pages: timestamp and id of the last row, and the order it was read in."""
+
+from datetime import UTC
+from uuid import UUID
+
+from datastorage.audit.model import Position
+from datastorage.platform.db import keyset
+
+
+def cursor_of(position: Position, *, ascending: bool) -> str:
+    """Return the opaque text for ``position``."""
+    at = position.event_timestamp.astimezone(UTC).isoformat()
+    return keyset.encode({"t": at, "id": str(position.event_id), "o": _order(ascending=ascending)})
+
+
+def position_of(cursor: str, *, ascending: bool) -> Position:
+    """Return the position a cursor stands for.
+
+    Raises:
+        InvalidCursor: not one of ours, or made for the other order.
+    """
+    members = keyset.decode(cursor)
+    if members.get("o") != _order(ascending=ascending):
+        raise keyset.InvalidCursor
+    try:
+        event_id = UUID(str(members.get("id")))
+    except ValueError as error:
+        raise keyset.InvalidCursor from error
+    return Position(keyset.instant(members.get("t")), event_id)
+
+
+def _order(*, ascending: bool) -> str:
+    return "asc" if ascending else "desc"

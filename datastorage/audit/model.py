@@ -1,0 +1,169 @@
+"""What an audit event is, and what can become of one that is written."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One normalised event: every default applied, identity fixed, ready to be stored as it is.
+
+    ``event_data`` and ``event_metadata`` are compact JSON text. ``has_client_id`` tells whether the
+    id came with the request, which makes the write idempotent. ``parent_date_hint`` only narrows the
+    look-up of the parent.
+    """
+
+    event_id: UUID
+    event_version: str
+    event_timestamp: datetime
+    event_date: date
+    event_type: str
+    event_category: str
+    event_action: str
+    event_outcome: str
+    actor_type: str
+    actor_id: str
+    resource_type: str
+    resource_id: str
+    correlation_id: str
+    event_data: str
+    severity: str
+    retention_days: int
+    is_sensitive: bool
+    actor_ip: str | None = None
+    resource_name: str | None = None
+    parent_event_id: UUID | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    namespace: str | None = None
+    cluster_name: str | None = None
+    event_metadata: str | None = None
+    duration_ms: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    parent_date_hint: date | None = field(default=None, compare=False)
+    has_client_id: bool = field(default=False, compare=False)
+
+
+class Written(Enum):
+    """What the database did with one event."""
+
+    CREATED = auto()
+    IDENTICAL = auto()
+    """The same event was already there."""
+    CONFLICT = auto()
+    """Another event was already there under this id."""
+    PARENT_MISSING = auto()
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """The event is committed."""
+
+    event_id: UUID
+    event_timestamp: datetime
+    message: str = "Audit event created successfully"
+
+
+class AlreadyRecorded(msgspec.Struct, frozen=True):
+    """The identical event had been committed before."""
+
+    event_id: UUID
+    event_timestamp: datetime
+    message: str = "Audit event already exists"
+
+
+class BatchRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Every event of the batch is committed; ``duplicates`` of them had been before."""
+
+    event_ids: list[UUID]
+    message: str
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadMatch:
+    """Text equality of one member of ``event_data``, addressed by path."""
+
+    path: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended: the last row's sort key."""
+
+    event_timestamp: datetime
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """What to look for. ``equals`` maps column to value; the rest bounds, contains and orders."""
+
+    equals: dict[str, Any] = field(default_factory=dict)
+    since: datetime | None = None
+    until: datetime | None = None
+    payload_matches: tuple[PayloadMatch, ...] = ()
+    payload_contains: tuple[str, ...] = ()
+    ascending: bool = False
+    after: Position | None = None
+
+    @property
+    def looks_into_payload(self) -> bool:
+        """Whether a condition on ``event_data`` has to be planned with its actual value."""
+        return bool(self.payload_matches or self.payload_contains)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """A filter and how much of its result to return."""
+
+    filter: AuditFilter
+    limit: int
+    offset: int = 0
+    include_total: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """A filter whose result is streamed, at most ``limit`` rows."""
+
+    filter: AuditFilter
+    limit: int
+
+
+class Pagination(msgspec.Struct, frozen=True):
+    """Where the page lies in the result; ``total`` is absent when it was not asked for."""
+
+    limit: int
+    offset: int
+    total: int | None
+    has_more: bool
+    next_cursor: str | None
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """One page of events, newest first unless asked otherwise."""
+
+    data: list[dict[str, Any]]
+    pagination: Pagination
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as reads return it."""
+
+    members: dict[str, Any]
+
+
+@dataclass(slots=True)
+class EventExport:
+    """Events read while they are sent; ``next_cursor`` is set when rows remain."""
+
+    rows: Any
+    next_cursor: str | None

@@ -1,0 +1,164 @@
+"""The audit endpoints: unpack, call, return."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+
+from datastorage.audit.answers import (
+    BatchRecordedSchema,
+    EventPageSchema,
+    RecordedSchema,
+    StoredEventSchema,
+)
+from datastorage.audit.model import (
+    AlreadyRecorded,
+    AuditEvent,
+    BatchRecorded,
+    EventExport,
+    EventPage,
+    ExportRequest,
+    PageRequest,
+    Recorded,
+    StoredEvent,
+)
+from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
+from datastorage.audit.service import AuditService
+from datastorage.platform.web import json
+from datastorage.platform.web.contract import (
+    Answer,
+    accepts,
+    accepts_path,
+    accepts_query,
+    deprecated,
+    returns,
+)
+from datastorage.platform.web.current import current
+
+NDJSON = "application/x-ndjson"
+NEXT_CURSOR = "X-Next-Cursor"
+
+blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
+
+
+class AuditSearch:
+    """Chooses between a page and an export by ``format`` or the ``Accept`` header."""
+
+    resource = AuditQuerySchema.resource
+
+    def __init__(self, page: AuditQuerySchema, export: AuditExportSchema) -> None:
+        self.documented_by = page
+        self._page = page
+        self._export = export
+
+    def read(self, parameters: dict[str, str]) -> PageRequest | ExportRequest:
+        """Return what is wanted.
+
+        Raises:
+            InvalidInput: naming every bad parameter.
+        """
+        accepted = request.accept_mimetypes.best_match(["application/json", NDJSON])
+        wanted_format = parameters.get("format") or ("ndjson" if accepted == NDJSON else "json")
+        schema = self._export if wanted_format == "ndjson" else self._page
+        wanted: PageRequest | ExportRequest = schema.read(parameters)
+        return wanted
+
+
+RECORDED = (
+    Answer(Recorded, 201, RecordedSchema, "The event is committed."),
+    Answer(AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before."),
+)
+WRITE_PROBLEMS = ("validation-error", "conflict", "service-unavailable")
+READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-timeout")
+
+
+@blueprint.post("/events")
+@returns(*RECORDED, problems=WRITE_PROBLEMS)
+@accepts(AuditEventSchema)
+def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded:
+    """Write one audit event.
+
+    Sent again with the same `event_id` and content it is stored once.
+    """
+    return current(AuditService).record(event)
+
+
+@blueprint.post("/events/batch")
+@returns(
+    Answer(BatchRecorded, 201, BatchRecordedSchema, "Every event of the batch is committed."),
+    problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
+)
+@accepts(AuditBatch)
+def create_events(events: list[AuditEvent]) -> BatchRecorded:
+    """Write a batch of audit events, all or none."""
+    return current(AuditService).record_batch(events)
+
+
+@blueprint.post("")
+@deprecated
+@returns(*RECORDED, problems=WRITE_PROBLEMS)
+@accepts(AuditEventSchema)
+def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded:
+    """Write one audit event (older name of `POST /api/v1/audit/events`)."""
+    return current(AuditService).record(event)
+
+
+@blueprint.after_request
+def announce_successor(response: Response) -> Response:
+    """Tell callers of the older name where the endpoint lives now."""
+    if request.endpoint == "audit.create_event_by_older_name":
+        response.headers["Deprecation"] = "true"
+        response.headers["Link"] = '</api/v1/audit/events>; rel="successor-version"'
+    return response
+
+
+def _lines(export: EventExport) -> Iterator[bytes]:
+    rows = export.rows
+    try:
+        for members in rows:
+            yield json.encode(members) + b"\n"
+    finally:
+        rows.close()  # also when the client goes away: ends the transaction
+
+
+def _next_cursor_header(export: EventExport) -> dict[str, str]:
+    return {NEXT_CURSOR: export.next_cursor} if export.next_cursor else {}
+
+
+@blueprint.get("/events")
+@returns(
+    Answer(EventPage, 200, EventPageSchema, "One page of events."),
+    Answer(
+        EventExport,
+        200,
+        StoredEventSchema,
+        "One event per line.",
+        media_type=NDJSON,
+        body=_lines,
+        headers=_next_cursor_header,
+        stream=True,
+    ),
+    problems=READ_PROBLEMS,
+)
+@accepts_query(AuditSearch)
+def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
+    """Find audit events by filters, a page at a time, or stream them as lines."""
+    service = current(AuditService)
+    return service.export(wanted) if isinstance(wanted, ExportRequest) else service.find_page(wanted)
+
+
+def _members(stored: StoredEvent) -> dict[str, Any]:
+    return stored.members
+
+
+@blueprint.get("/events/<event_id>")
+@returns(
+    Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_members),
+    problems=(*READ_PROBLEMS, "not-found"),
+)
+@accepts_path(EventIdPath)
+def get_event(event_id: UUID) -> StoredEvent:
+    """Read one audit event by its id."""
+    return current(AuditService).find(event_id)

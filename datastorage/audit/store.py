@@ -1,0 +1,225 @@
+"""``audit_events`` in PostgreSQL: one public method is one transaction."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, RowMapping
+
+from datastorage.audit import queries
+from datastorage.audit.model import AuditEvent, AuditFilter, Position, Written
+from datastorage.platform.db.database import Database
+from datastorage.settings import AuditSettings, DatabaseSettings
+
+EXPORT_FETCH_ROWS = 500
+"""Rows the server-side cursor hands over at once: bounds the memory of an export."""
+
+Key = tuple[UUID, date]
+
+
+class BatchRefused(Exception):
+    """Raised inside the transaction of a batch to roll it back; carries what was wrong with which event."""
+
+    def __init__(self, outcomes: list[Written]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+
+class AuditStore:
+    """Appends and finds audit events.
+
+    Args:
+        database: where they are.
+        audit: time limits of single and batch writes.
+        settings: the lock timeout of writes.
+    """
+
+    def __init__(self, database: Database, audit: AuditSettings, settings: DatabaseSettings) -> None:
+        self._database = database
+        self._audit = audit
+        self._lock_timeout = settings.write_lock_timeout
+
+    def append(self, events: Sequence[AuditEvent]) -> list[Written]:
+        """Write independent events in one transaction; what is wrong with one does not stop the others.
+
+        Raises:
+            DatabaseError: none of them is stored.
+        """
+        return self._write(lambda connection: _append(connection, events), self._audit.write_timeout)
+
+    def append_all(self, events: Sequence[AuditEvent]) -> list[Written]:
+        """Write all events or none: a conflict or a missing parent rolls back.
+
+        Raises:
+            DatabaseError: none of them is stored.
+        """
+
+        def append_or_roll_back(connection: Connection) -> list[Written]:
+            outcomes = _append(connection, events)
+            if any(outcome in {Written.CONFLICT, Written.PARENT_MISSING} for outcome in outcomes):
+                raise BatchRefused(outcomes)
+            return outcomes
+
+        try:
+            return self._write(append_or_roll_back, self._audit.batch_timeout)
+        except BatchRefused as refused:
+            return refused.outcomes
+
+    def _write(self, work: Any, timeout: timedelta) -> list[Written]:
+        written: list[Written] = self._database.write(work, timeout=timeout, lock_timeout=self._lock_timeout)
+        return written
+
+    def find_page(
+        self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Return up to ``limit`` events and, if ``counted``, how many match; both from one snapshot.
+
+        Raises:
+            DatabaseError: classified.
+        """
+
+        def work(connection: Connection) -> tuple[list[dict[str, Any]], int | None]:
+            total = connection.execute(queries.count(wanted)).scalar_one() if counted else None
+            if total is not None and offset >= total:
+                return [], total
+            rows = connection.execute(queries.page(wanted, limit=limit, offset=offset)).mappings()
+            return [as_members(row) for row in rows], total
+
+        return self._database.read(work, custom_plan=wanted.looks_into_payload)
+
+    def find(self, event_id: UUID) -> dict[str, Any] | None:
+        """Return one event or ``None``.
+
+        Raises:
+            DatabaseError: classified.
+        """
+
+        def work(connection: Connection) -> dict[str, Any] | None:
+            row = connection.execute(queries.one(event_id)).mappings().first()
+            return as_members(row) if row else None
+
+        return self._database.read(work)
+
+    def stream(self, wanted: AuditFilter, *, limit: int) -> tuple[Position | None, Iterator[dict[str, Any]]]:
+        """Start reading up to ``limit`` events through a server-side cursor.
+
+        Returns:
+            The position of the last row to be sent if further rows remain, else ``None``; and the
+            events, read while they are consumed, from the snapshot that this was decided on.
+
+        Raises:
+            DatabaseError: classified, also while iterating.
+        """
+        rows = self._stream(wanted, limit)
+        return next(rows), rows
+
+    def _stream(self, wanted: AuditFilter, limit: int) -> Iterator[Any]:
+        """Yield the end position first, then the events: one generator owns the transaction."""
+        with self._database.snapshot(custom_plan=wanted.looks_into_payload) as connection:
+            tail = connection.execute(queries.keys(wanted, limit=2, offset=limit - 1)).all()
+            yield Position(*tail[0]) if len(tail) > 1 else None
+            cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
+            for row in cursor.execute(queries.page(wanted, limit=limit)).mappings():
+                yield as_members(row)
+
+
+def _append(connection: Connection, events: Sequence[AuditEvent]) -> list[Written]:
+    parents = _parent_dates(connection, events)
+    storable = {_key(event): event for event in reversed(events) if _has_parent(event, parents)}
+    created: set[Key] = set()
+    if storable:
+        # In key order: two transactions that share ids then wait for each other instead of deadlocking.
+        rows = _as_arrays(sorted(storable.values(), key=attrgetter("event_id", "event_date")), parents)
+        created = {tuple(row) for row in connection.execute(queries.INSERT_SENT_ROWS, rows)}
+    outcomes: list[Written | None] = []
+    for event in events:
+        if not _has_parent(event, parents):
+            outcomes.append(Written.PARENT_MISSING)
+        elif _key(event) in created and storable[_key(event)] is event:
+            outcomes.append(Written.CREATED)
+        else:
+            outcomes.append(None)
+    return _compare_known(connection, events, outcomes, parents)
+
+
+def _compare_known(
+    connection: Connection,
+    events: Sequence[AuditEvent],
+    outcomes: list[Written | None],
+    parents: dict[UUID, dict[date, None]],
+) -> list[Written]:
+    """Judge the events whose id was already there: the same content again, or another."""
+    judged: list[Written] = []
+    for event, outcome in zip(events, outcomes, strict=True):
+        if outcome is None:
+            rows = connection.execute(queries.IDENTICAL_ROWS, _as_arrays([event], parents))
+            outcome = Written.IDENTICAL if rows.first() else Written.CONFLICT  # noqa: PLW2901 - the verdict
+        judged.append(outcome)
+    return judged
+
+
+def _key(event: AuditEvent) -> Key:
+    return event.event_id, event.event_date
+
+
+def _has_parent(event: AuditEvent, parents: dict[UUID, dict[date, None]]) -> bool:
+    return event.parent_event_id is None or event.parent_event_id in parents
+
+
+def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> dict[UUID, dict[date, None]]:
+    """Return the dates under which each wanted parent exists, stored or among ``events``."""
+    wanted = {event.parent_event_id for event in events if event.parent_event_id is not None}
+    found: dict[UUID, dict[date, None]] = {}
+    if not wanted:
+        return found
+    for parent_id, parent_date in connection.execute(queries.PARENT_DATES, {"parent_ids": list(wanted)}):
+        found.setdefault(parent_id, {})[parent_date] = None
+    for event in events:
+        if event.has_client_id and event.event_id in wanted:
+            found.setdefault(event.event_id, {})[event.event_date] = None
+    return found
+
+
+def _parent_date(event: AuditEvent, parents: dict[UUID, dict[date, None]]) -> date | None:
+    if event.parent_event_id is None:
+        return None
+    dates = parents[event.parent_event_id]
+    return event.parent_date_hint if event.parent_date_hint in dates else max(dates)
+
+
+def _as_arrays(events: Sequence[AuditEvent], parents: dict[UUID, dict[date, None]]) -> dict[str, list[Any]]:
+    """Turn events into one array per column, the parameters of the two statements on sent rows."""
+    arrays: dict[str, list[Any]] = {
+        name: [getattr(event, name) for event in events]
+        for name in queries.WRITTEN_COLUMNS
+        if name != "parent_event_date"
+    }
+    arrays["parent_event_date"] = [_parent_date(event, parents) for event in events]
+    return arrays
+
+
+_BLANK_WHEN_ABSENT = ("namespace", "cluster_name", "severity", "error_code", "error_message")
+_ONLY_WHEN_SET = ("actor_ip", "resource_name", "trace_id", "span_id")
+_MEMBERS = (
+    "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category", "event_action",
+    "event_outcome", "correlation_id", "parent_event_id", "parent_event_date", "resource_type", "resource_id",
+    "namespace", "cluster_name", "severity", "duration_ms", "error_code", "error_message", "actor_id",
+    "actor_type", "retention_days", "is_sensitive",
+)  # fmt: skip
+
+
+def as_members(row: RowMapping) -> dict[str, Any]:
+    """Return the event as reads show it: fixed members in fixed order, rare ones only when set."""
+    columns = dict(row)
+    columns["version"] = columns["event_version"]
+    members: dict[str, Any] = {name: columns[name] for name in _MEMBERS}
+    for name in _BLANK_WHEN_ABSENT:
+        members[name] = members[name] or ""
+    members["event_data"] = msgspec.Raw(columns["event_data"].encode("utf-8"))
+    members |= {name: columns[name] for name in _ONLY_WHEN_SET if columns[name] is not None}
+    if columns["event_metadata"] is not None:
+        members["event_metadata"] = msgspec.Raw(columns["event_metadata"].encode("utf-8"))
+    return members

@@ -1,0 +1,83 @@
+"""What the checks do: a ping on a connection of their own, outside the pool that requests use."""
+
+import os
+import socket
+from contextlib import suppress
+from threading import Lock
+
+from redis import Redis
+from sqlalchemy import Connection, String, column, select, table
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from datastorage.platform.db.database import Database
+
+_revision = select(table("alembic_version", column("version_num", String)).c.version_num)
+
+
+class DatabaseProbe:
+    """Reads the schema revision on one kept connection; opens a new one after a failure."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = Lock()
+        self._idle: Connection | None = None
+        self._busy: Connection | None = None
+
+    def __call__(self) -> str | None:
+        """Return the schema revision of the database, ``None`` when it was never migrated.
+
+        Raises:
+            SQLAlchemyError: the database does not answer.
+        """
+        connection = self._take() or self._database.connect_outside_pool()
+        with self._lock:
+            self._busy = connection
+        try:
+            revision = self._read_revision(connection)
+        except SQLAlchemyError:
+            with suppress(SQLAlchemyError):
+                connection.invalidate()
+                connection.close()
+            raise
+        finally:
+            with self._lock:
+                self._busy = None
+        self._idle = connection
+        return revision
+
+    def abort(self) -> None:
+        """Cut the connection a probe hangs on; libpq itself would wait for as long as the server does."""
+        with self._lock:
+            driver = self._busy.connection.dbapi_connection if self._busy else None
+            if driver is not None:
+                # A copy of the descriptor: closing the original is the driver's business.
+                with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as copy:
+                    copy.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        connection = self._take()
+        if connection is not None:
+            connection.close()
+
+    def _take(self) -> Connection | None:
+        with self._lock:
+            connection, self._idle = self._idle, None
+        return connection
+
+    def _read_revision(self, connection: Connection) -> str | None:
+        try:
+            return connection.execute(_revision).scalar_one_or_none()
+        except ProgrammingError:
+            return None  # reachable, but there is no such table: never migrated
+
+
+class RedisProbe:
+    """``PING``."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def __call__(self) -> bool:
+        """Return true, or raise ``redis.RedisError``."""
+        return bool(self._client.ping())

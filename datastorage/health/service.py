@@ -1,0 +1,81 @@
+"""From findings to the answers of section health: alive, ready, healthy."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datastorage.health.checks import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """200."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """503."""
+
+    body: dict[str, Any]
+
+
+DATABASE_FAILED = "database connection failed"
+
+
+class HealthService:
+    """Liveness, readiness and health (BR-STORAGE-028, DD-007).
+
+    Args:
+        database: finds the schema revision.
+        redis: finds whether Redis answers.
+        is_shutting_down: the flag shared by all workers.
+        required_revision: the migration this code was written for.
+        readiness_requires_database: whether an unreachable database makes the pod not ready.
+    """
+
+    def __init__(
+        self,
+        database: Check,
+        redis: Check,
+        *,
+        is_shutting_down: Any,
+        required_revision: str,
+        readiness_requires_database: bool,
+    ) -> None:
+        self._database = database
+        self._redis = redis
+        self._is_shutting_down = is_shutting_down
+        self._required_revision = required_revision
+        self._readiness_requires_database = readiness_requires_database
+
+    def live(self) -> Up:
+        """Answer that the process can answer; nothing is checked."""
+        return Up({"status": "alive"})
+
+    def ready(self) -> Up | Down:
+        """Tell whether traffic should come here."""
+        if self._is_shutting_down():
+            return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
+        database = self._database.finding()
+        if not database.is_up:
+            return self._ready_without_database()
+        # Zero-padded revision numbers sort as text. A newer schema is fine: migrations expand first.
+        if str(database.fact or "") < self._required_revision:
+            return Down({"status": "not_ready", "reason": "schema_outdated"})
+        return Up({"status": "ready"})
+
+    def health(self) -> Up | Down:
+        """Tell what is reachable, for people and dashboards."""
+        database_is_up = self._database.finding().is_up
+        redis = "connected" if self._redis.finding().is_up else "unreachable"
+        if database_is_up:
+            return Up({"status": "healthy", "database": "connected", "redis": redis})
+        return Down(
+            {"status": "unhealthy", "database": "unreachable", "redis": redis, "error": DATABASE_FAILED}
+        )
+
+    def _ready_without_database(self) -> Up | Down:
+        if not self._readiness_requires_database and self._redis.finding().is_up:
+            return Up({"status": "ready", "degraded": "database_unreachable"})
+        return Down({"status": "not_ready", "reason": "database_unreachable", "error": DATABASE_FAILED})

@@ -1,0 +1,28 @@
+"""The notification endpoint."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from datastorage.notifications.model import Notification, NotificationRecorded
+from datastorage.notifications.schemas import NotificationRecordedSchema, NotificationSchema
+from datastorage.notifications.service import NotificationService
+from datastorage.platform.web.contract import Answer, accepts, returns
+from datastorage.platform.web.current import current
+
+blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
+
+
+def _members(recorded: NotificationRecorded) -> dict[str, Any]:
+    return recorded.members
+
+
+@blueprint.post("")
+@returns(
+    Answer(NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members),
+    problems=("validation-error", "conflict", "service-unavailable"),
+)
+@accepts(NotificationSchema)
+def create_notification(notification: Notification) -> NotificationRecorded:
+    """Write one notification delivery record."""
+    return current(NotificationService).record(notification)

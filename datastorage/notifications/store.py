@@ -1,0 +1,49 @@
+"""``notification_audit`` in PostgreSQL: one public method is one transaction."""
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from datastorage.notifications.model import Notification
+from datastorage.notifications.tables import notification_audit
+from datastorage.platform.db.database import Database
+from datastorage.settings import AuditSettings, DatabaseSettings
+
+_COLUMNS = tuple(field.name for field in fields(Notification))
+
+
+class NotificationStore:
+    """Appends delivery records.
+
+    Args:
+        database: where they are.
+        audit: the time limit of a single write.
+        settings: the lock timeout of writes.
+    """
+
+    def __init__(self, database: Database, audit: AuditSettings, settings: DatabaseSettings) -> None:
+        self._database = database
+        self._timeout = audit.write_timeout
+        self._lock_timeout = settings.write_lock_timeout
+
+    def append(self, notification: Notification) -> dict[str, Any] | None:
+        """Store a record and return it with its ``id``, or ``None`` when its ``notification_id`` is taken.
+
+        Raises:
+            DatabaseError: it is not stored.
+        """
+        values = {name: getattr(notification, name) for name in _COLUMNS}
+        statement = (
+            insert(notification_audit)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=[notification_audit.c.notification_id])
+            .returning(*notification_audit.columns)
+        )
+
+        def work(connection: Connection) -> dict[str, Any] | None:
+            row = connection.execute(statement).mappings().first()
+            return dict(row) if row else None
+
+        return self._database.write(work, timeout=self._timeout, lock_timeout=self._lock_timeout)

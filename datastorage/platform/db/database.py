@@ -1,0 +1,258 @@
+"""One pool of connections per process, and the two ways to use it: ``read`` and ``write``.
+
+Work is a function of a ``Connection``; calling it inside ``read`` or ``write`` makes it one
+transaction, so that a deadlock victim can simply run again. Every fault leaves as a
+``DatabaseError``. A request that finds no free connection waits (BR-STORAGE-027); only when the
+wait exceeds its time is it refused.
+"""
+
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import BoundedSemaphore
+from typing import Any, TypeVar, cast
+
+import psycopg
+import sqlalchemy.exc
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
+
+from datastorage.errors import Deadlock, TransactionConflict
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db import faults
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import DatabaseSettings
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+RETRY_WAITS_SECONDS = (0.010, 0.050)
+"""Pauses before the second and third attempt of a deadlock victim; jitter is added to each."""
+
+
+class Database:
+    """Transactions on PostgreSQL, as many at once as the process's share of ``max_open_conns``.
+
+    Args:
+        settings: the ``database`` group.
+        share: connections this process may open (``max_open_conns // workers``).
+        metrics: pool gauges, wait times and error counts.
+        application_name: what ``pg_stat_activity`` shows.
+    """
+
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        *,
+        share: int,
+        metrics: Metrics,
+        application_name: str = "datastorage",
+    ) -> None:
+        self._settings = settings
+        self._share = share
+        self._metrics = metrics
+        self._application_name = application_name
+        # QueuePool has one timeout for everybody; audit writes may wait less than reads. The slots
+        # are as many as the pool's connections, so whoever holds one never waits inside the pool.
+        self._slots = BoundedSemaphore(share)
+        self._engine = self._create_engine()
+        self._pool = cast("QueuePool", self._engine.pool)
+        self._reader = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._metrics.db_connections_max.set(share)
+
+    def read(self, work: Work[T], *, timeout: timedelta | None = None, custom_plan: bool = False) -> T:
+        """Run ``work`` in one ``REPEATABLE READ READ ONLY`` transaction and return what it returns.
+
+        Args:
+            work: reads through the connection it is given; may run again after a deadlock.
+            timeout: statement timeout, ``database.statement_timeout`` when absent.
+            custom_plan: plan with the actual parameters every time. jsonb containment needs it: the
+                generic plan PostgreSQL may choose after five executions reads the ordered index instead.
+
+        Raises:
+            DatabaseError: classified by ``faults``.
+        """
+
+        def attempt() -> T:
+            with self._transaction(self._reader, self._settings.pool_timeout) as connection:
+                local = _local_settings(statement_timeout=timeout, custom_plan=custom_plan)
+                _apply(connection, local)
+                return work(connection)
+
+        return self._with_retries(attempt)
+
+    def write(
+        self, work: Work[T], *, timeout: timedelta | None = None, lock_timeout: timedelta | None = None
+    ) -> T:
+        """Run ``work`` in one transaction, commit, and return what it returns.
+
+        Args:
+            work: writes through the connection it is given; may run again after a deadlock.
+            timeout: time for the database part, waiting for a connection included.
+            lock_timeout: longest wait for a lock.
+
+        Raises:
+            DatabaseError: nothing was committed, except after a connection lost at commit, whose
+                outcome nobody can know: writes that must not happen twice carry their own key.
+        """
+        wait = min(timeout or self._settings.pool_timeout, self._settings.pool_timeout)
+
+        def attempt() -> T:
+            with self._transaction(self._engine, wait) as connection:
+                local = _local_settings(statement_timeout=timeout, lock_timeout=lock_timeout)
+                _apply(connection, local)
+                return work(connection)
+
+        return self._with_retries(attempt)
+
+    @contextmanager
+    def snapshot(self, *, custom_plan: bool = False) -> Iterator[Connection]:
+        """Hold one ``REPEATABLE READ READ ONLY`` transaction open, for answers that are streamed.
+
+        Raises:
+            DatabaseError: classified by ``faults``, also while the caller is iterating.
+        """
+        with self._translated(), self._transaction(self._reader, self._settings.pool_timeout) as connection:
+            _apply(connection, _local_settings(custom_plan=custom_plan))
+            yield connection
+
+    def connect_outside_pool(self) -> Connection:
+        """Open a connection of its own, for health checks: an exhausted pool must not fail a probe."""
+        engine = create_engine(
+            self._settings.url,
+            poolclass=NullPool,
+            connect_args=self._connect_args(),
+            isolation_level="AUTOCOMMIT",
+        )
+        return engine.connect()
+
+    def close(self) -> None:
+        """Close every idle connection; those in use close when they come back."""
+        self._engine.dispose()
+
+    def _with_retries(self, attempt: Callable[[], T]) -> T:
+        for wait_seconds in (*RETRY_WAITS_SECONDS, None):
+            try:
+                with self._translated():
+                    return attempt()
+            except (Deadlock, TransactionConflict) as error:
+                if wait_seconds is None or error.reason == "lock_timeout":
+                    raise
+                time.sleep(wait_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last attempt either returns or raises")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
+            fault = faults.translate(error)
+            self._metrics.count_db_error(fault.reason)
+            raise fault from error
+
+    @contextmanager
+    def _transaction(self, engine: Engine, wait: timedelta) -> Iterator[Connection]:
+        started = monotonic_seconds()
+        if not self._slots.acquire(timeout=wait.total_seconds()):
+            self._metrics.db_pool_timeouts.inc()
+            self._metrics.db_connection_wait_duration_seconds.observe(monotonic_seconds() - started)
+            fault = faults.pool_exhausted()
+            self._metrics.count_db_error(fault.reason)
+            raise fault
+        try:
+            with engine.connect() as connection:
+                self._metrics.db_connection_wait_duration_seconds.observe(monotonic_seconds() - started)
+                self._set_pool_gauges()
+                with connection.begin():
+                    yield connection
+        finally:
+            self._slots.release()
+            self._set_pool_gauges()
+
+    def _set_pool_gauges(self) -> None:
+        """Read the pool instead of counting events: an invalidated connection skips some of them."""
+        pool = self._pool
+        in_use, idle = pool.checkedout(), pool.checkedin()
+        self._metrics.db_connections_in_use.set(in_use)
+        self._metrics.db_connections_idle.set(idle)
+        self._metrics.db_connections_open.set(in_use + idle)
+
+    def _create_engine(self) -> Engine:
+        pool_size = max(1, min(self._settings.max_idle_conns, self._share))
+        engine = create_engine(
+            self._settings.url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=self._share - pool_size,
+            pool_timeout=self._settings.pool_timeout.total_seconds(),
+            pool_recycle=round(self._settings.conn_max_lifetime.total_seconds()),
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            hide_parameters=True,  # an error text goes to the log, event data must not
+            connect_args=self._connect_args(),
+        )
+        self._close_when_idle_too_long(engine)
+        return engine
+
+    def _connect_args(self) -> dict[str, Any]:
+        statement_timeout_ms = _milliseconds(self._settings.statement_timeout)
+        return {
+            "application_name": self._application_name,
+            "connect_timeout": max(2, round(self._settings.connect_timeout.total_seconds())),
+            "options": f"-c TimeZone=UTC -c statement_timeout={statement_timeout_ms}",
+            "prepare_threshold": self._settings.prepare_threshold,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        }
+
+    def _close_when_idle_too_long(self, engine: Engine) -> None:
+        max_idle_seconds = self._settings.conn_max_idle_time.total_seconds()
+
+        @event.listens_for(engine, "checkin")
+        def remember(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+            entry.info["idle_since"] = monotonic_seconds()
+
+        @event.listens_for(engine, "checkout")
+        def refuse_stale(_connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+            idle_since = entry.info.pop("idle_since", None)
+            if idle_since is not None and monotonic_seconds() - idle_since > max_idle_seconds:
+                raise sqlalchemy.exc.DisconnectionError  # the pool opens a new one in its place
+
+
+def application_name() -> str:
+    """Return ``datastorage/<pod>/<pid>``, what ``pg_stat_activity`` shows for this process."""
+    return f"datastorage/{socket.gethostname()}/{os.getpid()}"[:63]
+
+
+def _local_settings(
+    *,
+    statement_timeout: timedelta | None = None,
+    lock_timeout: timedelta | None = None,
+    custom_plan: bool = False,
+) -> dict[str, str]:
+    local: dict[str, str] = {}
+    if statement_timeout is not None:
+        local["statement_timeout"] = str(_milliseconds(statement_timeout))
+    if lock_timeout is not None:
+        local["lock_timeout"] = str(_milliseconds(lock_timeout))
+    if custom_plan:
+        local["plan_cache_mode"] = "force_custom_plan"
+    return local
+
+
+def _apply(connection: Connection, local: dict[str, str]) -> None:
+    """``SET LOCAL`` for all of them in one round trip: session settings leak through a proxy's pool."""
+    if local:
+        connection.execute(select(*(func.set_config(name, value, True) for name, value in local.items())))
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return max(1, round(duration.total_seconds() * 1000))

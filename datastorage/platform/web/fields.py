@@ -1,0 +1,316 @@
+"""marshmallow fields with our sentences: what was wrong, and the reason counted in metrics.
+
+Every field judges its value in one place, so that the first fault of a field is the only one.
+For optional fields ``null`` and blank text mean "absent".
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+from marshmallow import ValidationError, fields, missing
+
+from datastorage.errors import Fault
+
+REQUIRED = Fault("required field missing", "required")
+NUL = Fault("must not contain NUL characters")
+
+_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+def refuse(message: str, reason: str = "invalid") -> ValidationError:
+    """Return the exception that carries one fault through marshmallow."""
+    return ValidationError(Fault(message, reason))
+
+
+class Judged(fields.Field[Any]):
+    """A field whose missing and null values follow our rules; ``judge`` sees only real values."""
+
+    def __init__(self, *, required: bool = False, **kwargs: Any) -> None:
+        super().__init__(
+            required=required,
+            allow_none=True,
+            load_default=missing if required else None,
+            error_messages={"required": REQUIRED},
+            **kwargs,
+        )
+
+    def deserialize(self, value: Any, *_context: Any, **_partial: Any) -> Any:
+        """Return the judged value, ``None`` for an absent optional one.
+
+        Raises:
+            ValidationError: with one ``Fault``.
+        """
+        if value is missing or value is None:
+            if self.required:
+                raise ValidationError(REQUIRED)
+            return None
+        return self.judge(value)
+
+    def judge(self, value: Any) -> Any:
+        """Return the value to keep, or raise ``ValidationError``."""
+        raise NotImplementedError
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the JSON Schema of the values this field accepts."""
+        return {}
+
+
+class Text(Judged):
+    """A string of at most ``maximum`` code points, kept exactly as sent."""
+
+    def __init__(self, *, maximum: int, required: bool = False, **kwargs: Any) -> None:
+        super().__init__(required=required, **kwargs)
+        self.maximum = maximum
+
+    def judge(self, value: Any) -> str | None:
+        """Refuse other types, NUL, over-long and, when required, blank text."""
+        if not isinstance(value, str):
+            raise refuse("must be a string")
+        if not value or value.isspace():
+            if self.required:
+                raise refuse("must not be empty", "whitespace_only" if value else "required")
+            return None
+        if len(value) > self.maximum:
+            raise refuse(f"must be at most {self.maximum} characters (got {len(value)})", "length_exceeded")
+        if "\x00" in value:
+            raise ValidationError(NUL)
+        return value
+
+    def openapi(self) -> dict[str, Any]:
+        """Blank text is refused only where text is required."""
+        schema: dict[str, Any] = {"type": "string", "maxLength": self.maximum}
+        if self.required:
+            schema |= {"minLength": 1, "pattern": r"\S"}
+        return schema
+
+
+class Choice(Text):
+    """One of a closed list, compared exactly; the list is part of the sentence."""
+
+    def __init__(
+        self, choices: Sequence[str], *, maximum: int, required: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(maximum=maximum, required=required, **kwargs)
+        self.choices = tuple(choices)
+
+    def judge(self, value: Any) -> str | None:
+        """Refuse what is not in the list."""
+        text = super().judge(value)
+        if text is not None and text not in self.choices:
+            raise refuse(f"must be one of: {', '.join(self.choices)} (got '{text}')")
+        return text
+
+    def openapi(self) -> dict[str, Any]:
+        """The list itself."""
+        return {"type": "string", "enum": list(self.choices)}
+
+
+class Integer(Judged):
+    """A JSON integer in a range; ``true`` is not 1 and ``"5"`` is not 5."""
+
+    def __init__(self, *, minimum: int, maximum: int, zero_is_absent: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimum = minimum
+        self.maximum = maximum
+        self.zero_is_absent = zero_is_absent
+
+    def judge(self, value: Any) -> int | None:
+        """Refuse other types and values out of range."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refuse("must be an integer")
+        if self.zero_is_absent and value == 0:
+            return None
+        if value < self.minimum:
+            raise refuse(f"must be at least {self.minimum}")
+        if value > self.maximum:
+            raise refuse(f"must be at most {self.maximum}")
+        return value
+
+    def openapi(self) -> dict[str, Any]:
+        """Zero is inside the documented range when it means absent."""
+        minimum = 0 if self.zero_is_absent else self.minimum
+        return {"type": "integer", "minimum": minimum, "maximum": self.maximum}
+
+
+class Boolean(Judged):
+    """``true`` or ``false``."""
+
+    def judge(self, value: Any) -> bool:
+        """Refuse everything else."""
+        if not isinstance(value, bool):
+            raise refuse("must be a boolean")
+        return value
+
+    def openapi(self) -> dict[str, Any]:
+        """A boolean."""
+        return {"type": "boolean"}
+
+
+class Uuid(Judged):
+    """A UUID in 8-4-4-4-12 form; the nil UUID means absent where the field is optional."""
+
+    def judge(self, value: Any) -> uuid.UUID | None:
+        """Refuse other spellings than the canonical one, in any case."""
+        if not isinstance(value, str) or (value and not value.isspace() and not _UUID.fullmatch(value)):
+            raise refuse("must be a valid UUID")
+        if not value or value.isspace():
+            if self.required:
+                raise refuse("must be a valid UUID")
+            return None
+        parsed = uuid.UUID(value)
+        return None if parsed.int == 0 and not self.required else parsed
+
+    def openapi(self) -> dict[str, Any]:
+        """The format ``uuid``."""
+        return {"type": "string", "format": "uuid"}
+
+
+class IpAddress(Judged):
+    """An IPv4 or IPv6 address."""
+
+    def judge(self, value: Any) -> str | None:
+        """Refuse what is no address; zone suffixes are refused too, PostgreSQL's inet has none."""
+        if not isinstance(value, str):
+            raise refuse("must be a string")
+        if not value or value.isspace():
+            return None
+        try:
+            parsed = ip_address(value)
+        except ValueError as error:
+            raise refuse("must be an IPv4 or IPv6 address") from error
+        if getattr(parsed, "scope_id", None):
+            raise refuse("must be an IPv4 or IPv6 address")
+        return str(parsed)
+
+    def openapi(self) -> dict[str, Any]:
+        """Either of the two formats."""
+        return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
+
+class Instant(Judged):
+    """An RFC 3339 timestamp with a zone, as UTC, cut to microseconds."""
+
+    def judge(self, value: Any) -> datetime:
+        """Refuse every other notation: a lenient parser would guess."""
+        at = parse_instant(value) if isinstance(value, str) else None
+        if at is None:
+            raise refuse("must be an RFC 3339 timestamp with a time zone")
+        return at
+
+    def openapi(self) -> dict[str, Any]:
+        """The format ``date-time``."""
+        return {"type": "string", "format": "date-time"}
+
+
+class DateHint(Judged):
+    """A date, or a timestamp of which the UTC date counts."""
+
+    def judge(self, value: Any) -> date | None:
+        """Refuse what is neither ``YYYY-MM-DD`` nor RFC 3339."""
+        if not isinstance(value, str):
+            raise refuse("must be a string")
+        if not value or value.isspace():
+            return None
+        day = parse_date(value)
+        at = parse_instant(value)
+        if day is None and at is None:
+            raise refuse("must be a date (YYYY-MM-DD) or an RFC 3339 timestamp with a time zone")
+        return day or (at.date() if at else None)
+
+    def openapi(self) -> dict[str, Any]:
+        """Either of the two formats."""
+        return {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+
+
+class JsonObject(Judged):
+    """A JSON object, kept as compact JSON text: nothing between the client and jsonb rounds a number.
+
+    ``maximum_bytes`` and ``maximum_depth`` (the object itself counts 1) bound it.
+    """
+
+    def __init__(self, *, maximum_bytes: int, maximum_depth: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maximum_bytes = maximum_bytes
+        self.maximum_depth = maximum_depth
+
+    def judge(self, value: Any) -> str:
+        """Refuse other types, too much, too deep, and NUL anywhere."""
+        if not isinstance(value, dict):
+            raise refuse("must be a JSON object", "invalid_event_data")
+        if is_deeper_than(value, self.maximum_depth):
+            message = f"exceeds the maximum nesting depth of {self.maximum_depth}"
+            raise refuse(message, "invalid_event_data")
+        encoded = msgspec.json.encode(value)
+        if len(encoded) > self.maximum_bytes:
+            raise refuse(f"exceeds the maximum size of {self.maximum_bytes} bytes", "too_large")
+        text = encoded.decode("utf-8")
+        # The escape may also be the text of a doubled backslash: look closer only when it shows up.
+        if "\\u0000" in text and contains_nul(value):
+            raise ValidationError(NUL)
+        return text
+
+    def openapi(self) -> dict[str, Any]:
+        """Any object."""
+        return {"type": "object", "additionalProperties": True}
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return the UTC instant of strict RFC 3339 text, truncated to microseconds, or ``None``."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    moment, fraction, zone = match.groups()
+    if moment[11:13] == "24" or zone[4:6] > "59":  # newer Pythons read 24:00:00 as the next midnight
+        return None
+    try:
+        local = datetime.fromisoformat(moment + (zone if zone != "Z" else "+00:00"))
+        return local.astimezone(UTC).replace(microsecond=int((fraction or "0").ljust(6, "0")[:6]))
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_date(text: str) -> date | None:
+    """Return the date of ``YYYY-MM-DD``, or ``None``."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def is_deeper_than(value: Any, depth: int) -> bool:
+    """Tell whether objects and arrays nest beyond ``depth`` levels, without recursing that far."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def contains_nul(value: Any) -> bool:
+    """Tell whether any key or string inside ``value`` contains U+0000."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, str):
+            if "\x00" in current:
+                return True
+        elif isinstance(current, dict):
+            pending.extend(current)
+            pending.extend(current.values())
+        elif isinstance(current, list):
+            pending.extend(current)
+    return False

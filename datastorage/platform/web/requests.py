@@ -1,0 +1,143 @@
+"""What every request gets: an id, a place in the log, and a body read within its limits."""
+
+import logging
+import re
+import uuid
+from typing import Final
+
+from flask import Flask, Request, Response, g, request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected
+
+from datastorage.errors import (
+    Fault,
+    InvalidInput,
+    NotFound,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedMediaType,
+)
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.logs import RequestContext, request_context
+from datastorage.settings import ServerSettings
+
+logger = logging.getLogger("datastorage.access")
+
+REQUEST_ID: Final = "X-Request-ID"
+CORRELATION_ID: Final = "X-Correlation-ID"
+PROBE_PREFIXES: Final = ("/health", "/metrics")
+
+_REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_TRACEPARENT_PATTERN = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+_JSON_TYPE_PATTERN = re.compile(r"application/(json|[\w.!#$&^+-]+\+json)", re.ASCII | re.IGNORECASE)
+
+
+def init_app(app: Flask, settings: ServerSettings) -> None:
+    """Identify, limit and log every request of ``app``."""
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    # No redirects are ever sent: a doubled slash is an unknown path like any other.
+    app.url_map.merge_slashes = False
+    metrics_port = str(settings.metrics_port)
+
+    @app.before_request
+    def identify() -> None:
+        g.started_seconds = monotonic_seconds()
+        g.request_id = _request_id(request)
+        request_context.set(_context_of(request, g.request_id))
+        on_metrics_port = request.environ.get("SERVER_PORT") == metrics_port
+        if on_metrics_port and not request.path.startswith(PROBE_PREFIXES):
+            raise NotFound("this port serves /metrics and /health only")
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers[REQUEST_ID] = g.request_id
+        if CORRELATION_ID in request.headers:
+            response.headers[CORRELATION_ID] = request.headers[CORRELATION_ID]
+        response.headers.setdefault("Cache-Control", "no-store")
+        _log(response)
+        return response
+
+
+def _request_id(incoming: Request) -> str:
+    """Keep the client's id when it cannot harm a log or a header, else make one."""
+    given = incoming.headers.get(REQUEST_ID, "")
+    return given if _REQUEST_ID_PATTERN.fullmatch(given) else f"req-{uuid.uuid4().hex}"
+
+
+def _context_of(incoming: Request, request_id: str) -> RequestContext:
+    trace = _TRACEPARENT_PATTERN.fullmatch(incoming.headers.get("traceparent", ""))
+    trace_id, span_id = trace.groups() if trace else (None, None)
+    return RequestContext(
+        request_id=request_id,
+        correlation_id=incoming.headers.get(CORRELATION_ID),
+        trace_id=trace_id,
+        span_id=span_id,
+    )
+
+
+def _log(response: Response) -> None:
+    if response.status_code >= 500:  # noqa: PLR2004 - server errors
+        level = logging.ERROR
+    elif request.path.startswith(PROBE_PREFIXES):
+        level = logging.DEBUG
+    else:
+        level = logging.INFO
+    if logger.isEnabledFor(level):
+        fields = {
+            "method": request.method,
+            "path": request.path,
+            "route": request.url_rule.rule if request.url_rule else "unmatched",
+            "remote_addr": request.remote_addr,
+            "status": response.status_code,
+            "bytes": response.content_length,
+            "duration_ms": round((monotonic_seconds() - g.started_seconds) * 1000, 3),
+        }
+        logger.log(level, "HTTP request", extra=fields)
+
+
+def read_json_body(resource: str) -> bytes:
+    """Return the bytes of the current request's JSON body.
+
+    Raises:
+        UnsupportedMediaType: ``Content-Type`` is not JSON, or the body is compressed.
+        RequestTooLarge: announced or found to be larger than ``server.max_body_bytes``.
+        RequestTimeout: the client stopped sending.
+        InvalidInput: the body ended early or its chunks are malformed.
+    """
+    _check_media_type()
+    announced = request.content_length
+    limit = request.max_content_length
+    if limit is not None and announced is not None and announced > limit:
+        raise too_large(limit)
+    try:
+        body = request.get_data(cache=False)
+    except TimeoutError as error:
+        raise RequestTimeout("the request body did not arrive in time") from error
+    except (OSError, ParseException, ClientDisconnected) as error:
+        raise _cut_off(resource) from error
+    if announced is not None and len(body) < announced:
+        raise _cut_off(resource)
+    return body
+
+
+def _check_media_type() -> None:
+    content_type = request.headers.get("Content-Type", "")
+    media_type, _, parameters = content_type.partition(";")
+    if media_type.strip() and not _JSON_TYPE_PATTERN.fullmatch(media_type.strip()):
+        raise UnsupportedMediaType("the request body must be application/json")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
+    if charset and charset[1].lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("the request body must be UTF-8")
+    if request.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
+        raise UnsupportedMediaType("the request body must not be compressed")
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    """Return the error for a body over ``limit`` bytes."""
+    return RequestTooLarge(f"the request body must be at most {limit} bytes")
+
+
+def _cut_off(resource: str) -> InvalidInput:
+    return InvalidInput.of(
+        resource, {"body": Fault("request body is not valid JSON: it ended early", "invalid_json")}
+    )

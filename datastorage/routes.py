@@ -1,0 +1,22 @@
+"""Contents page: every blueprint of the service."""
+
+from flask import Flask
+
+from datastorage.audit.routes import blueprint as audit
+from datastorage.health.routes import blueprint as health
+from datastorage.notifications.routes import blueprint as notifications
+from datastorage.platform.web import openapi
+
+BLUEPRINTS = (
+    audit,  # /api/v1/audit: write one event or a batch, find, read, export
+    notifications,  # /api/v1/audit/notifications: delivery records
+    health,  # /health, /health/ready, /health/live
+    openapi.blueprint,  # /openapi.json
+    openapi.swagger_ui(),  # /docs
+)
+
+
+def register(app: Flask) -> None:
+    """Add every blueprint to ``app``."""
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)

@@ -1,0 +1,157 @@
+"""The composition root: the one place where objects are constructed, filed by class, and closed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.routes import AuditSearch
+from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
+from datastorage.audit.service import AuditService
+from datastorage.audit.store import AuditStore
+from datastorage.audit.writer import GroupWriter
+from datastorage.health.checks import Check
+from datastorage.health.probes import DatabaseProbe, RedisProbe
+from datastorage.health.service import HealthService
+from datastorage.notifications.schemas import NotificationSchema
+from datastorage.notifications.service import NotificationService
+from datastorage.notifications.store import NotificationStore
+from datastorage.partitions.store import PartitionStore
+from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, PartitionWorker
+from datastorage.platform.clock import Clock, utc_now
+from datastorage.platform.db.database import Database, application_name
+from datastorage.platform.loop import Loop
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.settings import RedisSettings, Settings
+from datastorage.tables import SCHEMA_REVISION
+
+T = TypeVar("T")
+
+STOP_TIMEOUT = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Services:
+    """The objects of one process, by class, with what has to be started and closed."""
+
+    by_class: dict[type, object] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    closers: list[Callable[[], object]] = field(default_factory=list)
+
+    def __getitem__(self, cls: type[T]) -> T:
+        """Return the object of class ``cls``."""
+        found = self.by_class[cls]
+        assert isinstance(found, cls)  # noqa: S101 - filed by class below
+        return found
+
+    def add(self, *objects: object) -> None:
+        """File objects by their class."""
+        self.by_class.update({type(each): each for each in objects})
+
+    def start(self) -> None:
+        """Start the background loops; after the fork, never before."""
+        for loop in self.loops:
+            loop.start()
+
+    def close(self) -> None:
+        """Stop the loops, then close what they and the views used, last opened first."""
+        for loop in self.loops:
+            loop.stop(STOP_TIMEOUT)
+        for close in reversed(self.closers):
+            close()
+
+
+def build_services(
+    settings: Settings, *, clock: Clock = utc_now, is_shutting_down: ShutdownFlag | None = None
+) -> Services:
+    """Construct everything one process needs. Nothing connects yet.
+
+    Args:
+        settings: the whole configuration.
+        clock: the server's now; tests pass their own.
+        is_shutting_down: the flag shared by all workers, one of its own when absent.
+    """
+    services = Services()
+    services.add(services)
+    event_schema = AuditEventSchema(settings.audit, settings.limits, clock)
+    query_schema, export_schema = AuditQuerySchema(clock), AuditExportSchema(clock)
+    notification_schema = NotificationSchema(clock)
+    services.add(
+        settings,
+        event_schema,
+        AuditBatch(event_schema, maximum=settings.audit.max_batch_size),
+        AuditSearch(query_schema, export_schema),
+        EventIdPath(),
+        notification_schema,
+    )
+    fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
+    metrics = Metrics(known_fields=frozenset(fields), extra_services=settings.audit.extra_event_categories)
+    database = Database(
+        settings.database,
+        share=settings.database.max_open_conns // settings.server.workers,
+        metrics=metrics,
+        application_name=application_name(),
+    )
+    services.closers.append(database.close)
+    services.add(metrics, database)
+    _add_features(services, settings, clock)
+    _add_health(services, settings, is_shutting_down or ShutdownFlag())
+    return services
+
+
+def _add_features(services: Services, settings: Settings, clock: Clock) -> None:
+    database, metrics = services[Database], services[Metrics]
+    store = AuditStore(database, settings.audit, settings.database)
+    writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
+    notifications = NotificationStore(database, settings.audit, settings.database)
+    services.add(
+        AuditService(store, writer, metrics, clock),
+        NotificationService(notifications, metrics, clock),
+    )
+    partitions = PartitionWorker(PartitionStore(database), settings, metrics, clock)
+    services.loops.append(
+        Loop("partitions", partitions.run_once, MAINTENANCE_INTERVAL, retry_interval=RETRY_INTERVAL)
+    )
+
+
+def _add_health(services: Services, settings: Settings, is_shutting_down: ShutdownFlag) -> None:
+    metrics = services[Metrics]
+    database_probe = DatabaseProbe(services[Database])
+    client = redis_client(settings.redis)
+    services.closers += [database_probe.close, client.close]
+    services.add(
+        HealthService(
+            Check(
+                "database", database_probe, abort=database_probe.abort, on_finding=_sets(metrics.db_up.set)
+            ),
+            Check("redis", RedisProbe(client), on_finding=_sets(metrics.redis_up.set)),
+            is_shutting_down=is_shutting_down,
+            required_revision=SCHEMA_REVISION,
+            readiness_requires_database=settings.server.readiness_requires_database,
+        )
+    )
+
+
+def _sets(gauge: Callable[[float], None]) -> Callable[[bool], None]:
+    return lambda is_up: gauge(1.0 if is_up else 0.0)
+
+
+def redis_client(settings: RedisSettings) -> "redis.Redis":
+    """Return a client that fails within its timeouts: the library's own retries would multiply them."""
+    host, _, port = settings.addr.rpartition(":")
+    return redis.Redis(
+        host=host,
+        port=int(port),
+        db=settings.db,
+        password=settings.password or None,
+        ssl=settings.tls_enabled,
+        socket_connect_timeout=settings.connect_timeout.total_seconds(),
+        socket_timeout=settings.socket_timeout.total_seconds(),
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -1,0 +1,57 @@
+"""Requests with sensible defaults: a test names only the fields it is about."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+EVENTS = "/api/v1/audit/events"
+BATCH = "/api/v1/audit/events/batch"
+NOTIFICATIONS = "/api/v1/audit/notifications"
+
+ABSENT = object()
+"""Pass it for a field that the request shall not have."""
+
+
+def rfc3339(at: datetime) -> str:
+    """Return ``at`` as a client in UTC would write it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def now(**offset: float) -> datetime:
+    """Return the current instant, moved by ``timedelta`` keywords."""
+    return datetime.now(UTC) + timedelta(**offset)
+
+
+def unique(prefix: str = "rr") -> str:
+    """Return an id no other test uses."""
+    return f"{prefix}-{secrets.token_hex(8)}"
+
+
+def an_event(**fields: Any) -> dict[str, Any]:
+    """Return the smallest valid event, with ``fields`` added, replaced or (``ABSENT``) removed."""
+    event = {
+        "version": "1.0",
+        "event_type": "gateway.signal.received",
+        "event_timestamp": rfc3339(now()),
+        "event_category": "gateway",
+        "event_action": "received",
+        "event_outcome": "success",
+        "correlation_id": unique(),
+        "event_data": {"alert_name": "EtcdHighCommitLatency"},
+    } | fields
+    return {name: value for name, value in event.items() if value is not ABSENT}
+
+
+def a_notification(**fields: Any) -> dict[str, Any]:
+    """Return a valid notification with a fresh id, changed like ``an_event``."""
+    notification = {
+        "remediation_id": "rr-2026-0114",
+        "notification_id": unique("ntf"),
+        "recipient": "svc-checkout-oncall",
+        "channel": "pagerduty",
+        "message_summary": "Heap limit raised for checkout-api",
+        "status": "sent",
+        "sent_at": "2026-01-14T08:31:02Z",
+        "delivery_status": "202 Accepted",
+    } | fields
+    return {name: value for name, value in notification.items() if value is not ABSENT}

@@ -1,0 +1,73 @@
+"""A client for tests: one call, one answer, nothing retried, nothing hidden."""
+
+import json as json_module
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and body of one response."""
+
+    status: int
+    headers: urllib3.HTTPHeaderDict
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json_module.loads(self.body)
+
+
+class Api:
+    """Sends requests to one service."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=64)
+
+    def get(self, path: str, params: dict[str, Any] | None = None, **headers: str) -> Answer:
+        """GET with query parameters; keyword arguments are headers."""
+        return self.request("GET", path, params=params, headers=headers)
+
+    def post(self, path: str, json: Any = None, *, body: bytes | None = None, **headers: str) -> Answer:
+        """POST a JSON value, or bytes as they are."""
+        content = json_module.dumps(json).encode() if body is None else body
+        return self.request("POST", path, body=content, headers=JSON | headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send exactly this."""
+        query = f"?{urlencode(params)}" if params else ""
+        response = self._pool.request(method, f"{self.url}{path}{query}", body=body, headers=headers or {})
+        return Answer(response.status, response.headers, response.data)
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._pool.clear()
+
+
+def assert_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
+    """Check everything that every problem document must have, and return its members."""
+    assert answer.status == status, answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json
+    assert problem["type"] == f"https://kubernaut.ai/problems/{slug}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    assert problem.get("retry", False) is (status >= 500 or slug in {"deadlock", "transaction-conflict"})
+    return problem

@@ -1,0 +1,125 @@
+"""The service as users meet it: a process under gunicorn, reached over HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import urllib3
+
+from datastorage.settings import environment
+from tests.support.http import Api
+
+READY_SECONDS = 60
+
+
+class ServiceProcess:
+    """``datastorage serve`` with its own ports, log and runtime directory.
+
+    Args:
+        directory: for its log and runtime files.
+        settings: environment variables without the prefix ``DATASTORAGE_``.
+    """
+
+    def __init__(self, directory: Path, database_url: str, redis_url: str, **settings: str) -> None:
+        self.directory = directory
+        self.port, self.metrics_port = free_port(), free_port()
+        self._environ = {name: value for name, value in environment().items() if not _is_ours(name)} | {
+            "DATASTORAGE_DATABASE_URL": database_url,
+            "DATASTORAGE_REDIS_URL": redis_url,
+            "DATASTORAGE_SERVER_HOST": "127.0.0.1",
+            "DATASTORAGE_SERVER_PORT": str(self.port),
+            "DATASTORAGE_SERVER_METRICS_PORT": str(self.metrics_port),
+            "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
+            "TMPDIR": str(directory / "runtime"),
+            **{f"DATASTORAGE_{name}": value for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.api = Api(f"http://127.0.0.1:{self.port}")
+        self.metrics_api = Api(f"http://127.0.0.1:{self.metrics_port}")
+
+    @property
+    def pid(self) -> int:
+        """Process id of the arbiter."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything the process wrote so far."""
+        return (self.directory / "service.log").read_text(encoding="utf-8")
+
+    def start(self, *, ready: bool = True) -> Self:
+        """Start, and wait until it is ready for traffic (or only alive)."""
+        (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
+        with (self.directory / "service.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "datastorage", "serve"],
+                env=self._environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_for("/health/ready" if ready else "/health/live")
+        return self
+
+    def _wait_for(self, path: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            assert self._process.poll() is None, self.log
+            try:
+                if self.api.get(path).status == 200:
+                    return
+            except urllib3.exceptions.HTTPError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"{path} did not answer 200 within {READY_SECONDS} s\n{self.log}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the arbiter."""
+        os.kill(self.pid, number)
+
+    def wait(self, timeout_seconds: float = 60) -> int:
+        """Return the exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout_seconds)
+
+    def stop(self) -> int:
+        """SIGTERM and wait; SIGKILL of the whole session if it does not end."""
+        self.api.close()
+        self.metrics_api.close()
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            return self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            raise
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """Return a TCP port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("DATASTORAGE_") or name in {"CONFIG_PATH", "PROMETHEUS_MULTIPROC_DIR", "TMPDIR"}
