@@ -1,0 +1,146 @@
+"""Partitions in PostgreSQL: what the catalogue says, and the one function that creates a month.
+
+Creating always goes through ``ensure_month_partition()``, whatever the role may do: it belongs to the
+owner of the tables, takes the advisory lock and gives up soon when a table is busy.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, String, func, select
+from sqlalchemy import text as sql  # noqa: TID251 - the catalogue has no Table objects
+
+from datastorage.errors import DatabaseError
+from datastorage.partitions.plan import PARTITIONED_TABLES, Month, PartitionedTable
+from datastorage.platform.db.database import Database
+
+# Attached partitions, and tables beside the parent that are named like one: the detached months. Bounds
+# are constants, so pg_get_expr needs no relation; given one, it would wait for a lock on it.
+_CANDIDATES = sql("""
+    SELECT c.relname AS name,
+           i.inhrelid IS NOT NULL AS attached,
+           pg_get_expr(c.relpartbound, 0) AS bounds,
+           c.reltuples::bigint AS approximate_rows
+    FROM pg_class parent
+    JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind IN ('r', 'p', 'f')
+    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = parent.oid AND NOT i.inhdetachpending
+    WHERE parent.oid = to_regclass(:parent) AND c.oid <> parent.oid
+      AND (i.inhrelid IS NOT NULL OR starts_with(c.relname, :parent))
+    ORDER BY c.relname
+""")
+
+
+class Outcome(StrEnum):
+    """What became of a month that should exist."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    DETACHED = "detached"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition as the catalogue knows it.
+
+    Attributes:
+        month: by its name; ``None`` for a partition that is not one of a month.
+        bounds: PostgreSQL's own words; ``None`` while detached.
+        approximate_rows: the planner's estimate; ``None`` until the table was analysed.
+    """
+
+    table: str
+    name: str
+    month: Month | None
+    attached: bool
+    bounds: str | None
+    approximate_rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsuredMonth:
+    """What became of one month of one table; ``error`` says why it failed."""
+
+    table: str
+    month: Month
+    outcome: Outcome
+    error: DatabaseError | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the month can take rows."""
+        return self.outcome in {Outcome.CREATED, Outcome.EXISTS}
+
+
+class PartitionStore:
+    """The monthly partitions of every table that has them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list_partitions(self) -> list[Partition]:
+        """Return attached and detached partitions, by table and name.
+
+        Raises:
+            DatabaseError: the catalogue could not be read.
+        """
+        return self._database.read(_find_partitions)
+
+    def ensure(self, months: Iterable[Month]) -> list[EnsuredMonth]:
+        """Create what is missing and say for each table and month what became of it.
+
+        Each month is a transaction of its own, so that one that cannot be created neither holds back
+        the others nor keeps a lock while they wait.
+
+        Raises:
+            DatabaseError: the catalogue could not be read; nothing was tried.
+        """
+        wanted = list(months)
+        existing = {(p.table, p.month): p for p in self.list_partitions()}
+        ensured = []
+        for table in PARTITIONED_TABLES:
+            for month in wanted:
+                partition = existing.get((table.name, month))
+                ensured.append(_found(partition, month) if partition else self._create(table, month))
+        return ensured
+
+    def _create(self, table: PartitionedTable, month: Month) -> EnsuredMonth:
+        def work(connection: Connection) -> str:
+            return _ensure_month_partition(connection, table.name, month.first_day)
+
+        try:
+            outcome = Outcome(self._database.write(work))
+        except DatabaseError as error:
+            return EnsuredMonth(table.name, month, Outcome.FAILED, error)
+        return EnsuredMonth(table.name, month, outcome)
+
+
+def _found(partition: Partition, month: Month) -> EnsuredMonth:
+    outcome = Outcome.EXISTS if partition.attached else Outcome.DETACHED
+    return EnsuredMonth(partition.table, month, outcome)
+
+
+def _find_partitions(connection: Connection) -> list[Partition]:
+    found = []
+    for table in PARTITIONED_TABLES:
+        rows = connection.execute(_CANDIDATES, {"parent": table.name})
+        found += [_partition(table, row) for row in rows if row.attached or table.month_of(row.name)]
+    return found
+
+
+def _partition(table: PartitionedTable, row: Row[tuple[str, bool, str | None, int]]) -> Partition:
+    return Partition(
+        table=table.name,
+        name=row.name,
+        month=table.month_of(row.name),
+        attached=row.attached,
+        bounds=row.bounds,
+        approximate_rows=row.approximate_rows if row.approximate_rows >= 0 else None,
+    )
+
+
+def _ensure_month_partition(connection: Connection, parent_table: str, first_day: date) -> str:
+    ensure = func.ensure_month_partition(parent_table, first_day, type_=String)
+    return connection.execute(select(ensure)).scalar_one()

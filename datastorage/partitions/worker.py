@@ -1,0 +1,78 @@
+"""Keeps the months ready while the service runs, and shows when one is not.
+
+Any number of processes may run this: they read the catalogue, and only a missing month makes one of
+them take the advisory lock and create it while the others wait and find it there. Each process looks
+for itself because each one exports the metrics.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from datastorage.partitions.plan import AUDIT_EVENTS, Month, months_covered_ahead, months_needed
+from datastorage.partitions.store import EnsuredMonth, Outcome, PartitionStore
+from datastorage.platform.clock import Clock
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MAINTENANCE_INTERVAL = timedelta(days=1)
+RETRY_INTERVAL = timedelta(minutes=1)
+"""Pause after a round that could not even read the catalogue, for example before the database is up."""
+
+_UNAVAILABLE = "unavailable"
+
+
+class PartitionWorker:
+    """One round of maintenance per ``run_once``; made for ``Loop``."""
+
+    def __init__(self, store: PartitionStore, settings: Settings, metrics: Metrics, clock: Clock) -> None:
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._reported: set[Month] = set()
+
+    def run_once(self) -> None:
+        """Create the months that are missing and set the metrics; a month that fails is only logged.
+
+        Raises:
+            DatabaseError: the catalogue could not be read.
+        """
+        now = self._clock()
+        months_ahead, max_age = self._settings.partition.months_ahead, self._settings.limits.max_event_age
+        for ensured in self._store.ensure(months_needed(now, months_ahead, max_age)):
+            _log(ensured)
+            if ensured.table == AUDIT_EVENTS.name:
+                self._report(ensured)
+        self._count_months_ahead(now)
+
+    def _report(self, ensured: EnsuredMonth) -> None:
+        """Raise the status of a month that is not ready, and lower only what was raised here.
+
+        A month may exist and still refuse writes; that is for the writes to say, and to take back.
+        """
+        if not ensured.is_ready:
+            self._reported.add(ensured.month)
+            self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(1)
+        elif ensured.month in self._reported:
+            self._reported.remove(ensured.month)
+            self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(0)
+
+    def _count_months_ahead(self, now: datetime) -> None:
+        partitions = self._store.list_partitions()
+        months = {p.month for p in partitions if p.month and p.attached and p.table == AUDIT_EVENTS.name}
+        self._metrics.partition_months_ahead.set(months_covered_ahead(months, Month.of(now)))
+
+
+def _log(ensured: EnsuredMonth) -> None:
+    extra = {"table": ensured.table, "partition": str(ensured.month)}
+    match ensured.outcome:
+        case Outcome.CREATED:
+            logger.info("Partition created", extra=extra)
+        case Outcome.DETACHED:
+            logger.warning("Partition is detached", extra=extra)
+        case Outcome.FAILED:
+            logger.error("Partition could not be created", extra=extra, exc_info=ensured.error)
+        case Outcome.EXISTS:
+            pass
