@@ -140,14 +140,17 @@ class AuditService:
     def _attempt(self, table: str, events: Sequence[AuditEvent], write: Callable[[], T]) -> T:
         """Run a write, measure it, log it once, and say what a fault means for the client."""
         started = monotonic_seconds()
-        fault: DatabaseError | None = None
+        outcome = "failure"
         try:
-            return write()
+            written = write()
+            outcome = "success"
         except RowRefused as refused:
-            fault = refused
-            raise _refused(refused, "audit_event" if len(events) == 1 else "audit_events_batch") from refused
+            outcome = refused.reason
+            self._count_failed(events, refused)
+            raise _refused(refused, table) from refused
         except DatabaseError as error:
-            fault = error
+            outcome = error.reason
+            self._count_failed(events, error)
             raise Unavailable(
                 "database unavailable - please retry",
                 reason=error.reason,
@@ -155,12 +158,29 @@ class AuditService:
                 retry_after_seconds=WRITE_RETRY_AFTER_SECONDS,
             ) from error
         finally:
-            duration_seconds = monotonic_seconds() - started
-            self._metrics.write_duration_seconds.labels(table).observe(duration_seconds)
-            self._metrics.write.labels(table, "failure" if fault else "success").inc()
-            if fault is not None:
-                self._count_failed(events, fault)
-            _log_write(events, duration_seconds, fault)
+            self._observe(table, events, monotonic_seconds() - started, outcome)
+        return written
+
+    def _observe(
+        self, table: str, events: Sequence[AuditEvent], duration_seconds: float, outcome: str
+    ) -> None:
+        status = "success" if outcome == "success" else "failure"
+        self._metrics.write_duration_seconds.labels(table).observe(duration_seconds)
+        self._metrics.write.labels(table, status).inc()
+        first = events[0]
+        logger.log(
+            logging.INFO if status == "success" else logging.ERROR,
+            "Audit write finished",
+            extra={
+                "event_id": str(first.event_id),
+                "event_type": first.event_type,
+                "event_category": first.event_category,
+                "correlation_id": first.correlation_id,
+                "count": len(events),
+                "duration_ms": round(duration_seconds * 1000, 3),
+                "outcome": outcome,
+            },
+        )
 
     def _count_stored(self, events: Sequence[AuditEvent]) -> None:
         now = self._clock()
@@ -209,27 +229,11 @@ def _conflict(resource: str, event: AuditEvent) -> Conflict:
     return Conflict(detail, resource=resource, field="event_id", value=str(event.event_id))
 
 
-def _refused(refused: RowRefused, resource: str) -> InvalidInput:
+def _refused(refused: RowRefused, table: str) -> InvalidInput:
     """PostgreSQL refuses what validation let pass: it would fail on every retry, so the client must know."""
+    resource = "audit_event" if table == "audit_events" else table
     if refused.reason == "foreign_key":
         return InvalidInput.of(resource, {"parent_event_id": UNKNOWN_PARENT})
     logger.error("PostgreSQL refused a validated event", extra={"sqlstate": refused.sqlstate})
     fault = Fault("the event has a value that cannot be stored", "database_constraint")
     return InvalidInput.of(resource, {"body": fault})
-
-
-def _log_write(events: Sequence[AuditEvent], duration_seconds: float, fault: DatabaseError | None) -> None:
-    first = events[0]
-    logger.log(
-        logging.ERROR if fault else logging.INFO,
-        "Audit write failed" if fault else "Audit write finished",
-        extra={
-            "event_id": str(first.event_id),
-            "event_type": first.event_type,
-            "event_category": first.event_category,
-            "correlation_id": first.correlation_id,
-            "count": len(events),
-            "duration_ms": round(duration_seconds * 1000, 3),
-            "outcome": fault.reason if fault else "success",
-        },
-    )
