@@ -102,16 +102,14 @@ class AuditService:
         Raises:
             DatabaseError: classified; 503, 504 or 409 to the client.
         """
-        # Without a count, one row more than asked for tells whether there are more.
-        ask_for = wanted.limit if wanted.include_total else wanted.limit + 1
+        # One row more than asked for tells whether there are more, with or without count and cursor.
         rows, total = self._timed_query(
             lambda: self._store.find_page(
-                wanted.filter, limit=ask_for, offset=wanted.offset, counted=wanted.include_total
+                wanted.filter, limit=wanted.limit + 1, offset=wanted.offset, counted=wanted.include_total
             )
         )
-        data = rows[: wanted.limit]
-        has_more = _has_more(wanted, rows, total)
-        next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more and data else None
+        data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
+        next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
         return EventPage(data, pagination)
 
@@ -212,12 +210,6 @@ class AuditService:
         finally:
             self._metrics.query_duration_seconds.labels("audit_events").observe(monotonic_seconds() - started)
             self._metrics.query.labels("audit_events", status).inc()
-
-
-def _has_more(wanted: PageRequest, rows: Sequence[Any], total: int | None) -> bool:
-    if total is None:
-        return len(rows) > wanted.limit
-    return wanted.offset + len(rows) < total
 
 
 def _next_cursor(wanted: AuditFilter, last: dict[str, Any]) -> str:
