@@ -11,6 +11,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── RequestTooLarge
     ├── UnsupportedMediaType
     ├── RequestTimeout        the body did not arrive in time
+    ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
         ├── QueryTimeout
@@ -131,6 +132,13 @@ class RequestTimeout(DataStorageError):
     slug = "request-timeout"
 
 
+class QueueUnusable(DataStorageError):
+    """Neither the database nor the dead-letter queue took the record: nothing is acknowledged."""
+
+    slug = "service-unavailable"
+    retry_after_seconds = 5
+
+
 class DatabaseError(DataStorageError):
     """The database refused or failed; ``reason`` is the code counted in ``db_errors_total``.
 
@@ -138,21 +146,25 @@ class DatabaseError(DataStorageError):
         reason: one of the codes of the failure classification (``db_unreachable``, ``timeout``, …).
         sqlstate: what PostgreSQL said, or ``None`` when there was no answer.
         constraint: name of the violated constraint, if the server named one.
+        server_message: the primary message of the server's diagnostics; for the log and the queue,
+            never for a client.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per fact of the server's diagnostics
         self,
         detail: str,
         *,
         reason: str = "unknown",
         sqlstate: str | None = None,
         constraint: str | None = None,
+        server_message: str | None = None,
         retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.sqlstate = sqlstate
         self.constraint = constraint
+        self.server_message = server_message
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -77,6 +77,7 @@ def translate(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> Database
         reason=reason,
         sqlstate=sqlstate,
         constraint=driver_error.diag.constraint_name,
+        server_message=driver_error.diag.message_primary,
         retry_after_seconds=retry_after_seconds,
     )
 

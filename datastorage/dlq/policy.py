@@ -1,0 +1,73 @@
+"""What is done about a failure: pure decisions from (reason, attempt, time).
+
+The reasons are those of ``datastorage.platform.db.faults`` and a few of our own. A fault of the
+infrastructure says nothing about the record: it waits until the database answers and loses no
+attempt, however long that takes. A fault of the record is counted and retried with backoff.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from datastorage.dlq.entry import MAX_ERROR_CHARACTERS, Entry
+
+INFRASTRUCTURE_REASONS: Final = frozenset(
+    {
+        "db_unreachable",
+        "db_overloaded",
+        "pool_timeout",
+        "timeout",
+        "disk_full",
+        "read_only",
+        "misconfigured",
+        "schema_mismatch",
+        "batch_rollback",
+        "circuit_open",
+    }
+)
+
+FIXED_TEXTS: Final = {
+    "db_unreachable": "database connection failed",
+    "pool_timeout": "no database connection in time",
+    "circuit_open": "database skipped while the circuit breaker is open",
+    "batch_rollback": "rolled back with its batch",
+    "parent_pending": "parent event is still queued",
+}
+DEFAULT_TEXT: Final = "database write failed"
+
+_GIVES_AWAY_SECRETS: Final = (
+    "password", "passwd", "secret", "token", "postgres://", "postgresql://", "redis://", "host=", "user=",
+)  # fmt: skip
+
+
+def is_infrastructure(reason: str) -> bool:
+    """Tell whether ``reason`` is about the database as a whole and not about one record."""
+    return reason in INFRASTRUCTURE_REASONS
+
+
+def backoff(retry_count: int, waits: Sequence[timedelta]) -> timedelta:
+    """Return the wait after failure number ``retry_count``; beyond the list the last one counts."""
+    return waits[min(max(retry_count, 0), len(waits) - 1)]
+
+
+def due_at(entry: Entry, waits: Sequence[timedelta]) -> datetime:
+    """Return when ``entry`` may be tried: at once after an infrastructure failure, else after its backoff."""
+    if is_infrastructure(entry.reason):
+        return entry.timestamp
+    return entry.timestamp + backoff(entry.retry_count, waits)
+
+
+def is_exhausted(entry: Entry, max_retries: int) -> bool:
+    """Tell whether one more failure is the last one ``entry`` may have."""
+    return entry.retry_count + 1 >= max_retries
+
+
+def error_text(reason: str, sqlstate: str | None = None, server_message: str | None = None) -> str:
+    """Return what is kept of a failure beside the record: no row values, no addresses, no secrets."""
+    if sqlstate is None or server_message is None:
+        return FIXED_TEXTS.get(reason, DEFAULT_TEXT)
+    text = f"{sqlstate}: {server_message}"
+    lowered = text.lower()
+    if any(word in lowered for word in _GIVES_AWAY_SECRETS):
+        return DEFAULT_TEXT
+    return text if len(text) <= MAX_ERROR_CHARACTERS else text[:MAX_ERROR_CHARACTERS] + "..."
