@@ -1,15 +1,15 @@
 """What the checks do: a ping on a connection of their own, outside the pool that requests use."""
 
-import os
-import socket
 from contextlib import suppress
 from threading import Lock
+from typing import cast
 
 from redis import Redis
 from sqlalchemy import Connection, String, column, select, table
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.watchdog import HasSocket, cut
 
 _revision = select(table("alembic_version", column("version_num", String)).c.version_num)
 
@@ -50,9 +50,7 @@ class DatabaseProbe:
         with self._lock:
             driver = self._busy.connection.dbapi_connection if self._busy else None
             if driver is not None:
-                # A copy of the descriptor: closing the original is the driver's business.
-                with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as copy:
-                    copy.shutdown(socket.SHUT_RDWR)
+                cut(cast("HasSocket", driver))
 
     def close(self) -> None:
         """Close the kept connection."""

@@ -11,7 +11,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from threading import BoundedSemaphore
 from typing import Any, TypeVar, cast
@@ -25,8 +25,15 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from datastorage.errors import Deadlock, TransactionConflict
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
+from datastorage.platform.db.watchdog import HasSocket, Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
+
+TCP_USER_TIMEOUT_MS = 5000
+PING_AFTER_IDLE_SECONDS = 1.0
+PING_SECONDS = 2.0
+WATCHDOG_GRACE_SECONDS = 0.5
+"""The server's own timeouts come first; the watchdog is for a server that does not keep them."""
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -60,6 +67,7 @@ class Database:
         # QueuePool has one timeout for everybody; audit writes may wait less than reads. The slots
         # are as many as the pool's connections, so whoever holds one never waits inside the pool.
         self._slots = BoundedSemaphore(share)
+        self._watchdog = Watchdog()
         self._engine = self._create_engine()
         self._pool = cast("QueuePool", self._engine.pool)
         self._reader = self._engine.execution_options(
@@ -79,9 +87,11 @@ class Database:
         Raises:
             DatabaseError: classified by ``faults``.
         """
+        # A page and its count are two statements, each with the whole timeout.
+        limit = 2 * (timeout or self._settings.statement_timeout)
 
         def attempt() -> T:
-            with self._transaction(self._reader, self._settings.pool_timeout) as connection:
+            with self._transaction(self._reader, self._settings.pool_timeout, limit) as connection:
                 local = _local_settings(statement_timeout=timeout, custom_plan=custom_plan)
                 _apply(connection, local)
                 return work(connection)
@@ -103,9 +113,10 @@ class Database:
                 outcome nobody can know: writes that must not happen twice carry their own key.
         """
         wait = min(timeout or self._settings.pool_timeout, self._settings.pool_timeout)
+        limit = timeout or self._settings.statement_timeout
 
         def attempt() -> T:
-            with self._transaction(self._engine, wait) as connection:
+            with self._transaction(self._engine, wait, limit) as connection:
                 local = _local_settings(statement_timeout=timeout, lock_timeout=lock_timeout)
                 _apply(connection, local)
                 return work(connection)
@@ -119,7 +130,8 @@ class Database:
         Raises:
             DatabaseError: classified by ``faults``, also while the caller is iterating.
         """
-        with self._translated(), self._transaction(self._reader, self._settings.pool_timeout) as connection:
+        wait = self._settings.pool_timeout
+        with self._translated(), self._transaction(self._reader, wait, limit=None) as connection:
             _apply(connection, _local_settings(custom_plan=custom_plan))
             yield connection
 
@@ -135,6 +147,7 @@ class Database:
 
     def close(self) -> None:
         """Close every idle connection; those in use close when they come back."""
+        self._watchdog.close()
         self._engine.dispose()
 
     def _with_retries(self, attempt: Callable[[], T]) -> T:
@@ -158,7 +171,7 @@ class Database:
             raise fault from error
 
     @contextmanager
-    def _transaction(self, engine: Engine, wait: timedelta) -> Iterator[Connection]:
+    def _transaction(self, engine: Engine, wait: timedelta, limit: timedelta | None) -> Iterator[Connection]:
         started = monotonic_seconds()
         if not self._slots.acquire(timeout=wait.total_seconds()):
             self._metrics.db_pool_timeouts.inc()
@@ -170,11 +183,19 @@ class Database:
             with engine.connect() as connection:
                 self._metrics.db_connection_wait_duration_seconds.observe(monotonic_seconds() - started)
                 self._set_pool_gauges()
-                with connection.begin():
+                with self._watched(connection, limit), connection.begin():
                     yield connection
         finally:
             self._slots.release()
             self._set_pool_gauges()
+
+    def _watched(self, connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
+        """Cut the connection when the server does not end what it should have ended by itself."""
+        driver = connection.connection.dbapi_connection
+        if limit is None or driver is None:
+            return nullcontext()
+        seconds = limit.total_seconds() + WATCHDOG_GRACE_SECONDS
+        return self._watchdog.watching(cast("HasSocket", driver), seconds)
 
     def _set_pool_gauges(self) -> None:
         """Read the pool instead of counting events: an invalidated connection skips some of them."""
@@ -193,12 +214,11 @@ class Database:
             max_overflow=self._share - pool_size,
             pool_timeout=self._settings.pool_timeout.total_seconds(),
             pool_recycle=round(self._settings.conn_max_lifetime.total_seconds()),
-            pool_pre_ping=True,
             pool_use_lifo=True,
             hide_parameters=True,  # an error text goes to the log, event data must not
             connect_args=self._connect_args(),
         )
-        self._close_when_idle_too_long(engine)
+        self._check_at_checkout(engine)
         return engine
 
     def _connect_args(self) -> dict[str, Any]:
@@ -211,20 +231,38 @@ class Database:
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            # Sent and not even acknowledged: the network lost it, and the answer will not come.
+            "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
         }
 
-    def _close_when_idle_too_long(self, engine: Engine) -> None:
+    def _check_at_checkout(self, engine: Engine) -> None:
+        """Replace a connection that idled too long, or that no longer answers.
+
+        SQLAlchemy's own pre-ping would hang for ever on a frozen server, and costs a round trip also for
+        a connection that was in use a moment ago.
+        """
         max_idle_seconds = self._settings.conn_max_idle_time.total_seconds()
 
         @event.listens_for(engine, "checkin")
-        def remember(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        def remember(_driver: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
             entry.info["idle_since"] = monotonic_seconds()
 
         @event.listens_for(engine, "checkout")
-        def refuse_stale(_connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        def check(driver: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
             idle_since = entry.info.pop("idle_since", None)
-            if idle_since is not None and monotonic_seconds() - idle_since > max_idle_seconds:
+            idle_seconds = monotonic_seconds() - idle_since if idle_since is not None else 0.0
+            if idle_seconds > max_idle_seconds:
                 raise sqlalchemy.exc.DisconnectionError  # the pool opens a new one in its place
+            if idle_seconds > PING_AFTER_IDLE_SECONDS:
+                self._ping(engine, driver)
+
+    def _ping(self, engine: Engine, driver: DBAPIConnection) -> None:
+        try:
+            with self._watchdog.watching(cast("HasSocket", driver), PING_SECONDS):
+                engine.dialect.do_ping(driver)
+        except psycopg.Error as error:
+            # Its neighbours in the pool are as old, and as dead.
+            raise sqlalchemy.exc.InvalidatePoolError from error
 
 
 def application_name() -> str:

@@ -30,7 +30,7 @@ def decode(cursor: str) -> dict[str, Any]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
+    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidCursor from error
 
 
