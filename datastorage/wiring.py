@@ -34,6 +34,8 @@ from datastorage.tables import SCHEMA_REVISION
 T = TypeVar("T")
 
 STOP_TIMEOUT = timedelta(seconds=1)
+PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
+"""A scrape is answered by one worker; the others measure themselves this often."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ def build_services(
         application_name=application_name(),
     )
     services.closers.append(database.close)
+    services.loops.append(Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL))
     services.add(metrics, database)
     _add_features(services, settings, clock)
     _add_health(services, settings, is_shutting_down or ShutdownFlag())

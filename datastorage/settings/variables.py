@@ -16,7 +16,7 @@ DATABASE_PASSWORD = "DB_PASSWORD"  # noqa: S105 - the name of a variable
 REDIS_PASSWORD = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 
 SECRET_VARIABLES = (DATABASE_URL, REDIS_URL, DATABASE_PASSWORD, REDIS_PASSWORD)
-"""Removed from the process environment before workers start, where ``/proc`` would show them."""
+"""Removed from the process environment before workers start: nothing inherits them from a worker."""
 
 _PREFIX = "DATASTORAGE_"
 _KNOWN = (*(key.variable for key in KEYS), DATABASE_URL, REDIS_URL)

@@ -1,6 +1,8 @@
 """The runtime directory: small files of a running service, in memory where the platform offers it."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,8 +12,12 @@ POD_DIRECTORY = Path("/var/run/datastorage")
 def prepare_environment() -> Path:
     """Make the runtime directory, point ``TMPDIR`` and ``PROMETHEUS_MULTIPROC_DIR`` into it, return it.
 
-    Values that are set already win. Must run before the Prometheus client is first imported: it
-    decides then whether metrics are shared between processes.
+    Values that are set already win; a directory made here goes when this process ends. Must run
+    before the Prometheus client is first imported: it decides then whether metrics are shared between
+    processes.
+
+    Raises:
+        OSError: a directory cannot be made.
     """
     environ = os.environ  # noqa: TID251 - writes two variables that libraries read
     chosen = Path(environ["TMPDIR"]) if "TMPDIR" in environ else _runtime_directory()
@@ -26,4 +32,12 @@ def _runtime_directory() -> Path:
         return POD_DIRECTORY
     shared_memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private directory inside
     parent = shared_memory if os.access(shared_memory, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="datastorage-", dir=parent))
+    made = Path(tempfile.mkdtemp(prefix="datastorage-", dir=parent))
+    atexit.register(_remove, made, os.getpid())
+    return made
+
+
+def _remove(directory: Path, maker: int) -> None:
+    # A forked worker inherits what is registered here and ends while the others still need their files.
+    if os.getpid() == maker:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -5,10 +5,12 @@ a probe there. Errors that gunicorn finds before there is a request become probl
 """
 
 import logging
+import signal
 import socket
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.http import errors as http_errors
@@ -35,10 +37,24 @@ _SLUGS: tuple[tuple[type[Exception], str, str], ...] = (
 class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotations
     """``gthread`` with two lanes: one for the API, one for metrics and probes."""
 
+    inherited_signals: SimpleQueue[int]
+    """The arbiter's signals as they were at the fork."""
+
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Also heed a SIGTERM that came between the fork and now.
+
+        It went into the worker's copy of the arbiter's queue, where nobody reads: the arbiter would wait
+        for this worker until the end of the drain and then kill it.
+        """
+        super().init_signals()
+        while not self.inherited_signals.empty():
+            if self.inherited_signals.get_nowait() == signal.SIGTERM:
+                self.alive = False
 
     def load_wsgi(self) -> None:
         """Hand the application a way to close a connection: it may not set that header itself."""

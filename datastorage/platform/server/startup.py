@@ -1,0 +1,46 @@
+"""What can fail before the first listener is opened: one ERROR line and exit code 1 each."""
+
+import logging
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from datastorage import __version__
+from datastorage.platform.logs import configure_logging
+from datastorage.platform.server.runtime import prepare_environment
+from datastorage.settings import LoggingSettings, Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings, with logging set up as they say.
+
+    Raises:
+        SystemExit: with code 1; every mistake in the configuration is in the log.
+    """
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        configure_logging(LoggingSettings(), __version__, socket.gethostname())
+        logger.error(str(error), extra={"problems": list(error.problems)})  # noqa: TRY400 - the trace says nothing more
+        raise SystemExit(1) from error
+    configure_logging(settings.logging, __version__, socket.gethostname())
+    for warning in settings.warnings:
+        logger.warning(warning)
+    logger.info("Configuration loaded successfully", extra=settings.summary())
+    return settings
+
+
+def open_runtime_directory() -> Path:
+    """Return the runtime directory, ready to be used.
+
+    Raises:
+        SystemExit: with code 1; the log says which directory cannot be used, and why.
+    """
+    try:
+        return prepare_environment()
+    except OSError as error:
+        extra = {"path": error.filename, "reason": error.strerror}
+        logger.error("Cannot use the runtime directory", extra=extra)  # noqa: TRY400 - the trace says nothing more
+        raise SystemExit(1) from error
