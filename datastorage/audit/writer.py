@@ -4,28 +4,40 @@ There is no timer and no thread of its own. The first request to find nobody wri
 everything that waits, writes it as one statement, and wakes the others with their outcomes. At low
 load a group is one event and nothing is delayed; under load a commit costs the same for many.
 
-Events of one month form their own queue: a month whose partition is locked or missing holds up only
-itself. Events with a parent queue apart too, since finding the parent reads other months.
+Events share a group only with events that wait for the same things, so that one held up holds up few:
+a month whose partition is locked or missing is a queue of its own; finding a parent reads other months;
+an id chosen by the client may be in another transaction that is not finished yet.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import Event, Lock
+from typing import NamedTuple
 
 from datastorage.audit.model import AuditEvent, Written
 from datastorage.errors import DatabaseError, RowRefused, Unavailable
 
 Append = Callable[[Sequence[AuditEvent]], list[Written]]
-QueueKey = tuple[int, int, bool]
 
 
-@dataclass(slots=True)
+class _QueueKey(NamedTuple):
+    """What the events of one group have in common."""
+
+    year: int
+    month: int
+    has_parent: bool
+    has_client_id: bool
+
+
+@dataclass(slots=True, eq=False)
 class _Ticket:
     """One waiting request: woken with an outcome, with an error, or to lead the next group."""
 
     event: AuditEvent
     woken: Event = field(default_factory=Event)
+    leads: bool = False
     outcome: Written | None = None
     error: Exception | None = None
 
@@ -42,7 +54,7 @@ class GroupWriter:
     Args:
         append: writes independent events in one transaction (``AuditStore.append``).
         max_rows: largest group; bounds statement size and what one failure can touch.
-        max_wait_seconds: longest wait for one's group to start.
+        max_wait_seconds: longest wait for one's group to start; its own time comes on top.
     """
 
     def __init__(self, append: Append, *, max_rows: int = 256, max_wait_seconds: float) -> None:
@@ -50,7 +62,7 @@ class GroupWriter:
         self._max_rows = max_rows
         self._max_wait_seconds = max_wait_seconds
         self._lock = Lock()
-        self._queues: dict[QueueKey, _Queue] = {}
+        self._queues: dict[_QueueKey, _Queue] = {}
 
     def write(self, event: AuditEvent) -> Written:
         """Store ``event`` and return what the database did with it, after the commit.
@@ -58,17 +70,15 @@ class GroupWriter:
         Raises:
             DatabaseError: it is not stored.
         """
-        key = (event.event_date.year, event.event_date.month, event.parent_event_id is not None)
-        ticket = _Ticket(event)
+        key, ticket = _queue_key(event), _Ticket(event)
         with self._lock:
             queue = self._queues.setdefault(key, _Queue())
             queue.waiting.append(ticket)
-            leads = not queue.is_led
+            ticket.leads = not queue.is_led
             queue.is_led = True
-        if not leads:
+        if not ticket.leads:
             self._wait(queue, ticket)
-            leads = ticket.outcome is None and ticket.error is None
-        if leads:
+        if ticket.leads:
             self._lead(key, queue)
         if ticket.error is not None:
             # A copy: several threads raise it, and each raise writes its own traceback into it.
@@ -80,16 +90,16 @@ class GroupWriter:
         if ticket.woken.wait(self._max_wait_seconds):
             return
         with self._lock:
-            still_waiting = ticket in queue.waiting and not ticket.woken.is_set()
-            if still_waiting:
+            gives_up = ticket in queue.waiting and not ticket.leads
+            if gives_up:
                 queue.waiting.remove(ticket)
-        if still_waiting:
+        if gives_up:
             ticket.error = Unavailable("database unavailable - please retry", reason="timeout")
             return
         # Already part of a group: its outcome is certain only when that group is done.
         ticket.woken.wait()
 
-    def _lead(self, key: QueueKey, queue: _Queue) -> None:
+    def _lead(self, key: _QueueKey, queue: _Queue) -> None:
         with self._lock:
             group, queue.waiting = queue.waiting[: self._max_rows], queue.waiting[self._max_rows :]
         try:
@@ -97,39 +107,43 @@ class GroupWriter:
         finally:
             self._hand_over(key, queue)
             for ticket in group:
+                if ticket.outcome is None and ticket.error is None:
+                    # What ended the write reaches the leader's caller; the others must not wait for ever.
+                    ticket.error = Unavailable("the write was interrupted - please retry", reason="unknown")
                 ticket.woken.set()
 
-    def _hand_over(self, key: QueueKey, queue: _Queue) -> None:
+    def _write_group(self, group: list[_Ticket]) -> None:
+        """Write the group at once; when one row is at fault, halve until it stands alone."""
+        parts = [group]
+        while parts:
+            part = parts.pop()
+            try:
+                outcomes = self._append([ticket.event for ticket in part])
+            except RowRefused as error:
+                if len(part) == 1:
+                    part[0].error = error
+                else:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+            except DatabaseError as error:
+                # The database or the whole month is at fault: trying the rest would only take longer.
+                for ticket in chain(part, *parts):
+                    ticket.error = error
+                return
+            else:
+                for ticket, outcome in zip(part, outcomes, strict=True):
+                    ticket.outcome = outcome
+
+    def _hand_over(self, key: _QueueKey, queue: _Queue) -> None:
         """Let the longest-waiting request lead next; a queue nobody waits in is forgotten."""
         with self._lock:
             if queue.waiting:
+                queue.waiting[0].leads = True
                 queue.waiting[0].woken.set()
             else:
-                queue.is_led = False
                 del self._queues[key]
 
-    def _write_group(self, group: list[_Ticket]) -> None:
-        try:
-            outcomes = self._append([ticket.event for ticket in group])
-        except RowRefused as error:
-            self._isolate(group, error)
-        except DatabaseError as error:
-            # The database or the whole month is at fault: trying one by one would only take longer.
-            for ticket in group:
-                ticket.error = error
-        except BaseException:
-            for ticket in group:
-                ticket.error = Unavailable("the write was interrupted - please retry", reason="unknown")
-            raise
-        else:
-            for ticket, outcome in zip(group, outcomes, strict=True):
-                ticket.outcome = outcome
 
-    def _isolate(self, group: list[_Ticket], error: RowRefused) -> None:
-        """One row is at fault: halve the group until it stands alone, so its neighbours are stored."""
-        if len(group) == 1:
-            group[0].error = error
-            return
-        middle = len(group) // 2
-        self._write_group(group[:middle])
-        self._write_group(group[middle:])
+def _queue_key(event: AuditEvent) -> _QueueKey:
+    day = event.event_date
+    return _QueueKey(day.year, day.month, event.parent_event_id is not None, event.has_client_id)

@@ -3,9 +3,13 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
+
+from datastorage.audit.model import AuditEvent
 
 EVENTS = "/api/v1/audit/events"
 BATCH = "/api/v1/audit/events/batch"
+OLDER_NAME = "/api/v1/audit"
 NOTIFICATIONS = "/api/v1/audit/notifications"
 
 ABSENT = object()
@@ -55,3 +59,28 @@ def a_notification(**fields: Any) -> dict[str, Any]:
         "delivery_status": "202 Accepted",
     } | fields
     return {name: value for name, value in notification.items() if value is not ABSENT}
+
+
+def an_audit_event(**fields: Any) -> AuditEvent:
+    """Return an event as it is after validation; ``event_date`` follows ``event_timestamp``."""
+    at = fields.get("event_timestamp", datetime(2026, 1, 14, 12, tzinfo=UTC))
+    normalised = {
+        "event_id": uuid4(),
+        "event_version": "1.0",
+        "event_timestamp": at,
+        "event_date": at.date(),
+        "event_type": "gateway.signal.received",
+        "event_category": "gateway",
+        "event_action": "received",
+        "event_outcome": "success",
+        "actor_type": "service",
+        "actor_id": "gateway-service",
+        "resource_type": "gateway",
+        "resource_id": "rr-1",
+        "correlation_id": "rr-1",
+        "event_data": "{}",
+        "severity": "info",
+        "retention_days": 2555,
+        "is_sensitive": False,
+    } | fields
+    return AuditEvent(**normalised)
