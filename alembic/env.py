@@ -50,7 +50,7 @@ def _is_declared(item: Any, name: str | None, kind: str, _reflected: object, _ot
     """Leave out partitions and PostgreSQL's references to them: no metadata knows what maintenance makes."""
     if kind == "foreign_key_constraint":
         name = item.elements[0].target_fullname.split(".")[-2]
-    return not any(table.month_of(name or "") for table in PARTITIONED_TABLES)
+    return not any(table.has(name or "") for table in PARTITIONED_TABLES)
 
 
 def _migrate() -> None:

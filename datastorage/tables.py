@@ -1,10 +1,19 @@
 """Contents page: every table of the service, and the schema revision the code is written for."""
 
 from datastorage.audit.tables import audit_events
+from datastorage.incidents.tables import action_histories, resource_action_traces, resource_references
 from datastorage.notifications.tables import notification_audit
 from datastorage.platform.db.columns import metadata
 
-__all__ = ["SCHEMA_REVISION", "audit_events", "metadata", "notification_audit"]
+__all__ = [
+    "SCHEMA_REVISION",
+    "action_histories",
+    "audit_events",
+    "metadata",
+    "notification_audit",
+    "resource_action_traces",
+    "resource_references",
+]
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0005"
 """Newest migration; a database that is behind it makes the service not ready."""

@@ -54,10 +54,14 @@ FIRST_MONTH = Month(2000, 1)
 
 @dataclass(frozen=True, slots=True)
 class PartitionedTable:
-    """A table with one partition per month, and how the month is read from a partition's name."""
+    """A table with one partition per month, and how the month is read from a partition's name.
+
+    ``default_partition`` takes the rows whose month has none, where such rows are not refused.
+    """
 
     name: str
     month_suffix: re.Pattern[str]
+    default_partition: str | None = None
 
     def month_of(self, partition: str) -> Month | None:
         """Return the month of a partition by its name, ``None`` for the name of anything else."""
@@ -66,10 +70,19 @@ class PartitionedTable:
             return None
         return Month(int(match["year"]), int(match["month"]))
 
+    def has(self, partition: str) -> bool:
+        """Tell by its name whether a table is a partition of this one."""
+        return partition == self.default_partition or self.month_of(partition) is not None
+
 
 AUDIT_EVENTS = PartitionedTable("audit_events", re.compile(r"_(?P<year>\d{4})_(?P<month>0[1-9]|1[0-2])"))
+RESOURCE_ACTION_TRACES = PartitionedTable(
+    "resource_action_traces",
+    re.compile(r"_y(?P<year>\d{4})m(?P<month>0[1-9]|1[0-2])"),
+    default_partition="resource_action_traces_default",
+)
 
-PARTITIONED_TABLES = (AUDIT_EVENTS,)
+PARTITIONED_TABLES = (AUDIT_EVENTS, RESOURCE_ACTION_TRACES)
 """The tables that ``ensure_month_partition()`` knows."""
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, String, func, select
+from sqlalchemy import Connection, Row, Select, String, func, select
+from sqlalchemy import table as named_table
 from sqlalchemy import text as sql  # noqa: TID251 - the catalogue has no Table objects
 
 from datastorage.errors import DatabaseError
@@ -106,6 +107,22 @@ class PartitionStore:
                 ensured.append(_found(partition, month) if partition else self._create(table, month))
         return ensured
 
+    def count_outside_months(self) -> dict[str, int]:
+        """Return how many rows lie in a default partition, by the name of the table that has one.
+
+        Raises:
+            DatabaseError: they could not be counted.
+        """
+
+        def work(connection: Connection) -> dict[str, int]:
+            return {
+                each.name: connection.execute(_count_rows(each.default_partition)).scalar_one()
+                for each in PARTITIONED_TABLES
+                if each.default_partition is not None
+            }
+
+        return self._database.read(work)
+
     def _create(self, table: PartitionedTable, month: Month) -> EnsuredMonth:
         def work(connection: Connection) -> str:
             return _ensure_month_partition(connection, table.name, month.first_day)
@@ -115,6 +132,10 @@ class PartitionStore:
         except DatabaseError as error:
             return EnsuredMonth(table.name, month, Outcome.FAILED, error)
         return EnsuredMonth(table.name, month, outcome)
+
+
+def _count_rows(name: str) -> Select[int]:
+    return select(func.count()).select_from(named_table(name))
 
 
 def _found(partition: Partition, month: Month) -> EnsuredMonth:

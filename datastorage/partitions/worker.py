@@ -46,6 +46,7 @@ class PartitionWorker:
             if ensured.table == AUDIT_EVENTS.name:
                 self._report(ensured)
         self._count_months_ahead(now)
+        self._count_outside_months()
 
     def _report(self, ensured: EnsuredMonth) -> None:
         """Raise the status of a month that is not ready, and lower only what was raised here.
@@ -63,6 +64,12 @@ class PartitionWorker:
         partitions = self._store.list_partitions()
         months = {p.month for p in partitions if p.month and p.attached and p.table == AUDIT_EVENTS.name}
         self._metrics.partition_months_ahead.set(months_covered_ahead(months, Month.of(now)))
+
+    def _count_outside_months(self) -> None:
+        for table, rows in self._store.count_outside_months().items():
+            self._metrics.default_partition_rows.labels(table).set(rows)
+            if rows:
+                logger.warning("Rows lie outside all months", extra={"table": table, "rows": rows})
 
 
 def _log(ensured: EnsuredMonth) -> None:

@@ -26,7 +26,11 @@ def unavailable(metrics: Metrics, month: str) -> float | None:
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    return [(record.getMessage(), record.__dict__["partition"]) for record in caplog.records]
+    return [
+        (record.getMessage(), record.__dict__["partition"])
+        for record in caplog.records
+        if record.__dict__["table"] == "audit_events"
+    ]
 
 
 def test_months_become_ready_and_the_metric_tells(
