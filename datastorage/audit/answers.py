@@ -1,10 +1,21 @@
 """What the audit endpoints answer with; read by the API document only, never by the code that answers."""
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields
+
+from datastorage.audit.glossary import GLOSSARY, STORED_EXAMPLE
 
 
 class RecordedSchema(Schema):
     """A stored event's identity."""
+
+    glossary = GLOSSARY
+    example: ClassVar[dict[str, Any]] = {
+        "event_id": "0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11",
+        "event_timestamp": "2026-01-14T08:12:45.120934Z",
+        "message": "Audit event created successfully",
+    }
 
     event_id = fields.UUID(required=True)
     event_timestamp = fields.DateTime(required=True)
@@ -13,6 +24,12 @@ class RecordedSchema(Schema):
 
 class BatchRecordedSchema(Schema):
     """The identities of a stored batch, in request order."""
+
+    glossary = GLOSSARY
+    example: ClassVar[dict[str, Any]] = {
+        "event_ids": ["6b1e6f7a-2f5d-4a53-9a35-8a4a1c1f0d01", "0c9dd0c8-7f64-4c55-8a57-0f1a6f5d7702"],
+        "message": "2 audit events created successfully",
+    }
 
     event_ids = fields.List(fields.UUID(), required=True)
     message = fields.String(required=True)
@@ -24,6 +41,8 @@ class BatchRecordedSchema(Schema):
 class PaginationSchema(Schema):
     """Where the page lies in the result."""
 
+    glossary = GLOSSARY
+
     limit = fields.Integer(required=True)
     offset = fields.Integer(required=True)
     total = fields.Integer(required=True, allow_none=True)
@@ -33,6 +52,9 @@ class PaginationSchema(Schema):
 
 class StoredEventSchema(Schema):
     """One event as reads return it."""
+
+    glossary = GLOSSARY
+    example: ClassVar[dict[str, Any]] = STORED_EXAMPLE
 
     event_id = fields.UUID(required=True)
     event_timestamp = fields.DateTime(required=True)
@@ -67,6 +89,12 @@ class StoredEventSchema(Schema):
 
 class EventPageSchema(Schema):
     """One page of events."""
+
+    glossary = GLOSSARY
+    example: ClassVar[dict[str, Any]] = {
+        "data": [STORED_EXAMPLE],
+        "pagination": {"limit": 50, "offset": 0, "total": 1, "has_more": False, "next_cursor": None},
+    }
 
     data = fields.List(fields.Nested(StoredEventSchema), required=True)
     pagination = fields.Nested(PaginationSchema, required=True)

@@ -1,20 +1,22 @@
 """The query parameters of audit reads: names, aliases, the time grammar, payload filters, cursors."""
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import marshmallow
 import msgspec
 from marshmallow import missing, post_load, pre_load
 
 from datastorage.audit.cursor import position_of
+from datastorage.audit.glossary import GLOSSARY, PARAMETERS
 from datastorage.audit.model import AuditFilter, ExportRequest, PageRequest, PayloadMatch
 from datastorage.audit.schemas import OUTCOMES
+from datastorage.audit.time_grammar import Time
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.keyset import InvalidCursor
-from datastorage.platform.web import fields
+from datastorage.platform.web import fields, json
 from datastorage.platform.web.contract import Contract
 
 MAX_OFFSET = 2**63 - 1
@@ -33,21 +35,20 @@ ALIASES = {
 }
 EQUALITY_PARAMETERS = (
     "correlation_id", "event_type", "event_category", "event_outcome", "severity", "event_action",
-    "actor_type",
-    "actor_id", "resource_type", "resource_id", "namespace", "cluster_name", "parent_event_id", "trace_id",
+    "actor_type", "actor_id", "resource_type", "resource_id", "namespace", "cluster_name", "parent_event_id",
+    "trace_id",
 )  # fmt: skip
+
+_MATCHES = {name: f"Keeps the events whose `{name}` is exactly this." for name in EQUALITY_PARAMETERS}
 
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
-_RELATIVE = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|d|h|m|s))+", re.ASCII)
-_RELATIVE_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|d|h|m|s)", re.ASCII)
-_UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_BLANK_OFFSET = re.compile(r"(T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?) (\d{2}:\d{2})", re.ASCII)
-_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}", re.ASCII)
 
 
 class Number(fields.Judged):
     """An integer in the text of a parameter; unlike other parameters an empty one is a fault."""
+
+    refuses_empty = True
 
     def __init__(self, *, minimum: int, maximum: int, default: int) -> None:
         super().__init__()
@@ -78,24 +79,6 @@ class Number(fields.Judged):
         return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum, "default": self.default}
 
 
-class Time(fields.Judged):
-    """An absolute time, or a duration before now; an unescaped plus sign arrives as a blank."""
-
-    clock: Clock
-
-    def judge(self, value: str) -> datetime:
-        """Refuse what the grammar does not have."""
-        at = parse_time(value, self.clock)
-        if at is None:
-            message = f"invalid time format: {value} (expected 24h, 7d or an RFC 3339 timestamp)"
-            raise fields.refuse(message)
-        return at
-
-    def openapi(self) -> dict[str, Any]:
-        """Text: the grammar is wider than one format."""
-        return {"type": "string", "examples": ["24h", "2026-01-14T08:00:00Z", "2026-01-14"]}
-
-
 class Flag(fields.Judged):
     """``true`` or ``false`` in the text of a parameter."""
 
@@ -113,24 +96,78 @@ class Flag(fields.Judged):
 class Exact(fields.Judged):
     """Text compared as it is; only the empty text means "no filter", and the request line bounds it."""
 
+    def __init__(self, *, pattern: str = fields.WITHOUT_NUL) -> None:
+        super().__init__()
+        self.pattern = pattern
+
     def judge(self, value: str) -> str:
         """Accept any text."""
         return value
 
     def openapi(self) -> dict[str, Any]:
         """Text."""
-        return {"type": "string"}
+        return {"type": "string", "pattern": self.pattern}
+
+
+class Word(fields.Choice):
+    """One of a closed list; blanks are a fault here, only the empty text means "no filter"."""
+
+    def judge(self, value: Any) -> str:
+        """Refuse what is not in the list."""
+        if value not in self.choices:
+            raise self.not_in_list(value)
+        return str(value)
+
+
+class Id(fields.Uuid):
+    """A UUID; unlike in a body blanks are a fault, and the nil UUID is an id that nothing has."""
+
+    def judge(self, value: Any) -> UUID:
+        """Refuse other spellings than the canonical one."""
+        if value.isspace():
+            raise fields.refuse("must be a valid UUID")
+        return super().judge(value) or UUID(int=0)
+
+    def openapi(self) -> dict[str, Any]:
+        """The format ``uuid``."""
+        return {"type": "string", "format": "uuid"}
+
+
+class ObjectText(Exact):
+    """The text of a JSON object, rewritten as event payloads are when they are stored.
+
+    Both sides of a comparison then have their numbers in the same precision, and none that jsonb
+    cannot hold.
+    """
+
+    media_type = "application/json"
+
+    def openapi(self) -> dict[str, Any]:
+        """The object itself."""
+        return fields.JSON_OBJECT
+
+    def judge(self, value: str) -> str:
+        """Refuse other JSON, what is no JSON, and NUL anywhere."""
+        try:
+            found = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise fields.refuse("must be a JSON object") from error
+        if not isinstance(found, dict) or json.contains_nul(found):
+            raise fields.refuse("must be a JSON object")
+        return json.encode(found).decode("utf-8")
 
 
 class AuditQuerySchema(Contract):
     """The parameters of ``GET /api/v1/audit/events``."""
 
     resource = "query parameters"
+    aliases = ALIASES
+    glossary = GLOSSARY | _MATCHES | PARAMETERS
 
     correlation_id = Exact()
     event_type = Exact()
     event_category = Exact()
-    event_outcome = fields.Choice(OUTCOMES, maximum=20)
+    event_outcome = Word(OUTCOMES, maximum=20)
     severity = Exact()
     since = Time()
     until = Time()
@@ -143,15 +180,15 @@ class AuditQuerySchema(Contract):
     resource_id = Exact()
     namespace = Exact()
     cluster_name = Exact()
-    parent_event_id = fields.Uuid()
+    parent_event_id = Id()
     trace_id = Exact()
-    order = fields.Choice(("desc", "asc"), maximum=4)
+    order = Word(("desc", "asc"), maximum=4)
     include_total = Flag()
     cursor = Exact()
-    event_data_contains = Exact()
-    detail_key = Exact()
+    event_data_contains = ObjectText()
+    detail_key = Exact(pattern="^[A-Za-z0-9_]*$")
     detail_value = Exact()
-    format = fields.Choice(("json", "ndjson"), maximum=6)
+    format = Word(("json", "ndjson"), maximum=6)
     payload = marshmallow.fields.Raw(load_default=dict, metadata={"internal": True})
 
     def __init__(self, clock: Clock) -> None:
@@ -180,11 +217,9 @@ class AuditQuerySchema(Contract):
             for name in data["payload"]
             if not _PATH.fullmatch(name.removeprefix(PAYLOAD_PREFIX))
         }
-        contains = data.get("event_data_contains")
-        if contains is not None and not _is_json_object(contains):
-            faults["event_data_contains"] = Fault("must be a JSON object")
         faults |= _pair_faults(data.get("detail_key"), data.get("detail_value"))
-        used = len(data["payload"]) + (contains is not None) + (data.get("detail_key") is not None)
+        single = (data.get("event_data_contains"), data.get("detail_key"))
+        used = len(data["payload"]) + sum(value is not None for value in single)
         if used > MAX_PAYLOAD_FILTERS:
             faults["event_data"] = Fault(
                 f"at most {MAX_PAYLOAD_FILTERS} payload filters are allowed (got {used})"
@@ -192,10 +227,10 @@ class AuditQuerySchema(Contract):
         if faults:
             raise marshmallow.ValidationError({name: [fault] for name, fault in faults.items()})
 
-    @marshmallow.validates_schema
+    @marshmallow.validates_schema(skip_on_field_errors=False)
     def judge_cursor(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a cursor that is not ours or was made for the other order."""
-        if data["cursor"] is not None:
+        if data["cursor"] is not None and "order" in data:
             try:
                 position_of(data["cursor"], ascending=data["order"] == "asc")
             except InvalidCursor as error:
@@ -250,14 +285,6 @@ def _filter_of(data: dict[str, Any]) -> AuditFilter:
     )
 
 
-def _is_json_object(text: str) -> bool:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return isinstance(value, dict) and not fields.contains_nul(value)
-
-
 def _pair_faults(key: str | None, value: str | None) -> dict[str, Fault]:
     if key is None and value is None:
         return {}
@@ -268,23 +295,3 @@ def _pair_faults(key: str | None, value: str | None) -> dict[str, Fault]:
     if not re.fullmatch(r"\w+", key, re.ASCII):
         return {"detail_key": Fault("must consist of letters, digits and underscores")}
     return {}
-
-
-def parse_time(text: str, clock: Clock) -> datetime | None:
-    """Return the UTC instant of an absolute or relative time, or ``None`` when it is neither."""
-    if _RELATIVE.fullmatch(text):
-        return _before_now(text, clock)
-    if _LOCAL.fullmatch(text):
-        return fields.parse_instant(f"{text}Z")
-    day = fields.parse_date(text)
-    if day is not None:
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return fields.parse_instant(_BLANK_OFFSET.sub(r"\1+\2", text))
-
-
-def _before_now(text: str, clock: Clock) -> datetime | None:
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _RELATIVE_PART.findall(text))
-    try:
-        return clock() - timedelta(seconds=seconds)
-    except OverflowError:
-        return None

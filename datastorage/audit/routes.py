@@ -5,6 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from datastorage.audit.answers import (
     BatchRecordedSchema,
@@ -29,6 +31,7 @@ from datastorage.audit.service import AuditService
 from datastorage.platform.web import json
 from datastorage.platform.web.contract import (
     Answer,
+    Link,
     accepts,
     accepts_path,
     accepts_query,
@@ -41,6 +44,18 @@ NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
+
+
+class EventId(BaseConverter):
+    """Any text that may be meant as an id; ``events/batch`` is a path of its own, also for GET."""
+
+    regex = "(?!batch$)[^/]+"
+
+
+@blueprint.record_once
+def know_ids(state: BlueprintSetupState) -> None:
+    """Make the converter known to the application, before the routes that use it."""
+    state.app.url_map.converters["audit_event_id"] = EventId
 
 
 class AuditSearch:
@@ -66,9 +81,21 @@ class AuditSearch:
         return wanted
 
 
+READ_IT = Link("audit_get_event", {"event_id": "$response.body#/event_id"}, "The event as it was stored.")
+RELATED = Link(
+    "audit_find_events", {"correlation_id": "$request.body#/correlation_id"}, "All of the remediation."
+)
 RECORDED = (
-    Answer(Recorded, 201, RecordedSchema, "The event is committed."),
-    Answer(AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before."),
+    Answer(Recorded, 201, RecordedSchema, "The event is committed.", links=(READ_IT, RELATED)),
+    Answer(
+        AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before.", links=(READ_IT,)
+    ),
+)
+READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
+NEXT_PAGE = Link(
+    "audit_find_events",
+    {"cursor": "$response.body#/pagination/next_cursor"},
+    "The next page, with the other parameters unchanged.",
 )
 WRITE_PROBLEMS = ("validation-error", "conflict", "service-unavailable")
 READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-timeout")
@@ -87,7 +114,13 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded:
 
 @blueprint.post("/events/batch")
 @returns(
-    Answer(BatchRecorded, 201, BatchRecordedSchema, "Every event of the batch is committed."),
+    Answer(
+        BatchRecorded,
+        201,
+        BatchRecordedSchema,
+        "Every event of the batch is committed.",
+        links=(READ_FIRST,),
+    ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
 @accepts(AuditBatch)
@@ -129,12 +162,12 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
 
 @blueprint.get("/events")
 @returns(
-    Answer(EventPage, 200, EventPageSchema, "One page of events."),
+    Answer(EventPage, 200, EventPageSchema, "One page of events.", links=(NEXT_PAGE,)),
     Answer(
         EventExport,
         200,
         StoredEventSchema,
-        "One event per line.",
+        "As an export, one event per line.",
         media_type=NDJSON,
         body=_lines,
         headers=_next_cursor_header,
@@ -144,16 +177,31 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
 )
 @accepts_query(AuditSearch)
 def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
-    """Find audit events by filters, a page at a time, or stream them as lines."""
+    """Find audit events by filters, a page at a time, or stream them as lines.
+
+    All filters have to hold. Events come in a total order, by `event_timestamp` and then `event_id`.
+
+    Beside the parameters below, members of the payload may be compared: a parameter
+    `event_data.<path>=<text>` keeps the events whose `event_data` has at this path a string, number,
+    boolean or `null` that reads like the text. A path is 1 to 8 segments of `[A-Za-z0-9_-]{1,64}` joined
+    by dots; digits index an array. Examples: `event_data.alert_name=EtcdHighCommitLatency`,
+    `event_data.pods.0.ready=true`. At most 5 payload filters are allowed, `event_data_contains` and the
+    pair `detail_key`, `detail_value` included.
+
+    With `Accept: application/x-ndjson` or `format=ndjson` the answer is an export: one event per line,
+    read while it is sent. A truncated export ends without the final chunk. `offset` is refused there;
+    go on with `cursor`.
+    """
     service = current(AuditService)
     return service.export(wanted) if isinstance(wanted, ExportRequest) else service.find_page(wanted)
 
+        announces=(NEXT_CURSOR,),
 
 def _members(stored: StoredEvent) -> dict[str, Any]:
     return stored.members
 
 
-@blueprint.get("/events/<event_id>")
+@blueprint.get("/events/<audit_event_id:event_id>")
 @returns(
     Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_members),
     problems=(*READ_PROBLEMS, "not-found"),

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import marshmallow
 from marshmallow import post_load, pre_load
 
+from datastorage.audit.glossary import EVENT_EXAMPLE, GLOSSARY
 from datastorage.audit.model import AuditEvent
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
@@ -67,6 +68,9 @@ class AuditEventSchema(Contract):
     """One event as a client sends it."""
 
     resource = "audit_event"
+    aliases = ALIASES
+    glossary = GLOSSARY
+    example = EVENT_EXAMPLE
 
     version = fields.Text(required=True, maximum=20)
     event_type = fields.Text(required=True, maximum=100)
@@ -115,6 +119,10 @@ class AuditEventSchema(Contract):
             assert isinstance(payload, fields.JsonObject)  # noqa: S101 - as above
             payload.maximum_bytes = limits.max_event_data_bytes
             payload.maximum_depth = limits.max_event_data_depth
+
+    def not_an_object(self) -> Fault:
+        """Send callers with several events on to the endpoint for them."""
+        return Fault("request body must be a JSON object (arrays go to /api/v1/audit/events/batch)")
 
     @pre_load
     def rename_aliases(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -171,6 +179,7 @@ class EventIdPath(Contract):
     """The id in the path of one event."""
 
     resource = "audit_event"
+    glossary = GLOSSARY
     event_id = fields.Uuid(required=True)
 
     @post_load

@@ -1,7 +1,7 @@
 """From the bytes of a request to a ``Notification``, and what the answer looks like."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow
 from marshmallow import ValidationError, post_load
@@ -17,6 +17,33 @@ MAX_AHEAD = timedelta(minutes=5)
 MAX_ESCALATION_LEVEL = 100
 IS_REQUIRED = Fault("is required", "required")
 IS_BLANK = Fault("is required", "whitespace_only")
+
+
+GLOSSARY = {
+    "id": "Number of the record.",
+    "remediation_id": "The remediation that the notification is about.",
+    "notification_id": "Identity of the delivery; taken once and for all.",
+    "recipient": "Who was notified.",
+    "channel": "How; in any letter case, kept in lower case.",
+    "message_summary": "What it said, in short.",
+    "status": "What became of it; in any letter case, kept in lower case.",
+    "sent_at": "When it was sent: RFC 3339 with a zone, at most five minutes ahead of the server's clock.",
+    "delivery_status": "What the channel answered; left out of answers when empty.",
+    "error_message": "What went wrong; left out of answers when empty.",
+    "escalation_level": "How often it was escalated; 0 when absent.",
+    "created_at": "When the record was committed.",
+    "updated_at": "The same: records never change.",
+}
+EXAMPLE: dict[str, Any] = {
+    "remediation_id": "rr-2026-0114",
+    "notification_id": "ntf-90311",
+    "recipient": "svc-checkout-oncall",
+    "channel": "PagerDuty",
+    "message_summary": "Heap limit raised for checkout-api",
+    "status": "sent",
+    "sent_at": "2026-01-14T08:31:02Z",
+    "delivery_status": "202 Accepted",
+}
 
 
 class RequiredText(fields.Text):
@@ -89,6 +116,8 @@ class NotificationSchema(Contract):
     """One delivery record as a client sends it; ``id``, ``created_at`` and ``updated_at`` are ignored."""
 
     resource = "notification_audit"
+    glossary = GLOSSARY
+    example = EXAMPLE
 
     remediation_id = RequiredText(maximum=255)
     notification_id = RequiredText(maximum=255)
@@ -115,6 +144,15 @@ class NotificationSchema(Contract):
 
 class NotificationRecordedSchema(marshmallow.Schema):
     """The record as it was committed."""
+
+    glossary = GLOSSARY
+    example: ClassVar[dict[str, Any]] = EXAMPLE | {
+        "id": 48213,
+        "channel": "pagerduty",
+        "escalation_level": 0,
+        "created_at": "2026-01-14T08:31:02.448120Z",
+        "updated_at": "2026-01-14T08:31:02.448120Z",
+    }
 
     id = marshmallow.fields.Integer(required=True)
     remediation_id = marshmallow.fields.String(required=True)

@@ -5,7 +5,7 @@ judged, or raise ``InvalidInput`` with every fault. ``returns`` knows status and
 type, so a view has no ``if``. Both leave a ``ViewContract`` on the view for ``openapi``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -53,6 +53,11 @@ class Contract(marshmallow.Schema):
 
         Raises:
             InvalidInput: ``data`` is no object, or fields of it are at fault.
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Older names of fields, for the API document; ``pre_load`` is what honours them."""
+    glossary: ClassVar[Mapping[str, str]] = {}
+    """What each field means, for the API document."""
+    example: ClassVar[dict[str, Any] | None] = None
         """
         if not isinstance(data, dict):
             raise InvalidInput.of(self.resource, {"body": self.not_an_object()})
@@ -141,7 +146,11 @@ class ArrayContract:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one type of outcome is sent: status, media type, and the schema that documents the body."""
+    """How one type of outcome is sent: status, media type, and the schema that documents the body.
+
+    ``announces`` names the headers that ``headers`` may add; ``links`` are for the API document too.
+    ``log`` says what the line about the request shall tell of the outcome.
+    """
 
     outcome: type
     status: int
@@ -175,6 +184,18 @@ class ViewContract:
 def contract_of(view: View) -> ViewContract:
     """Return the contract of ``view``, empty when it has none yet."""
     found: ViewContract = getattr(view, "contract", None) or ViewContract()
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a client can go with what an answer holds: an operation, and a value for each parameter.
+
+    The values are runtime expressions of OpenAPI, such as ``$response.body#/event_id``.
+    """
+
+    operation: str
+    parameters: Mapping[str, str]
+    description: str
+
+
     return found
 
 
@@ -186,6 +207,9 @@ def accepts(reader: type) -> Callable[[V], V]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             chosen = cast("Reader", current(reader))
             body = read_json_body(chosen.resource)
+    announces: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    log: Callable[[Any], Mapping[str, object]] | None = None
             return view(*args, chosen.read(json.decode(body, chosen.resource)), **kwargs)
 
         return cast("V", _remember(checked, view, body=reader))

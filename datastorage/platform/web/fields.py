@@ -11,13 +11,19 @@ from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from typing import Any
 
-import msgspec
 from marshmallow import ValidationError, fields, missing
 
 from datastorage.errors import Fault
+from datastorage.platform.web import json
 
 REQUIRED = Fault("required field missing", "required")
 NUL = Fault("must not contain NUL characters")
+
+# Patterns of the API document, in the dialect that ECMA-262, Python and Rust read alike.
+WITHOUT_NUL = r"^[^\x00]*$"
+NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
+BLANK = {"pattern": r"^\s*$"}
+JSON_OBJECT = {"$ref": "#/components/schemas/JsonObject"}
 
 _INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -57,7 +63,7 @@ class Judged(fields.Field[Any]):
         raise NotImplementedError
 
     def openapi(self) -> dict[str, Any]:
-        """Return the JSON Schema of the values this field accepts."""
+        """Return the JSON Schema of the values other than ``null`` that this field accepts."""
         return {}
 
 
@@ -84,10 +90,8 @@ class Text(Judged):
 
     def openapi(self) -> dict[str, Any]:
         """Blank text is refused only where text is required."""
-        schema: dict[str, Any] = {"type": "string", "maxLength": self.maximum}
-        if self.required:
-            schema |= {"minLength": 1, "pattern": r"\S"}
-        return schema
+        pattern = NOT_BLANK if self.required else WITHOUT_NUL
+        return {"type": "string", "maxLength": self.maximum, "pattern": pattern}
 
 
 class Choice(Text):
@@ -103,8 +107,12 @@ class Choice(Text):
         """Refuse what is not in the list."""
         text = super().judge(value)
         if text is not None and text not in self.choices:
-            raise refuse(f"must be one of: {', '.join(self.choices)} (got '{text}')")
+            raise self.not_in_list(text)
         return text
+
+    def not_in_list(self, text: str) -> ValidationError:
+        """Return the fault of a value that is not one of the choices."""
+        return refuse(f"must be one of: {', '.join(self.choices)} (got '{text}')")
 
     def openapi(self) -> dict[str, Any]:
         """The list itself."""
@@ -167,8 +175,12 @@ class Uuid(Judged):
         return None if parsed.int == 0 and not self.required else parsed
 
     def openapi(self) -> dict[str, Any]:
-        """The format ``uuid``."""
-        return {"type": "string", "format": "uuid"}
+        """The format ``uuid``, or blank where that means absent."""
+        return {"type": "string"} | _format("uuid", blank=not self.required)
+
+
+def _format(name: str, *, blank: bool) -> dict[str, Any]:
+    return {"anyOf": [{"format": name}, BLANK]} if blank else {"format": name}
 
 
 class IpAddress(Judged):
@@ -189,8 +201,8 @@ class IpAddress(Judged):
         return str(parsed)
 
     def openapi(self) -> dict[str, Any]:
-        """Either of the two formats."""
-        return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+        """Either of the two formats, or blank."""
+        return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}, BLANK]}
 
 
 class Instant(Judged):
@@ -224,8 +236,8 @@ class DateHint(Judged):
         return day or (at.date() if at else None)
 
     def openapi(self) -> dict[str, Any]:
-        """Either of the two formats."""
-        return {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+        """Either of the two formats, or blank."""
+        return {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}, BLANK]}
 
 
 class JsonObject(Judged):
@@ -243,21 +255,21 @@ class JsonObject(Judged):
         """Refuse other types, too much, too deep, and NUL anywhere."""
         if not isinstance(value, dict):
             raise refuse("must be a JSON object", "invalid_event_data")
-        if is_deeper_than(value, self.maximum_depth):
+        if json.is_deeper_than(value, self.maximum_depth):
             message = f"exceeds the maximum nesting depth of {self.maximum_depth}"
             raise refuse(message, "invalid_event_data")
-        encoded = msgspec.json.encode(value)
+        encoded = json.encode(value)
         if len(encoded) > self.maximum_bytes:
             raise refuse(f"exceeds the maximum size of {self.maximum_bytes} bytes", "too_large")
         text = encoded.decode("utf-8")
         # The escape may also be the text of a doubled backslash: look closer only when it shows up.
-        if "\\u0000" in text and contains_nul(value):
+        if "\\u0000" in text and json.contains_nul(value):
             raise ValidationError(NUL)
         return text
 
     def openapi(self) -> dict[str, Any]:
-        """Any object."""
-        return {"type": "object", "additionalProperties": True}
+        """Any object whose names and strings have no U+0000."""
+        return JSON_OBJECT
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -283,34 +295,3 @@ def parse_date(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def is_deeper_than(value: Any, depth: int) -> bool:
-    """Tell whether objects and arrays nest beyond ``depth`` levels, without recursing that far."""
-    level = [value]
-    for _ in range(depth):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def contains_nul(value: Any) -> bool:
-    """Tell whether any key or string inside ``value`` contains U+0000."""
-    pending = [value]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, str):
-            if "\x00" in current:
-                return True
-        elif isinstance(current, dict):
-            pending.extend(current)
-            pending.extend(current.values())
-        elif isinstance(current, list):
-            pending.extend(current)
-    return False

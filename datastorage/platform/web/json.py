@@ -37,3 +37,34 @@ def decode(body: bytes, resource: str) -> Any:
 def encode(value: Any) -> bytes:
     """Return compact UTF-8 JSON; ``datetime`` in UTC becomes RFC 3339 with ``Z``."""
     return _encoder.encode(value)
+
+
+def is_deeper_than(value: Any, depth: int) -> bool:
+    """Tell whether objects and arrays nest beyond ``depth`` levels, without recursing that far."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def contains_nul(value: Any) -> bool:
+    """Tell whether any key or string inside ``value`` contains U+0000."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, str):
+            if "\x00" in current:
+                return True
+        elif isinstance(current, dict):
+            pending.extend(current)
+            pending.extend(current.values())
+        elif isinstance(current, list):
+            pending.extend(current)
+    return False

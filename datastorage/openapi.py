@@ -1,0 +1,50 @@
+"""``datastorage openapi``: the API document in a form to keep, as it is with the default settings."""
+
+from typing import Any
+
+import click
+import msgspec
+import yaml
+
+from datastorage.app import create_app
+from datastorage.platform.web import json
+from datastorage.platform.web.openapi import document
+from datastorage.settings import Settings
+
+# The document does not depend on the servers, but the settings are not complete without them.
+_SERVERS = {
+    "DATASTORAGE_DATABASE_URL": "postgresql://datastorage_app@localhost/action_history",
+    "DATASTORAGE_REDIS_URL": "redis://localhost:6379/0",
+}
+_WIDTH = 110
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as such."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def default_document() -> dict[str, Any]:
+    """Return the API document of a service with default settings; nothing connects."""
+    described: dict[str, Any] = msgspec.json.decode(
+        json.encode(document(create_app(Settings.from_environ(_SERVERS))))
+    )
+    return described
+
+
+def as_yaml(described: dict[str, Any]) -> str:
+    """Return the text of ``docs/openapi.yaml``."""
+    text: str = yaml.dump(described, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text
+
+
+@click.command()
+def openapi() -> None:
+    """Print the OpenAPI document of a service with default settings."""
+    click.echo(as_yaml(default_document()), nl=False)

@@ -1,0 +1,114 @@
+"""Schemas of bodies: requests from our fields, answers from marshmallow's, with meanings and examples."""
+
+from typing import Any
+
+from apispec import APISpec
+from marshmallow import Schema
+
+from datastorage.platform.web.contract import ArrayContract, Contract
+from datastorage.platform.web.fields import WITHOUT_NUL
+
+JSON_VALUE = {"$ref": "#/components/schemas/JsonValue"}
+
+
+def component_name(schema: Any) -> str:
+    """Return what ``schema``, a class or an instance, is called in the document."""
+    cls = schema if isinstance(schema, type) else type(schema)
+    name: str = cls.__name__
+    return name.removesuffix("Schema")
+
+
+def add_components(spec: APISpec) -> None:
+    """Add the schemas that payloads refer to."""
+    spec.components.schema(
+        "JsonObject",
+        {
+            "type": "object",
+            "description": "Any JSON object without U+0000 in a name or a string.",
+            "propertyNames": {"pattern": WITHOUT_NUL},
+            "additionalProperties": JSON_VALUE,
+        },
+    )
+    any_value = [
+        {"type": "string", "pattern": WITHOUT_NUL},
+        {"type": ["number", "boolean", "null"]},
+        {"type": "array", "items": JSON_VALUE},
+        {"$ref": "#/components/schemas/JsonObject"},
+    ]
+    spec.components.schema("JsonValue", {"anyOf": any_value})
+
+
+def reference(spec: APISpec, reader: Any) -> dict[str, Any]:
+    """Return the schema of a request body, a reference to a component that is added on first use."""
+    if isinstance(reader, ArrayContract):
+        items = reference(spec, reader.item)
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": reader.maximum}
+    name = component_name(reader)
+    if name not in spec.components.schemas:
+        spec.components.schema(name, _object(reader))
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def answer_reference(spec: APISpec, cls: Any) -> dict[str, Any]:
+    """Return the schema of an answer, likewise."""
+    name = component_name(cls)
+    if name not in spec.components.schemas:
+        spec.components.schema(name, schema=cls)
+        _explain(spec.components.schemas[name], cls)
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _explain(component: dict[str, Any], cls: type[Schema]) -> None:
+    component["description"] = _first_line(cls)
+    glossary = getattr(cls, "glossary", {})
+    for name, schema in component["properties"].items():
+        if name in glossary:
+            schema["description"] = glossary[name]
+    example = getattr(cls, "example", None)
+    if example is not None:
+        component["examples"] = [example]
+
+
+def _object(contract: Contract) -> dict[str, Any]:
+    fields: dict[str, Any] = dict(contract.fields)
+    renamed = set(contract.aliases.values())
+    properties = {name: _member(contract, name) for name in fields}
+    for alias, name in contract.aliases.items():
+        notes = {"description": f"Older name of `{name}`; ignored beside it.", "deprecated": True}
+        properties[alias] = properties[name] | notes
+    described: dict[str, Any] = {
+        "type": "object",
+        "description": _first_line(type(contract)),
+        "properties": properties,
+        "required": [name for name, field in fields.items() if field.required and name not in renamed],
+    }
+    either = [
+        {"anyOf": [{"required": [name]}, {"required": [alias]}]}
+        for alias, name in contract.aliases.items()
+        if fields[name].required
+    ]
+    if either:
+        described["allOf"] = either
+    if contract.example is not None:
+        described["examples"] = [contract.example]
+    return described
+
+
+def _member(contract: Contract, name: str) -> dict[str, Any]:
+    field: Any = contract.fields[name]
+    schema = field.openapi() if field.required else _or_null(field.openapi())
+    meaning = contract.glossary.get(name)
+    return schema | {"description": meaning} if meaning else schema
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    widened = schema | {"type": [schema["type"], "null"]}
+    if "enum" in schema:
+        widened["enum"] = [*schema["enum"], None]
+    return widened
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").partition("\n")[0]

@@ -1,0 +1,75 @@
+"""Parameters: what a path, a query string and the headers of a request may say."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from apispec import APISpec
+
+from datastorage.platform.web.contract import Contract
+from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID
+
+_HEADERS = {
+    REQUEST_ID: "Identifies the request in the answer and in the log; replaced when it is malformed.",
+    CORRELATION_ID: "Sent back as it came, and part of every log line of the request.",
+}
+
+
+def add_components(spec: APISpec) -> None:
+    """Add the header parameters that every operation has."""
+    for name, description in _HEADERS.items():
+        spec.components.parameter(name, "header", {"description": description, "schema": {"type": "string"}})
+
+
+def of_headers() -> tuple[str, ...]:
+    """Name the components that are header parameters of every operation."""
+    return tuple(_HEADERS)
+
+
+def of_path(names: Sequence[str], contract: Contract | None) -> Iterator[dict[str, Any]]:
+    """Describe the variables of a path."""
+    for name in names:
+        schema = _field(contract, name).openapi() if contract else {"type": "string"}
+        glossary = contract.glossary if contract else {}
+        yield _parameter("path", name, schema, glossary.get(name, "")) | {"required": True}
+
+
+def of_query(contract: Contract) -> Iterator[dict[str, Any]]:
+    """Describe the parameters of a query, their older names after them."""
+    public = [name for name, field in contract.fields.items() if not field.metadata.get("internal")]
+    for name in public:
+        described = _parameter("query", name, _query_schema(contract, name), contract.glossary.get(name, ""))
+        media_type = getattr(contract.fields[name], "media_type", None)
+        if media_type is not None:
+            described["content"] = {media_type: {"schema": described.pop("schema")}}
+        yield described | {"required": True} if contract.fields[name].required else described
+    for alias, name in contract.aliases.items():
+        described = _parameter(
+            "query", alias, _query_schema(contract, name), f"Older name of `{name}`, which wins."
+        )
+        yield described | {"deprecated": True}
+
+
+def _query_schema(contract: Contract, name: str) -> dict[str, Any]:
+    field = _field(contract, name)
+    schema: dict[str, Any] = field.openapi()
+    # An empty parameter means "not given", except where the field judges the empty text itself.
+    return schema if getattr(field, "refuses_empty", False) else _or_empty(schema)
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], ""]}
+    if "anyOf" in schema:
+        return schema | {"anyOf": [*schema["anyOf"], {"maxLength": 0}]}
+    if schema.get("type") != "string" or "format" in schema:
+        return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+    return schema
+
+
+def _field(contract: Contract, name: str) -> Any:
+    """Return a field; ours describe themselves, which marshmallow's type does not know."""
+    return contract.fields[name]
+
+
+def _parameter(location: str, name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"in": location, "name": name, "description": description, "schema": schema}
