@@ -1,8 +1,86 @@
 """``datastorage demo``: fills a running service with a believable story."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 import click
+
+from datastorage.demo import story
+from datastorage.demo.sender import Receipt, Sender, SendingFailed
+from datastorage.demo.story import Story
+from datastorage.platform.clock import utc_now
 
 
 @click.command()
-def demo() -> None:
-    """Load sample data."""
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service is.")
+@click.option(
+    "--events",
+    "count",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="How many events; at least one of each type is sent.",
+)
+@click.option("--seed", default=1, show_default=True, help="Another number tells another story.")
+def demo(url: str, count: int, seed: int) -> None:
+    """Load sample data: a week of remediations.
+
+    Loading the same seed again on the same day changes nothing but adds what has happened since.
+    """
+    told = story.tell(seed, utc_now(), count)
+    sender = Sender(url)
+    try:
+        receipt = _send(sender, told)
+    except SendingFailed as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        sender.close()
+    _print_counts(told, receipt)
+    _print_tour(url.rstrip("/"), told)
+
+
+def _send(sender: Sender, told: Story) -> Receipt:
+    total = Receipt(0)
+    records = len(told.events) + len(told.notifications)
+    with click.progressbar(length=records, label="Sending") as progress:
+        for receipt in _receipts(sender, told):
+            total += receipt
+            progress.update(receipt.sent)
+    return total
+
+
+def _receipts(sender: Sender, told: Story) -> Iterator[Receipt]:
+    yield from sender.send_events(told.events)
+    yield from sender.send_notifications(told.notifications)
+
+
+def _print_counts(told: Story, receipt: Receipt) -> None:
+    categories = Counter(event["event_category"] for event in told.events)
+    rows = [*categories.most_common(), ("delivery records", len(told.notifications))]
+    click.echo()
+    for name, number in rows:
+        click.echo(f"  {name:18} {number:7}")
+    click.echo(f"  {'together':18} {receipt.sent:7}")
+    if receipt.known:
+        click.echo(f"\n{receipt.known} of them were stored before.")
+    if receipt.queued:
+        click.echo(f"\n{receipt.queued} of them wait in the queue: the service has lost its database.")
+
+
+def _print_tour(url: str, told: Story) -> None:
+    events = f"{url}/api/v1/audit/events"
+    failure = next((e for e in reversed(told.events) if e["event_outcome"] == "failure"), told.events[-1])
+    click.echo(f"""
+One remediation from the first signal on, with an event of every type:
+
+  curl -s '{events}?correlation_id={told.tour}&order=asc'
+
+The latest failure, and everything that led to it:
+
+  curl -s '{events}/{failure["event_id"]}'
+  curl -s '{events}?correlation_id={failure["correlation_id"]}&order=asc'
+
+Remediations that did not help, found by their payload:
+
+  curl -s '{events}?event_type=effectivenessmonitor.evaluation.completed&event_data.issue_resolved=false'
+""")
