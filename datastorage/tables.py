@@ -4,6 +4,7 @@ from datastorage.audit.tables import audit_events
 from datastorage.incidents.tables import action_histories, resource_action_traces, resource_references
 from datastorage.notifications.tables import notification_audit
 from datastorage.platform.db.columns import metadata
+from datastorage.workflows.tables import remediation_workflow_catalog
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -11,9 +12,10 @@ __all__ = [
     "audit_events",
     "metadata",
     "notification_audit",
+    "remediation_workflow_catalog",
     "resource_action_traces",
     "resource_references",
 ]
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """Newest migration; a database that is behind it makes the service not ready."""
