@@ -147,13 +147,23 @@ def announce_successor(response: Response) -> Response:
     return response
 
 
-def _lines(export: EventExport) -> Iterator[bytes]:
-    rows = export.rows
-    try:
-        for members in rows:
+class _Lines:
+    """One event per line, read while it is sent; ``close`` ends the transaction.
+
+    No generator: closing one that never started runs none of its code, and the answer to HEAD never
+    starts, nor does the one to a client that is already gone.
+    """
+
+    def __init__(self, export: EventExport) -> None:
+        self._rows = export.rows
+
+    def __iter__(self) -> Iterator[bytes]:
+        for members in self._rows:
             yield json.encode(members) + b"\n"
-    finally:
-        rows.close()  # also when the client goes away: ends the transaction
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._rows.close()
 
 
 def _next_cursor_header(export: EventExport) -> dict[str, str]:
@@ -169,8 +179,9 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
         StoredEventSchema,
         "As an export, one event per line.",
         media_type=NDJSON,
-        body=_lines,
+        body=_Lines,
         headers=_next_cursor_header,
+        announces=(NEXT_CURSOR,),
         stream=True,
     ),
     problems=READ_PROBLEMS,
@@ -195,7 +206,6 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     service = current(AuditService)
     return service.export(wanted) if isinstance(wanted, ExportRequest) else service.find_page(wanted)
 
-        announces=(NEXT_CURSOR,),
 
 def _members(stored: StoredEvent) -> dict[str, Any]:
     return stored.members

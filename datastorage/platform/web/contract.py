@@ -11,12 +11,12 @@ from functools import wraps
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import marshmallow
-from flask import Response, request
+from flask import Response
 
 from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
-from datastorage.platform.web.requests import read_json_body
+from datastorage.platform.web.requests import add_to_log, read_json_body, read_query
 
 View = Callable[..., Any]
 V = TypeVar("V", bound=View)
@@ -38,10 +38,26 @@ class Reader(Protocol):
         """
 
 
+class BodyReader(Reader, Protocol):
+    """A reader of request bodies, which also knows how their JSON is decoded."""
+
+    def decode(self, body: bytes) -> Any:
+        """Return the JSON value of ``body``.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+
+
 class Contract(marshmallow.Schema):
     """A marshmallow schema that raises our error: all faults, in the order its fields are declared."""
 
     resource: ClassVar[str]
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Older names of fields, for the API document; ``pre_load`` is what honours them."""
+    glossary: ClassVar[Mapping[str, str]] = {}
+    """What each field means, for the API document."""
+    example: ClassVar[dict[str, Any] | None] = None
 
     class Meta:
         """Unknown members are ignored: existing clients send some."""
@@ -53,18 +69,25 @@ class Contract(marshmallow.Schema):
 
         Raises:
             InvalidInput: ``data`` is no object, or fields of it are at fault.
-    aliases: ClassVar[Mapping[str, str]] = {}
-    """Older names of fields, for the API document; ``pre_load`` is what honours them."""
-    glossary: ClassVar[Mapping[str, str]] = {}
-    """What each field means, for the API document."""
-    example: ClassVar[dict[str, Any] | None] = None
         """
         if not isinstance(data, dict):
-            raise InvalidInput.of(self.resource, {"body": self.not_an_object()})
+            raise self.refusal(Faults({"body": self.not_an_object()}))
         faults = self.faults_or_loaded(data)
         if isinstance(faults, Faults):
-            raise InvalidInput.of(self.resource, faults)
+            raise self.refusal(faults)
         return faults
+
+    def decode(self, body: bytes) -> Any:
+        """Return the JSON value of a request body.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        return json.decode(body, self.resource)
+
+    def refusal(self, faults: "Faults") -> InvalidInput:
+        """Return the error that names ``faults``."""
+        return InvalidInput.of(self.resource, faults)
 
     def not_an_object(self) -> Fault:
         """Return the sentence for a body of another JSON type."""
@@ -75,28 +98,44 @@ class Contract(marshmallow.Schema):
         try:
             return self.load(data)
         except marshmallow.ValidationError as error:
-            messages = cast("dict[str, list[str]]", error.messages)
+            messages = cast("dict[str, Any]", error.messages)
             position = {name: index for index, name in enumerate(self.fields)}
             ordered = sorted(messages, key=lambda name: position.get(name, len(position)))
-            return Faults({name: _as_fault(messages[name]) for name in ordered})
+            return Faults(fault for name in ordered for fault in _faults_at(name, messages[name]))
 
 
 class Faults(dict[str, Fault]):
     """Field errors of one object; a type of its own so that a loaded dict is never taken for them."""
 
 
-def _as_fault(messages: list[str]) -> Fault:
-    first = messages[0]
-    return first if isinstance(first, Fault) else Fault(first)
+def _faults_at(path: str, messages: Any) -> Iterator[tuple[str, Fault]]:
+    """Yield the fault of a field, or those of what is nested in it: ``labels.severity``, ``list[2]``."""
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            yield from _faults_at(f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}", inner)
+    else:
+        first = messages[0]
+        yield path, first if isinstance(first, Fault) else Fault(first)
 
 
 class ArrayContract:
     """A JSON array of ``item`` objects: all of them are judged before any of them counts."""
 
+    item_name = "event"
+    """What problems call an item."""
+
     def __init__(self, item: Contract, *, resource: str, maximum: int) -> None:
         self.item = item
         self.resource = resource
         self.maximum = maximum
+
+    def decode(self, body: bytes) -> Any:
+        """Return the JSON value of a request body.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        return json.decode(body, self.resource)
 
     def read(self, data: Any) -> list[Any]:
         """Return the model objects in request order.
@@ -115,7 +154,7 @@ class ArrayContract:
             if len(faults) >= MAX_REPORTED_FAULTS:
                 break
         if faults:
-            raise InvalidInput.of_items(self.resource, faults)
+            raise InvalidInput.of_items(self.resource, faults, item=self.item_name)
         return loaded
 
     def _check_shape(self, data: Any) -> None:
@@ -145,6 +184,18 @@ class ArrayContract:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a client can go with what an answer holds: an operation, and a value for each parameter.
+
+    The values are runtime expressions of OpenAPI, such as ``$response.body#/event_id``.
+    """
+
+    operation: str
+    parameters: Mapping[str, str]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """How one type of outcome is sent: status, media type, and the schema that documents the body.
 
@@ -159,10 +210,15 @@ class Answer:
     media_type: str = "application/json"
     body: Callable[[Any], Any] | None = None
     headers: Callable[[Any], dict[str, str]] | None = None
+    announces: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    log: Callable[[Any], Mapping[str, object]] | None = None
     stream: bool = False
 
     def respond(self, outcome: Any) -> Response:
         """Return the response for ``outcome``."""
+        if self.log is not None:
+            add_to_log(self.log(outcome))
         content = outcome if self.body is None else self.body(outcome)
         payload: Any = content if self.stream else json.encode(content)
         headers = self.headers(outcome) if self.headers else {}
@@ -179,23 +235,12 @@ class ViewContract:
     answers: tuple[Answer, ...] = ()
     problems: tuple[str, ...] = ()
     deprecated: bool = False
+    failure: str | None = None
 
 
 def contract_of(view: View) -> ViewContract:
     """Return the contract of ``view``, empty when it has none yet."""
     found: ViewContract = getattr(view, "contract", None) or ViewContract()
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where a client can go with what an answer holds: an operation, and a value for each parameter.
-
-    The values are runtime expressions of OpenAPI, such as ``$response.body#/event_id``.
-    """
-
-    operation: str
-    parameters: Mapping[str, str]
-    description: str
-
-
     return found
 
 
@@ -205,12 +250,9 @@ def accepts(reader: type) -> Callable[[V], V]:
     def decorate(view: V) -> V:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            chosen = cast("Reader", current(reader))
+            chosen = cast("BodyReader", current(reader))
             body = read_json_body(chosen.resource)
-    announces: tuple[str, ...] = ()
-    links: tuple[Link, ...] = ()
-    log: Callable[[Any], Mapping[str, object]] | None = None
-            return view(*args, chosen.read(json.decode(body, chosen.resource)), **kwargs)
+            return view(*args, chosen.read(chosen.decode(body)), **kwargs)
 
         return cast("V", _remember(checked, view, body=reader))
 
@@ -224,7 +266,8 @@ def accepts_query(reader: type) -> Callable[[V], V]:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
             chosen = cast("Reader", current(reader))
-            return view(*args, chosen.read(request.args.to_dict(flat=True)), **kwargs)
+            slug = getattr(chosen, "encoding_slug", "validation-error")
+            return view(*args, chosen.read(read_query(chosen.resource, slug=slug)), **kwargs)
 
         return cast("V", _remember(checked, view, query=reader))
 
@@ -244,8 +287,16 @@ def accepts_path(reader: type) -> Callable[[V], V]:
     return decorate
 
 
-def returns(*answers: Answer, problems: Iterable[str] = ()) -> Callable[[V], View]:
-    """Send each type of outcome by its ``Answer``; ``problems`` are the slugs the API document adds."""
+def returns(
+    *answers: Answer, problems: Iterable[str] = (), failure: str | None = None
+) -> Callable[[V], View]:
+    """Send each type of outcome by its ``Answer``.
+
+    Args:
+        answers: one per type of outcome.
+        problems: slugs that the API document adds.
+        failure: what a 500 of this view says instead of the general sentence.
+    """
     by_type = {answer.outcome: answer for answer in answers}
 
     def decorate(view: V) -> View:
@@ -254,7 +305,9 @@ def returns(*answers: Answer, problems: Iterable[str] = ()) -> Callable[[V], Vie
             outcome = view(*args, **kwargs)
             return by_type[type(outcome)].respond(outcome)
 
-        return cast("View", _remember(answered, view, answers=answers, problems=tuple(problems)))
+        return cast(
+            "View", _remember(answered, view, answers=answers, problems=tuple(problems), failure=failure)
+        )
 
     return decorate
 

@@ -3,7 +3,9 @@
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, Response, g, request
 from gunicorn.http.errors import ParseException
@@ -29,6 +31,7 @@ PROBE_PREFIXES: Final = ("/health", "/metrics")
 
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _TRACEPARENT_PATTERN = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+_BROKEN_ESCAPE_PATTERN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _JSON_TYPE_PATTERN = re.compile(r"application/(json|[\w.!#$&^+-]+\+json)", re.ASCII | re.IGNORECASE)
 
 
@@ -91,8 +94,44 @@ def _log(response: Response) -> None:
             "status": response.status_code,
             "bytes": response.content_length,
             "duration_ms": round((monotonic_seconds() - g.started_seconds) * 1000, 3),
-        }
+        } | g.get("log_fields", {})
         logger.log(level, "HTTP request", extra=fields)
+
+
+def add_to_log(fields: Mapping[str, object]) -> None:
+    """Add ``fields`` to the one line that is logged about the current request."""
+    g.log_fields = dict(fields)
+
+
+def read_query(resource: str, *, slug: str = "validation-error") -> dict[str, str]:
+    """Return the query parameters of the current request; of repeated ones the first.
+
+    Args:
+        resource: what the parameters ask for, named in the problem.
+        slug: the problem that a broken encoding is.
+
+    Raises:
+        InvalidInput: on field ``query``: a broken escape, bytes that are not UTF-8, or U+0000. Lenient
+            decoding would search for something else than the client wrote, and PostgreSQL has no U+0000.
+    """
+    fault = _query_fault(request.query_string)
+    if fault is not None:
+        detail = f"Validation failed for {resource}: query - {fault}"
+        raise InvalidInput(detail, {"query": fault}, slug=slug, resource=resource)
+    return request.args.to_dict(flat=True)
+
+
+def _query_fault(encoded: bytes) -> Fault | None:
+    if _BROKEN_ESCAPE_PATTERN.search(encoded):
+        return Fault("must be percent-encoded: % and two hexadecimal digits")
+    decoded = unquote_to_bytes(encoded)
+    if b"\0" in decoded:
+        return Fault("must not contain NUL characters")
+    try:
+        decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return Fault("must be UTF-8")
+    return None
 
 
 def read_json_body(resource: str) -> bytes:
@@ -111,13 +150,21 @@ def read_json_body(resource: str) -> bytes:
         raise too_large(limit)
     try:
         body = request.get_data(cache=False)
+        goes_on = limit is not None and len(body) >= limit and announced is None and _goes_on()
     except TimeoutError as error:
         raise RequestTimeout("the request body did not arrive in time") from error
     except (OSError, ParseException, ClientDisconnected) as error:
         raise _cut_off(resource) from error
     if announced is not None and len(body) < announced:
         raise _cut_off(resource)
+    if limit is not None and goes_on:
+        raise too_large(limit)
     return body
+
+
+def _goes_on() -> bool:
+    """Tell whether a chunked body goes on: Werkzeug stops at the limit as if the body ended there."""
+    return bool(request.environ["wsgi.input"].read(1))
 
 
 def _check_media_type() -> None:
