@@ -23,10 +23,11 @@ def position_of(cursor: str, *, ascending: bool) -> Position:
     if members.get("o") != _order(ascending=ascending):
         raise keyset.InvalidCursor
     try:
-        event_id = UUID(str(members.get("id")))
-    except ValueError as error:
+        # In UTC, because the date of the position bounds the partitions that are read.
+        at = keyset.instant(members.get("t")).astimezone(UTC)
+        return Position(at, UUID(str(members.get("id"))))
+    except (ValueError, OverflowError) as error:
         raise keyset.InvalidCursor from error
-    return Position(keyset.instant(members.get("t")), event_id)
 
 
 def _order(*, ascending: bool) -> str:

@@ -46,7 +46,7 @@ READ_COLUMNS = (
 )
 
 _MAX_NUMBER_CHARACTERS = 100
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def _sent_rows() -> FromClause:
@@ -204,7 +204,10 @@ def _jsonb(text: str) -> ColumnElement[Any]:
 
 
 def is_json_scalar(text: str) -> bool:
-    """Tell whether ``text`` is the JSON of a finite number of sane length, a boolean or ``null``."""
+    """Tell whether ``text`` is the JSON of a finite number of sane length, a boolean or ``null``.
+
+    Exponents of more than three digits are not sane: jsonb cannot hold ``1e-20000``.
+    """
     if text in {"true", "false", "null"}:
         return True
     if len(text) > _MAX_NUMBER_CHARACTERS or not _JSON_NUMBER.fullmatch(text):
