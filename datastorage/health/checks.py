@@ -27,6 +27,14 @@ class Finding:
     fact: object = None
 
 
+def findings(*checks: "Check") -> list[Finding]:
+    """Return what each check finds, at most a second old; they run side by side within one budget."""
+    asked_at = monotonic_seconds()
+    for check in checks:
+        check.ask(asked_at)
+    return [check.answer(asked_at) for check in checks]
+
+
 class Check:
     """One named check, shared by everyone who asks at the same time.
 
@@ -52,41 +60,33 @@ class Check:
         self._condition = Condition()
         self._running = False
         self._finding: Finding | None = None
-        self._found_at = 0.0
+        self._found_at = float("-inf")
         self._logged_at = -LOG_INTERVAL_SECONDS
 
-    def finding(self) -> Finding:
-        """Return a finding at most a second old, or "down" when none arrives within the budget."""
-        deadline = monotonic_seconds() + BUDGET_SECONDS
+    def ask(self, asked_at: float) -> None:
+        """Start the probe, unless it is running or its last finding is fresh at ``asked_at``."""
         with self._condition:
-            asked_at = monotonic_seconds()
-            if self._is_fresh(asked_at - FRESH_SECONDS):
-                return self._known()
-            if not self._running:
-                self._running = True
+            if not self._running and self._fresh(asked_at) is None:
+                # Started first: when there is no thread to be had, the next caller tries again.
                 Thread(target=self._run, name=f"check-{self._name}", daemon=True).start()
-            while not self._is_fresh(asked_at):
-                remaining = deadline - monotonic_seconds()
-                if remaining <= 0:
-                    break
-                self._condition.wait(remaining)
-            else:
-                return self._known()
-        return self._give_up()
+                self._running = True
+
+    def answer(self, asked_at: float) -> Finding:
+        """Wait for a finding fresh at ``asked_at``; "down" when none arrives within the budget."""
+        with self._condition:
+            remaining = asked_at + BUDGET_SECONDS - monotonic_seconds()
+            self._condition.wait_for(lambda: self._fresh(asked_at) is not None, remaining)
+            return self._fresh(asked_at) or self._give_up()
+
+    def _fresh(self, asked_at: float) -> Finding | None:
+        return self._finding if self._found_at >= asked_at - FRESH_SECONDS else None
 
     def _give_up(self) -> Finding:
         if self._abort is not None:
             self._abort()
-        self._warn("no answer in time", monotonic_seconds())
+        self._warn("no answer in time")
         self._tell(is_up=False)
         return Finding(is_up=False)
-
-    def _is_fresh(self, since: float) -> bool:
-        return self._finding is not None and self._found_at >= since
-
-    def _known(self) -> Finding:
-        assert self._finding is not None  # noqa: S101 - asked only when fresh
-        return self._finding
 
     def _run(self) -> None:
         try:
@@ -97,15 +97,16 @@ class Check:
         with self._condition:
             self._finding, self._found_at, self._running = finding, monotonic_seconds(), False
             self._condition.notify_all()
-        self._tell(is_up=finding.is_up)
-        if cause is not None:
-            self._warn(type(cause).__name__, monotonic_seconds(), cause)
+            self._tell(is_up=finding.is_up)
+            if cause is not None:
+                self._warn(type(cause).__name__, cause)
 
     def _tell(self, *, is_up: bool) -> None:
         if self._on_finding is not None:
             self._on_finding(is_up)
 
-    def _warn(self, text: str, now: float, cause: Exception | None = None) -> None:
+    def _warn(self, text: str, cause: Exception | None = None) -> None:
+        now = monotonic_seconds()
         if now - self._logged_at >= LOG_INTERVAL_SECONDS:
             self._logged_at = now
             logger.warning("Health check failed", exc_info=cause, extra={"probe": self._name, "cause": text})

@@ -21,7 +21,8 @@ class DatabaseProbe:
         self._database = database
         self._lock = Lock()
         self._idle: Connection | None = None
-        self._busy: Connection | None = None
+        self._busy: HasSocket | None = None
+        self._is_aborted = False
 
     def __call__(self) -> str | None:
         """Return the schema revision of the database, ``None`` when it was never migrated.
@@ -29,9 +30,20 @@ class DatabaseProbe:
         Raises:
             SQLAlchemyError: the database does not answer.
         """
-        connection = self._take() or self._database.connect_outside_pool()
+        self._is_aborted = False
+        kept = self._take()
+        if kept is not None:
+            try:
+                return self._ask(kept)
+            except SQLAlchemyError:
+                if self._is_aborted:
+                    raise
+                # The server may have restarted since; that it answers now is what counts.
+        return self._ask(self._database.connect_outside_pool())
+
+    def _ask(self, connection: Connection) -> str | None:
         with self._lock:
-            self._busy = connection
+            self._busy = cast("HasSocket", connection.connection.dbapi_connection)
         try:
             revision = self._read_revision(connection)
         except SQLAlchemyError:
@@ -42,15 +54,16 @@ class DatabaseProbe:
         finally:
             with self._lock:
                 self._busy = None
-        self._idle = connection
+        with self._lock:
+            self._idle = connection
         return revision
 
     def abort(self) -> None:
         """Cut the connection a probe hangs on; libpq itself would wait for as long as the server does."""
         with self._lock:
-            driver = self._busy.connection.dbapi_connection if self._busy else None
-            if driver is not None:
-                cut(cast("HasSocket", driver))
+            self._is_aborted = True
+            if self._busy is not None:
+                cut(self._busy)
 
     def close(self) -> None:
         """Close the kept connection."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from datastorage.health.checks import Check
+from datastorage.health.checks import Check, findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,12 @@ class HealthService:
         """Tell whether traffic should come here."""
         if self._is_shutting_down():
             return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
-        database = self._database.finding()
+        needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
+        database, *queue = findings(*needed)
+        if not database.is_up and any(redis.is_up for redis in queue):
+            return Up({"status": "ready", "degraded": "database_unreachable"})
         if not database.is_up:
-            return self._ready_without_database()
+            return Down({"status": "not_ready", "reason": "database_unreachable", "error": DATABASE_FAILED})
         # Zero-padded revision numbers sort as text. A newer schema is fine: migrations expand first.
         if str(database.fact or "") < self._required_revision:
             return Down({"status": "not_ready", "reason": "schema_outdated"})
@@ -67,15 +70,10 @@ class HealthService:
 
     def health(self) -> Up | Down:
         """Tell what is reachable, for people and dashboards."""
-        database_is_up = self._database.finding().is_up
-        redis = "connected" if self._redis.finding().is_up else "unreachable"
-        if database_is_up:
+        database, queue = findings(self._database, self._redis)
+        redis = "connected" if queue.is_up else "unreachable"
+        if database.is_up:
             return Up({"status": "healthy", "database": "connected", "redis": redis})
         return Down(
             {"status": "unhealthy", "database": "unreachable", "redis": redis, "error": DATABASE_FAILED}
         )
-
-    def _ready_without_database(self) -> Up | Down:
-        if not self._readiness_requires_database and self._redis.finding().is_up:
-            return Up({"status": "ready", "degraded": "database_unreachable"})
-        return Down({"status": "not_ready", "reason": "database_unreachable", "error": DATABASE_FAILED})
