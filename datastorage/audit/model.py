@@ -59,6 +59,8 @@ class Written(Enum):
     CONFLICT = auto()
     """Another event was already there under this id."""
     PARENT_MISSING = auto()
+    ROLLED_BACK = auto()
+    """Nothing was wrong with it, but with another event of its batch."""
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ EXPORT_FETCH_ROWS = 500
 """Rows the server-side cursor hands over at once: bounds the memory of an export."""
 
 Key = tuple[UUID, date]
+ParentDates = dict[UUID, dict[date, None]]
+"""The dates under which each parent exists; a dict of dates keeps them in order and unique."""
 
 
 class BatchRefused(Exception):
@@ -48,7 +50,11 @@ class AuditStore:
         Raises:
             DatabaseError: none of them is stored.
         """
-        return self._write(lambda connection: _append(connection, events), self._audit.write_timeout)
+
+        def append_independently(connection: Connection) -> list[Written]:
+            return _append(connection, events, _parent_dates(connection, events))
+
+        return self._write(append_independently, self._audit.write_timeout)
 
     def append_all(self, events: Sequence[AuditEvent]) -> list[Written]:
         """Write all events or none: a conflict or a missing parent rolls back.
@@ -58,8 +64,13 @@ class AuditStore:
         """
 
         def append_or_roll_back(connection: Connection) -> list[Written]:
-            outcomes = _append(connection, events)
-            if any(outcome in {Written.CONFLICT, Written.PARENT_MISSING} for outcome in outcomes):
+            parents = _parent_dates(connection, events)
+            # Before the insert: an event whose parent is in the batch but cannot be stored would break the
+            # foreign key, which does not say whose parent is at fault.
+            if not all(_has_parent(event, parents) for event in events):
+                raise BatchRefused([_rolled_back(event, parents) for event in events])
+            outcomes = _append(connection, events, parents)
+            if Written.CONFLICT in outcomes:
                 raise BatchRefused(outcomes)
             return outcomes
 
@@ -126,8 +137,7 @@ class AuditStore:
                 yield as_members(row)
 
 
-def _append(connection: Connection, events: Sequence[AuditEvent]) -> list[Written]:
-    parents = _parent_dates(connection, events)
+def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:
     storable = {_key(event): event for event in reversed(events) if _has_parent(event, parents)}
     created: set[Key] = set()
     if storable:
@@ -149,7 +159,7 @@ def _compare_known(
     connection: Connection,
     events: Sequence[AuditEvent],
     outcomes: list[Written | None],
-    parents: dict[UUID, dict[date, None]],
+    parents: ParentDates,
 ) -> list[Written]:
     """Judge the events whose id was already there: the same content again, or another."""
     judged: list[Written] = []
@@ -165,32 +175,36 @@ def _key(event: AuditEvent) -> Key:
     return event.event_id, event.event_date
 
 
-def _has_parent(event: AuditEvent, parents: dict[UUID, dict[date, None]]) -> bool:
+def _rolled_back(event: AuditEvent, parents: ParentDates) -> Written:
+    return Written.ROLLED_BACK if _has_parent(event, parents) else Written.PARENT_MISSING
+
+
+def _has_parent(event: AuditEvent, parents: ParentDates) -> bool:
     return event.parent_event_id is None or event.parent_event_id in parents
 
 
-def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> dict[UUID, dict[date, None]]:
+def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> ParentDates:
     """Return the dates under which each wanted parent exists, stored or among ``events``."""
     wanted = {event.parent_event_id for event in events if event.parent_event_id is not None}
-    found: dict[UUID, dict[date, None]] = {}
+    found: ParentDates = {}
     if not wanted:
         return found
     for parent_id, parent_date in connection.execute(queries.PARENT_DATES, {"parent_ids": list(wanted)}):
         found.setdefault(parent_id, {})[parent_date] = None
     for event in events:
-        if event.has_client_id and event.event_id in wanted:
+        if event.has_client_id and event.event_id in wanted and event.event_id != event.parent_event_id:
             found.setdefault(event.event_id, {})[event.event_date] = None
     return found
 
 
-def _parent_date(event: AuditEvent, parents: dict[UUID, dict[date, None]]) -> date | None:
+def _parent_date(event: AuditEvent, parents: ParentDates) -> date | None:
     if event.parent_event_id is None:
         return None
     dates = parents[event.parent_event_id]
     return event.parent_date_hint if event.parent_date_hint in dates else max(dates)
 
 
-def _as_arrays(events: Sequence[AuditEvent], parents: dict[UUID, dict[date, None]]) -> dict[str, list[Any]]:
+def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, list[Any]]:
     """Turn events into one array per column, the parameters of the two statements on sent rows."""
     arrays: dict[str, list[Any]] = {
         name: [getattr(event, name) for event in events]

@@ -12,6 +12,26 @@ BATCH = "/api/v1/audit/events/batch"
 OLDER_NAME = "/api/v1/audit"
 NOTIFICATIONS = "/api/v1/audit/notifications"
 
+MAXIMUM_CHARACTERS = {
+    "version": 20,
+    "event_type": 100,
+    "event_action": 50,
+    "correlation_id": 255,
+    "actor_type": 50,
+    "actor_id": 255,
+    "resource_type": 100,
+    "resource_id": 255,
+    "namespace": 253,
+    "cluster_name": 255,
+    "severity": 20,
+    "resource_name": 255,
+    "trace_id": 255,
+    "span_id": 255,
+    "error_code": 50,
+    "error_message": 65536,
+}
+"""Longest text that each member of an event may have."""
+
 ABSENT = object()
 """Pass it for a field that the request shall not have."""
 
