@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +27,13 @@ class ServiceProcess:
         settings: environment variables without the prefix ``DATASTORAGE_``.
     """
 
+    arguments: tuple[str, ...] = ("-m", "datastorage", "serve")
+    """What Python is started with."""
+
     def __init__(self, directory: Path, database_url: str, redis_url: str, **settings: str) -> None:
         self.directory = directory
         self.port, self.metrics_port = free_port(), free_port()
-        self._environ = {name: value for name, value in environment().items() if not _is_ours(name)} | {
+        self._environ = environment_of_a_service() | {
             "DATASTORAGE_DATABASE_URL": database_url,
             "DATASTORAGE_REDIS_URL": redis_url,
             "DATASTORAGE_SERVER_HOST": "127.0.0.1",
@@ -58,8 +62,8 @@ class ServiceProcess:
         """Start, and wait until it is ready for traffic (or only alive)."""
         (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
         with (self.directory / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "datastorage", "serve"],
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, *self.arguments],
                 env=self._environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -119,6 +123,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def environment_of_a_service() -> dict[str, str]:
+    """Return our environment without our settings, and with a place for bytecode.
+
+    Whoever runs the tests may have forbidden to write bytecode beside the sources. Without any, each
+    process would spend two seconds on compiling the same libraries.
+    """
+    inherited = {name: value for name, value in environment().items() if not _is_ours(name)}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    bytecode = Path(tempfile.gettempdir()) / f"datastorage-tests-bytecode-{os.getuid()}"
+    return {"PYTHONPYCACHEPREFIX": str(bytecode)} | inherited
 
 
 def _is_ours(name: str) -> bool:

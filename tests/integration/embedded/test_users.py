@@ -1,23 +1,17 @@
 """Both servers start for root and for a normal user."""
 
-import contextlib
 import os
 import pwd
-import shutil
-import site
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-import datastorage
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
 from datastorage.embedded.postgres import EmbeddedPostgres, find_postgres_bin_dirs
+from tests.support.users import UserPython, normal_user, open_directory
 
 START_AND_STOP = """
 import os, pathlib, sys
@@ -71,59 +65,15 @@ def test_a_directory_that_nobody_cannot_enter_is_named(tmp_path: Path) -> None:
 
 
 def test_a_normal_user_starts_both(open_dir: Path) -> None:
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    user = normal_user()
     os.chown(open_dir, user.pw_uid, user.pw_gid)
 
-    result = run_python_as(user, START_AND_STOP, open_dir)
+    result = UserPython.find(user, open_dir).run(START_AND_STOP, open_dir)
 
     assert (result.returncode, result.stdout.strip()) == (0, str(user.pw_uid)), result.stderr
 
 
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
-    """Give a directory that every user can reach; those of pytest are private."""
-    folder = Path(tempfile.mkdtemp(prefix="embedded-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def run_python_as(user: pwd.struct_passwd, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run ``script`` with this Python, or with a copy of it when it lies below a home closed to ``user``."""
-    for python in (Path(sys.executable), copy_of_python(folder / "python")):
-        with contextlib.suppress(PermissionError):
-            if run(user, python, "import datastorage, psycopg, redis", folder).returncode == 0:
-                return run(user, python, script, folder)
-    pytest.skip(f"{user.pw_name} cannot reach the installed packages")
-
-
-def copy_of_python(target: Path) -> Path:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    library = Path(sys.base_prefix, "lib")
-    unneeded = shutil.ignore_patterns("test", "site-packages", "config-*", "__pycache__")
-    shutil.copytree(library / version, target / "lib" / version, ignore=unneeded)
-    for shared in library.glob("libpython*.so*"):
-        shutil.copy2(shared, target / "lib")
-    (target / "bin").mkdir()
-    return Path(shutil.copy2(Path(sys.executable).resolve(), target / "bin" / version))
-
-
-def run(user: pwd.struct_passwd, python: Path, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    packages = [str(Path(datastorage.__file__).parents[1]), *site.getsitepackages()]
-    is_root = os.geteuid() == 0
-    return subprocess.run(  # noqa: S603 - our own Python
-        [python, "-W", "error", "-c", script, folder],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={
-            "PYTHONPATH": os.pathsep.join(packages),
-            "LD_LIBRARY_PATH": str(python.parents[1] / "lib"),
-            "PATH": os.defpath,
-        },
-        timeout=120,
-        user=user.pw_uid if is_root else None,
-        group=user.pw_gid if is_root else None,
-        extra_groups=[] if is_root else None,
-    )
+    with open_directory() as folder:
+        yield folder
