@@ -4,14 +4,37 @@ msgspec refuses what RFC 8259 refuses (NaN, trailing data, lone surrogates, inva
 numbers that overflow a double, and keeps integers of any size, which most parsers turn into floats.
 """
 
+from decimal import Decimal, InvalidOperation
+from math import isinf
 from typing import Any
 
 import msgspec
 
 from datastorage.errors import Fault, InvalidInput
 
+MAX_NUMBER_CHARACTERS = 1000
+"""Longest text of an exact number; PostgreSQL's numeric takes more, nobody means more."""
+
+
+def _exact_number(text: str) -> Decimal:
+    """Return the number of a JSON text; msgspec turns a ``ValueError`` into its own error."""
+    if len(text) > MAX_NUMBER_CHARACTERS or isinf(float(text)):
+        raise ValueError("Number out of range")
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("Number out of range") from error
+    if number.is_zero():
+        return Decimal(0)
+    if number.adjusted() < -MAX_NUMBER_CHARACTERS:
+        raise ValueError("Number out of range")
+    return number
+
+
 _decoder = msgspec.json.Decoder()
+_exact_decoder = msgspec.json.Decoder(float_hook=_exact_number)
 _encoder = msgspec.json.Encoder()
+_exact_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode(body: bytes, resource: str) -> Any:
@@ -20,8 +43,21 @@ def decode(body: bytes, resource: str) -> Any:
     Raises:
         InvalidInput: not one JSON value, on field ``body``.
     """
+    return _decode(_decoder, body, resource)
+
+
+def decode_exactly(body: bytes, resource: str) -> Any:
+    """Return the value of a request body, with every fraction as the ``Decimal`` that was written.
+
+    Raises:
+        InvalidInput: not one JSON value, on field ``body``.
+    """
+    return _decode(_exact_decoder, body, resource)
+
+
+def _decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, resource: str) -> Any:
     try:
-        return _decoder.decode(body)
+        return decoder.decode(body)
     except RecursionError as error:
         fault = Fault("request body is not valid JSON: nested too deeply", "invalid_json")
         raise InvalidInput.of(resource, {"body": fault}) from error
@@ -37,6 +73,11 @@ def decode(body: bytes, resource: str) -> Any:
 def encode(value: Any) -> bytes:
     """Return compact UTF-8 JSON; ``datetime`` in UTC becomes RFC 3339 with ``Z``."""
     return _encoder.encode(value)
+
+
+def encode_exactly(value: Any) -> bytes:
+    """Return compact UTF-8 JSON with every ``Decimal`` as a number, digit by digit."""
+    return _exact_encoder.encode(value)
 
 
 def is_deeper_than(value: Any, depth: int) -> bool:

@@ -10,7 +10,8 @@ from werkzeug.exceptions import HTTPException
 from datastorage.errors import DataStorageError, InvalidInput
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
-from datastorage.platform.web.current import current
+from datastorage.platform.web.contract import contract_of
+from datastorage.platform.web.current import current, current_app
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,12 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "validation-error": Kind(400, "Validation Error"),
     "batch-size-exceeded": Kind(400, "Batch Size Exceeded"),
+    "immutable-field-violation": Kind(400, "Bad Request"),
     "not-found": Kind(404, "Not Found"),
     "method-not-allowed": Kind(405, "Method Not Allowed"),
     "request-timeout": Kind(408, "Request Timeout", closes_connection=True),
     "conflict": Kind(409, "Resource Conflict"),
+    "workflow-status-conflict": Kind(409, "Conflict"),
     "deadlock": Kind(409, "Deadlock Detected", retry=True),
     "transaction-conflict": Kind(409, "Transaction Conflict", retry=True),
     "request-too-large": Kind(413, "Request Entity Too Large", closes_connection=True),
@@ -124,9 +127,17 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _respond(slug: str, detail: str, **members: Any) -> Response:
+    if slug == "internal-error":
+        detail = _failure_of_view() or detail
     problem = document(slug, detail, instance=request.path, request_id=g.request_id, **members)
     kind = KINDS[slug]
     if kind.closes_connection and FORCE_CLOSE in request.environ:
         # The rest of the body was not read; its bytes would be taken for the next request.
         request.environ[FORCE_CLOSE]()
     return Response(json.encode(problem), status=kind.status, content_type=MEDIA_TYPE)
+
+
+def _failure_of_view() -> str | None:
+    """Return what the view that was asked says when it fails for a reason nobody planned for."""
+    view = current_app().view_functions.get(request.endpoint or "")
+    return contract_of(view).failure if view else None
