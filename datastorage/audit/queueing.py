@@ -87,7 +87,6 @@ def from_payload(payload: dict[str, Any]) -> AuditEvent:
                 "resource_type": found.resource_type or found.event_category,
                 "resource_id": found.resource_id or found.correlation_id,
                 "severity": found.severity or "info",
-                "event_version": members.pop("version"),
                 "has_client_id": True,
             }
         )
