@@ -53,7 +53,7 @@ class DataStorageError(Exception):
 
     slug = "internal-error"
 
-    def __init__(self, detail: str, *, title: str | None = None, **members: str) -> None:
+    def __init__(self, detail: str, *, title: str | None = None, **members: str | int) -> None:
         super().__init__(detail)
         self.detail = detail
         self.title = title
@@ -72,7 +72,7 @@ class InvalidInput(DataStorageError):
         *,
         slug: str | None = None,
         title: str | None = None,
-        **members: str,
+        **members: str | int,
     ) -> None:
         super().__init__(detail, title=title, **members)
         self.field_errors = dict(field_errors)
@@ -86,12 +86,12 @@ class InvalidInput(DataStorageError):
         return cls(f"Validation failed for {resource}: {parts}", field_errors, resource=resource)
 
     @classmethod
-    def of_items(cls, resource: str, field_errors: Mapping[str, Fault]) -> Self:
-        """Name every fault of a batch; the keys are ``[index].field`` or ``[index]``."""
+    def of_items(cls, resource: str, field_errors: Mapping[str, Fault], *, item: str = "event") -> Self:
+        """Name every fault of a batch of ``item``s; the keys are ``[index].field`` or ``[index]``."""
         parts = []
         for key, fault in field_errors.items():
             index, _, field = key[1:].partition("]")
-            where = f"event at index {index}: "
+            where = f"{item} at index {index}: "
             parts.append(f"{where}{field.removeprefix('.')} - {fault}" if field else f"{where}{fault}")
         return cls(f"Validation failed for {resource}: {'; '.join(parts)}", field_errors, resource=resource)
 

@@ -18,13 +18,14 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from datastorage.errors import Deadlock, TransactionConflict
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
+from datastorage.platform.db.local_settings import milliseconds, set_local
 from datastorage.platform.db.watchdog import HasSocket, Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
@@ -32,6 +33,7 @@ from datastorage.settings import DatabaseSettings
 TCP_USER_TIMEOUT_MS = 5000
 PING_AFTER_IDLE_SECONDS = 1.0
 PING_SECONDS = 2.0
+HEALTH_CONNECT_SECONDS = 2
 WATCHDOG_GRACE_SECONDS = 0.5
 """The server's own timeouts come first; the watchdog is for a server that does not keep them."""
 
@@ -92,33 +94,38 @@ class Database:
 
         def attempt() -> T:
             with self._transaction(self._reader, self._settings.pool_timeout, limit) as connection:
-                local = _local_settings(statement_timeout=timeout, custom_plan=custom_plan)
-                _apply(connection, local)
+                set_local(connection, statement_timeout=timeout, custom_plan=custom_plan)
                 return work(connection)
 
         return self._with_retries(attempt)
 
     def write(
-        self, work: Work[T], *, timeout: timedelta | None = None, lock_timeout: timedelta | None = None
+        self,
+        work: Work[T],
+        *,
+        timeout: timedelta | None = None,
+        lock_timeout: timedelta | None = None,
+        pool_wait: timedelta | None = None,
     ) -> T:
         """Run ``work`` in one transaction, commit, and return what it returns.
 
         Args:
             work: writes through the connection it is given; may run again after a deadlock.
-            timeout: time for the database part, waiting for a connection included.
+            timeout: time for the database part, waiting for a connection included unless ``pool_wait``.
             lock_timeout: longest wait for a lock.
+            pool_wait: longest wait for a connection, at most ``database.pool_timeout``.
 
         Raises:
             DatabaseError: nothing was committed, except after a connection lost at commit, whose
                 outcome nobody can know: writes that must not happen twice carry their own key.
         """
-        wait = min(timeout or self._settings.pool_timeout, self._settings.pool_timeout)
+        pool_timeout = self._settings.pool_timeout
+        wait = min(pool_wait or timeout or pool_timeout, pool_timeout)
         limit = timeout or self._settings.statement_timeout
 
         def attempt() -> T:
             with self._transaction(self._engine, wait, limit) as connection:
-                local = _local_settings(statement_timeout=timeout, lock_timeout=lock_timeout)
-                _apply(connection, local)
+                set_local(connection, statement_timeout=timeout, lock_timeout=lock_timeout)
                 return work(connection)
 
         return self._with_retries(attempt)
@@ -132,7 +139,7 @@ class Database:
         """
         wait = self._settings.pool_timeout
         with self._translated(), self._transaction(self._reader, wait, limit=None) as connection:
-            _apply(connection, _local_settings(custom_plan=custom_plan))
+            set_local(connection, custom_plan=custom_plan)
             yield connection
 
     def connect_outside_pool(self) -> Connection:
@@ -140,7 +147,7 @@ class Database:
         engine = create_engine(
             self._settings.url,
             poolclass=NullPool,
-            connect_args=self._connect_args(),
+            connect_args=self._connect_args() | {"connect_timeout": HEALTH_CONNECT_SECONDS},
             isolation_level="AUTOCOMMIT",
         )
         return engine.connect()
@@ -222,7 +229,7 @@ class Database:
         return engine
 
     def _connect_args(self) -> dict[str, Any]:
-        statement_timeout_ms = _milliseconds(self._settings.statement_timeout)
+        statement_timeout_ms = milliseconds(self._settings.statement_timeout)
         return {
             "application_name": self._application_name,
             "connect_timeout": max(2, round(self._settings.connect_timeout.total_seconds())),
@@ -268,29 +275,3 @@ class Database:
 def application_name() -> str:
     """Return ``datastorage/<pod>/<pid>``, what ``pg_stat_activity`` shows for this process."""
     return f"datastorage/{socket.gethostname()}/{os.getpid()}"[:63]
-
-
-def _local_settings(
-    *,
-    statement_timeout: timedelta | None = None,
-    lock_timeout: timedelta | None = None,
-    custom_plan: bool = False,
-) -> dict[str, str]:
-    local: dict[str, str] = {}
-    if statement_timeout is not None:
-        local["statement_timeout"] = str(_milliseconds(statement_timeout))
-    if lock_timeout is not None:
-        local["lock_timeout"] = str(_milliseconds(lock_timeout))
-    if custom_plan:
-        local["plan_cache_mode"] = "force_custom_plan"
-    return local
-
-
-def _apply(connection: Connection, local: dict[str, str]) -> None:
-    """``SET LOCAL`` for all of them in one round trip: session settings leak through a proxy's pool."""
-    if local:
-        connection.execute(select(*(func.set_config(name, value, True) for name, value in local.items())))
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return max(1, round(duration.total_seconds() * 1000))
