@@ -1,0 +1,185 @@
+"""Events the service writes about itself: in the background, through the same path as all others.
+
+What is submitted waits in memory for a moment. The caller is never held up and never learns of a
+failure: its own answer must not depend on it. An event that cannot be stored now is tried again; only
+after minutes, or when the process ends, is it given up, and then the log has its id.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Condition, Thread
+from typing import NamedTuple, Protocol
+
+from datastorage.audit.model import AuditEvent
+from datastorage.errors import DatabaseError, DataStorageError
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 2000
+"""Events that may wait; a search event has some kilobytes."""
+BATCH_ROWS = 100
+RETRY_PAUSE = timedelta(seconds=1)
+RETRY_BUDGET = timedelta(minutes=5)
+"""How long an event is tried again, from when it was submitted."""
+FLUSH_TIMEOUT = timedelta(seconds=3)
+"""How long the end of the process waits for what is still in memory."""
+
+
+class Recorder(Protocol):
+    """Writes events; ``AuditService`` is one."""
+
+    def record(self, event: AuditEvent) -> object:
+        """Commit one event.
+
+        Raises:
+            DataStorageError: it is not stored.
+        """
+
+    def record_batch(self, events: list[AuditEvent]) -> object:
+        """Commit all events or none.
+
+        Raises:
+            DataStorageError: none is stored.
+        """
+
+
+class _Entry(NamedTuple):
+    event: AuditEvent
+    submitted_seconds: float
+
+
+class Journal:
+    """A bounded queue and the thread that empties it.
+
+    Args:
+        recorder: what writes the events.
+        metrics: counts events that are lost before anybody tried to write them.
+        capacity: events that may wait; further ones are dropped.
+        retry_pause: between two attempts.
+        retry_budget: from submission to giving up.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        metrics: Metrics,
+        *,
+        capacity: int = CAPACITY,
+        retry_pause: timedelta = RETRY_PAUSE,
+        retry_budget: timedelta = RETRY_BUDGET,
+    ) -> None:
+        self._recorder = recorder
+        self._metrics = metrics
+        self._capacity = capacity
+        self._retry_pause_seconds = retry_pause.total_seconds()
+        self._retry_budget_seconds = retry_budget.total_seconds()
+        self._changed = Condition()
+        self._waiting: deque[_Entry] = deque()
+        self._in_hand: list[_Entry] = []
+        self._is_closing = False
+        self._thread = Thread(target=self._run, name="audit-journal", daemon=True)
+
+    def submit(self, event: AuditEvent) -> None:
+        """Take over an event; returns at once and raises nothing. A full journal drops it."""
+        with self._changed:
+            has_room = len(self._waiting) < self._capacity and not self._is_closing
+            if has_room:
+                self._waiting.append(_Entry(event, monotonic_seconds()))
+                self._changed.notify()
+        if not has_room:
+            self._lose_untried([event])
+
+    def start(self) -> None:
+        """Start the thread; after the fork, never before."""
+        self._thread.start()
+
+    def close(self, timeout: timedelta = FLUSH_TIMEOUT) -> None:
+        """Write what waits, with one attempt each, and end; what is left after ``timeout`` is logged."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout.total_seconds())
+        with self._changed:
+            left = [*self._in_hand, *self._waiting]
+            self._waiting.clear()
+        self._lose_untried([entry.event for entry in left])
+
+    def _run(self) -> None:
+        while entries := self._take():
+            try:
+                self._write(entries)
+            except Exception:
+                logger.exception("Writing audit events failed")
+                _lose([entry.event for entry in entries])
+            with self._changed:
+                self._in_hand = []
+
+    def _take(self) -> list[_Entry]:
+        """Wait for events and take them, or nothing when the journal is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            count = min(len(self._waiting), BATCH_ROWS)
+            self._in_hand = [self._waiting.popleft() for _ in range(count)]
+            return self._in_hand
+
+    def _write(self, entries: list[_Entry]) -> None:
+        events = [entry.event for entry in entries]
+        give_up_at = entries[0].submitted_seconds + self._retry_budget_seconds
+        while True:
+            try:
+                self._record(events)
+            except DatabaseError:
+                if self._pause() or monotonic_seconds() >= give_up_at:
+                    _lose(events)
+                    return
+            else:
+                return
+
+    def _pause(self) -> bool:
+        """Wait before the next attempt; return whether there will be none because the process ends."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_closing, self._retry_pause_seconds)
+
+    def _record(self, events: list[AuditEvent]) -> None:
+        """Write all events; what is wrong with one must not keep the others out.
+
+        Raises:
+            DatabaseError: they are not stored, and may be later.
+        """
+        try:
+            if len(events) > 1:
+                self._recorder.record_batch(events)
+            else:
+                self._recorder.record(events[0])
+        except DatabaseError:
+            raise
+        except DataStorageError:
+            if len(events) == 1:
+                logger.exception("An audit event of our own was refused")
+                _lose(events)
+                return
+            for event in events:
+                self._record([event])
+
+    def _lose_untried(self, events: Sequence[AuditEvent]) -> None:
+        for event in events:
+            self._metrics.audit_traces.labels(event.event_category, "failure").inc()
+        _lose(events)
+
+
+def _lose(events: Sequence[AuditEvent]) -> None:
+    """Say which events are in no store; the trail has a hole there."""
+    for event in events:
+        logger.error(
+            "Audit event lost",
+            extra={
+                "event_id": str(event.event_id),
+                "event_type": event.event_type,
+                "correlation_id": event.correlation_id,
+            },
+        )
