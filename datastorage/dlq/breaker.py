@@ -39,8 +39,10 @@ class CircuitBreaker:
         if self._failures < FAILURES_TO_OPEN:
             return True
         with self._lock:
+            if self._failures < FAILURES_TO_OPEN:
+                return True  # closed while we waited for the lock
             now = self._clock()
-            if self._failures >= FAILURES_TO_OPEN and now - self._probed_at < PROBE_INTERVAL_SECONDS:
+            if now - self._probed_at < PROBE_INTERVAL_SECONDS:
                 return False
             self._probed_at = now
             self._gauge.set(PROBING)

@@ -5,16 +5,17 @@ how the process ends.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
 
 import redis
 
-from datastorage.dlq.entry import Stream
+from datastorage.dlq.entry import Stream, Unreadable, decode
+from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import AUDIT_TYPE, Replayer, Step
-from datastorage.dlq.stream import Delivery, RedisQueue
+from datastorage.dlq.stream import RedisQueue
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 100
 ABANDONED_AFTER: Final = timedelta(seconds=60)
-_ORDER: Final = (Stream.NOTIFICATIONS, Stream.EVENTS)
+BOTH: Final = (Stream.NOTIFICATIONS, Stream.EVENTS)
 
 
 @dataclass(slots=True)
@@ -64,11 +65,11 @@ class Drain:
         self._database_answers = database_answers
         self._metrics = metrics
         self._progress = progress
-        self._second_pass: list[Delivery] = []
+        self._failed: list[Delivery] = []
         self._statistics = DrainStatistics()
         self._deadline = 0.0
 
-    def run(self, timeout: timedelta) -> DrainStatistics:
+    def run(self, timeout: timedelta, streams: Sequence[Stream] = BOTH) -> DrainStatistics:
         """Drain for at most ``timeout`` and return what came of it; Redis errors are counted, not raised."""
         started = monotonic_seconds()
         self._deadline = started + timeout.total_seconds()
@@ -78,57 +79,62 @@ class Drain:
                 self._count_remaining()
                 logger.info("DLQ drain skipped", extra={"reason": "database unreachable", **self._depths()})
                 return self._statistics
-            self._drain()
+            self._drain(streams)
             self._count_remaining()
         except (redis.RedisError, OSError) as error:
             self._error(None, type(error).__name__)
         self._finish(monotonic_seconds() - started)
         return self._statistics
 
-    def _drain(self) -> None:
+    def _drain(self, streams: Sequence[Stream]) -> None:
         self._queue.create_groups()
-        for deliveries in self._rounds():
-            for delivery in deliveries:
-                if not self._process(delivery, is_second_try=False):
-                    return
-        for delivery in self._second_pass:
-            if not self._process(delivery, is_second_try=True):
-                return
+        is_going_on = all(self._process(delivery) for delivery in self._entries(streams))
+        if is_going_on:
+            again, self._failed = self._failed, []
+            is_going_on = all(self._process(delivery) for delivery in again)
+        for delivery in self._failed:
+            self._error(delivery, "entry failure")
 
-    def _rounds(self) -> Iterator[list[Delivery]]:
-        """Yield own, new and abandoned entries, the two streams taking turns."""
-        after = dict.fromkeys(_ORDER, "0")
-        waiting = list(_ORDER)
-        while waiting:
-            for stream in list(waiting):
-                deliveries = self._queue.read_own(stream, BATCH_SIZE, after[stream])
-                if deliveries:
-                    after[stream] = deliveries[-1].id
+    def _entries(self, streams: Sequence[Stream]) -> Iterator[Delivery]:
+        """Yield what can be had, the streams taking turns batch by batch so that neither starves."""
+        sources = [self._batches(stream) for stream in streams]
+        while sources:
+            for source in list(sources):
+                batch = next(source, None)
+                if batch is None:
+                    sources.remove(source)
                 else:
-                    deliveries = self._queue.read_new(stream, BATCH_SIZE)
-                    # What is new becomes our own at once: do not read it a second time.
-                    after[stream] = deliveries[-1].id if deliveries else after[stream]
-                if not deliveries:
-                    deliveries = self._queue.claim(stream, min_idle=ABANDONED_AFTER, count=BATCH_SIZE)
-                    waiting.remove(stream)
-                yield deliveries
+                    yield from batch
 
-    def _process(self, delivery: Delivery, *, is_second_try: bool) -> bool:
+    def _batches(self, stream: Stream) -> Iterator[list[Delivery]]:
+        """Yield own, new and abandoned entries; those in the hands of a living consumer are left to it."""
+        after = "0"
+        while deliveries := self._queue.read_own(stream, BATCH_SIZE, after):
+            after = deliveries[-1].id
+            yield self._without_poison(deliveries)
+        while deliveries := self._queue.read_new(stream, BATCH_SIZE):
+            yield deliveries
+        while deliveries := self._queue.claim(stream, min_idle=ABANDONED_AFTER, count=BATCH_SIZE):
+            yield self._without_poison(deliveries)
+
+    def _without_poison(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Leave entries on which consumers died to the retry loop of another pod, which buries them."""
+        poison = self._replayer.find_poison(deliveries)
+        return [delivery for delivery in deliveries if delivery not in poison]
+
+    def _process(self, delivery: Delivery) -> bool:
         """Process one entry and return whether to go on."""
         if monotonic_seconds() >= self._deadline:
             self._statistics.timed_out = True
             return False
-        step = self._replayer.process(delivery, ignore_backoff=True)
+        step = self._replayer.drain(delivery)
         if step is Step.PAUSE:
             self._error(delivery, "infrastructure failure")
             return False
-        if step is Step.FAILED:
-            if is_second_try:
-                self._error(delivery, "entry failure")
-            else:
-                self._second_pass.append(delivery)
-            return True
-        self._count(delivery)
+        if step is Step.STORED:
+            self._count(delivery)
+        else:
+            self._failed.append(delivery)
         return True
 
     def _count(self, delivery: Delivery) -> None:
@@ -147,6 +153,7 @@ class Drain:
             "error_index": self._statistics.errors,
             "audit_type": AUDIT_TYPE[delivery.stream] if delivery else "",
             "message_id": delivery.id if delivery else "",
+            "correlation_id": _correlation_id(delivery) if delivery else "",
             "cause": cause,
         }
         logger.error("Error during DLQ drain processing", extra=extra)
@@ -167,3 +174,10 @@ class Drain:
         if self._statistics.timed_out:
             self._metrics.dlq_drain_timeout.inc()
         logger.info("DLQ drain complete", extra=asdict(self._statistics))
+
+
+def _correlation_id(delivery: Delivery) -> str:
+    try:
+        return decode(delivery.message).correlation_id
+    except Unreadable:
+        return ""

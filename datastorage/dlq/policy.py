@@ -50,11 +50,30 @@ def backoff(retry_count: int, waits: Sequence[timedelta]) -> timedelta:
     return waits[min(max(retry_count, 0), len(waits) - 1)]
 
 
+def is_due(entry: Entry, waits: Sequence[timedelta], now: datetime) -> bool:
+    """Tell whether ``entry`` may be tried: always after an infrastructure failure, else after its backoff.
+
+    The clock is not asked about an infrastructure failure: that of the pod which queued the entry may
+    be ahead of ours.
+    """
+    return is_infrastructure(entry.reason) or due_at(entry, waits) <= now
+
+
 def due_at(entry: Entry, waits: Sequence[timedelta]) -> datetime:
-    """Return when ``entry`` may be tried: at once after an infrastructure failure, else after its backoff."""
-    if is_infrastructure(entry.reason):
+    """Return when the backoff of ``entry`` is over."""
+    try:
+        return entry.timestamp + backoff(entry.retry_count, waits)
+    except OverflowError:
         return entry.timestamp
-    return entry.timestamp + backoff(entry.retry_count, waits)
+
+
+def may_wait_for_parent(entry: Entry, waits: Sequence[timedelta], now: datetime) -> bool:
+    """Tell whether a parent that is still queued may keep ``entry`` waiting without costing an attempt.
+
+    The parent itself is given up after all its backoffs, so a younger child must not be given up
+    before. An older one counts its attempts: two events may name each other as parent.
+    """
+    return now - entry.first_enqueued_at < sum(waits, timedelta())
 
 
 def is_exhausted(entry: Entry, max_retries: int) -> bool:

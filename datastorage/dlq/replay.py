@@ -1,8 +1,8 @@
 """One queued record on its way back to the database: what came of it, and what Redis is told."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from enum import Enum, auto
 from typing import Any, Final
@@ -11,7 +11,8 @@ import msgspec
 
 from datastorage.dlq import policy
 from datastorage.dlq.entry import Entry, EntryType, Stream, Unreadable, decode
-from datastorage.dlq.stream import Delivery, RedisQueue
+from datastorage.dlq.keys import Delivery
+from datastorage.dlq.stream import DeadLettersFull, RedisQueue
 from datastorage.errors import DatabaseError
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
@@ -38,14 +39,25 @@ Replay = Callable[[dict[str, Any]], Replayed]
 """Writes one payload through the ordinary path; raises ``DatabaseError`` when the database cannot."""
 
 
-class Step(Enum):
-    """What the loop does after one entry."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The write failed, for ``reason``; ``text`` is what is kept of it."""
 
-    NEXT = auto()
+    reason: str
+    text: str
+
+
+class Step(Enum):
+    """Where an entry is after it was processed."""
+
+    STORED = auto()
+    """In the database, and nowhere in Redis."""
+    MOVED = auto()
+    """Parked, or among the dead letters, or somebody else was faster."""
+    LEFT = auto()
+    """Where it was: it failed, and this was only one more chance for it."""
     PAUSE = auto()
-    """The database as a whole is at fault: keep the entry, ask again later."""
-    FAILED = auto()
-    """The entry failed; it is parked, or in a drain left where it is."""
+    """Where it was: the database as a whole is at fault. Ask again later."""
 
 
 class Replayer:
@@ -73,10 +85,8 @@ class Replayer:
         self._metrics = metrics
         self._clock = clock
 
-    def process(self, delivery: Delivery, *, ignore_backoff: bool = False) -> Step:
+    def process(self, delivery: Delivery) -> Step:
         """Write the record again if it is due, and move or remove its entry accordingly.
-
-        With ``ignore_backoff`` (a drain) every entry is tried and a failed one stays where it is.
 
         Raises:
             redis.RedisError: the entry stays pending and is delivered again.
@@ -84,66 +94,122 @@ class Replayer:
         try:
             entry = decode(delivery.message)
         except Unreadable as error:
-            self._metrics.dlq_validation_failures.labels(delivery.stream, "unparseable").inc()
-            logger.error("DLQ entry cannot be read", extra={"message_id": delivery.id, "cause": str(error)})  # noqa: TRY400 - the trace says nothing more
-            return self.bury(delivery, None, "unparseable")
-        if not ignore_backoff:
-            due_at = policy.due_at(entry, self._settings.dlq_backoff)
-            if due_at > self._clock():
-                self._queue.park(delivery, delivery.message or b"", due_at)
-                return Step.NEXT
-        return self._replay(delivery, entry, is_draining=ignore_backoff)
+            return self._bury_unreadable(delivery, error)
+        waits = self._settings.dlq_backoff
+        if not policy.is_due(entry, waits, self._clock()):
+            self._queue.park(delivery, delivery.message or b"", policy.due_at(entry, waits))
+            return Step.MOVED
+        return self._settle(delivery, entry, self._attempt(delivery, entry))
 
-    def _replay(self, delivery: Delivery, entry: Entry, *, is_draining: bool) -> Step:
+    def _settle(self, delivery: Delivery, entry: Entry, outcome: Replayed | _Failure) -> Step:
+        match outcome:
+            case _Failure():
+                return self._failed(delivery, entry, outcome)
+            case Replayed.STORED | Replayed.DUPLICATE:
+                return self._finished(delivery, entry, outcome)
+            case Replayed.PARENT_PENDING:
+                return self._wait_for_parent(delivery, entry)
+            case Replayed.CONFLICT:
+                return self._bury(delivery, entry, "conflict")
+            case Replayed.INVALID:
+                self._metrics.dlq_validation_failures.labels(delivery.stream, "invalid").inc()
+                return self._bury(delivery, entry, "invalid")
+
+    def drain(self, delivery: Delivery) -> Step:
+        """Write the record again whatever its backoff; what is not stored stays where it is.
+
+        Raises:
+            redis.RedisError: the entry stays pending.
+        """
         try:
-            replayed = self._replays[entry.type](entry.payload)
+            entry = decode(delivery.message)
+        except Unreadable:
+            return Step.LEFT
+        outcome = self._attempt(delivery, entry)
+        if isinstance(outcome, _Failure):
+            return Step.PAUSE if policy.is_infrastructure(outcome.reason) else Step.LEFT
+        if outcome in {Replayed.STORED, Replayed.DUPLICATE}:
+            return self._finished(delivery, entry, outcome)
+        return Step.LEFT
+
+    def _attempt(self, delivery: Delivery, entry: Entry) -> Replayed | _Failure:
+        replay = self._replays[entry.type]
+        try:
+            return replay(entry.payload)
         except DatabaseError as fault:
             if policy.is_infrastructure(fault.reason):
                 self._metrics.dlq_retry.labels(delivery.stream, "infrastructure").inc()
-                return Step.PAUSE
             text = policy.error_text(fault.reason, fault.sqlstate, fault.server_message)
-            return self._failed(delivery, entry, fault.reason, text, is_draining=is_draining)
-        match replayed:
-            case Replayed.STORED | Replayed.DUPLICATE:
-                return self._finished(delivery, entry, replayed)
-            case Replayed.PARENT_PENDING:
-                text = policy.error_text("parent_pending")
-                return self._failed(delivery, entry, "parent_pending", text, is_draining=is_draining)
-            case Replayed.CONFLICT:
-                return self.bury(delivery, entry, "conflict")
-            case Replayed.INVALID:
-                self._metrics.dlq_validation_failures.labels(delivery.stream, "invalid").inc()
-                return self.bury(delivery, entry, "invalid")
+            return _Failure(fault.reason, text)
+        except Exception:
+            # Whatever it is, it happens with this record, and must not keep the others waiting for ever.
+            logger.exception("DLQ replay raised", extra=_fields(delivery, entry))
+            return _Failure("unknown", policy.DEFAULT_TEXT)
 
     def _finished(self, delivery: Delivery, entry: Entry, replayed: Replayed) -> Step:
-        self._queue.finish(delivery, entry.record_id if delivery.stream is Stream.EVENTS else "")
+        self._queue.finish(delivery, _event_id(entry))
         result = "success" if replayed is Replayed.STORED else "duplicate"
         age_seconds = max((self._clock() - entry.first_enqueued_at).total_seconds(), 0.0)
         self._metrics.dlq_retry.labels(delivery.stream, result).inc()
         self._metrics.dlq_recovery_age_seconds.labels(delivery.stream).observe(age_seconds)
         extra = {**_fields(delivery, entry), "result": result, "age_seconds": round(age_seconds, 3)}
         logger.info("DLQ message processed successfully", extra=extra)
-        return Step.NEXT
+        return Step.STORED
 
-    def _failed(self, delivery: Delivery, entry: Entry, reason: str, text: str, *, is_draining: bool) -> Step:
-        if is_draining:
-            return Step.FAILED
-        now = self._clock()
-        failed = entry.failed(reason=reason, error=text, now=now)
+    def _failed(self, delivery: Delivery, entry: Entry, failure: _Failure) -> Step:
+        if policy.is_infrastructure(failure.reason):
+            return Step.PAUSE
+        failed = entry.failed(reason=failure.reason, error=failure.text, now=self._clock())
         self._metrics.dlq_retry.labels(delivery.stream, "entry_failure").inc()
         extra = {
             **_fields(delivery, failed),
             "event_type": entry.payload.get("event_type"),
-            "reason": reason,
+            "reason": failure.reason,
             "payload_size": len(delivery.message or b""),
         }
         logger.error("DLQ retry failed", extra=extra)
         if policy.is_exhausted(entry, self._settings.dlq_max_retries):
-            return self.bury(delivery, failed, "max_retries")
-        self._queue.park(delivery, failed.encode(), policy.due_at(failed, self._settings.dlq_backoff))
-        return Step.FAILED
+            return self._bury(delivery, failed, "max_retries")
+        self._park(delivery, failed)
+        return Step.MOVED
 
-    def bury(self, delivery: Delivery, entry: Entry | None, reason: str) -> Step:
+    def _wait_for_parent(self, delivery: Delivery, entry: Entry) -> Step:
+        text = policy.error_text("parent_pending")
+        now = self._clock()
+        if not policy.may_wait_for_parent(entry, self._settings.dlq_backoff, now):
+            return self._failed(delivery, entry, _Failure("parent_pending", text))
+        self._park(delivery, entry.postponed(reason="parent_pending", error=text, now=now))
+        logger.info("DLQ message waits for its parent event", extra=_fields(delivery, entry))
+        return Step.MOVED
+
+    def _park(self, delivery: Delivery, entry: Entry) -> None:
+        self._queue.park(delivery, entry.encode(), policy.due_at(entry, self._settings.dlq_backoff))
+
+    def without_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Bury those entries of one stream on which too many consumers died; return the others.
+
+        Raises:
+            redis.RedisError: all stay pending.
+        """
+        poison = self.find_poison(deliveries)
+        for delivery in poison:
+            try:
+                self._bury(delivery, decode(delivery.message), "max_deliveries")
+            except Unreadable as error:
+                self._bury_unreadable(delivery, error)
+        return [delivery for delivery in deliveries if delivery not in poison]
+
+    def find_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Return those entries of one stream on which too many consumers died."""
+        counts = self._queue.delivery_counts(deliveries)
+        return [each for each in deliveries if counts.get(each.id, 1) > self._settings.dlq_max_deliveries]
+
+    def _bury_unreadable(self, delivery: Delivery, error: Unreadable) -> Step:
+        self._metrics.dlq_validation_failures.labels(delivery.stream, "unparseable").inc()
+        logger.error("DLQ entry cannot be read", extra={**_fields(delivery, None), "cause": str(error)})
+        return self._bury(delivery, None, "unparseable")
+
+    def _bury(self, delivery: Delivery, entry: Entry | None, reason: str) -> Step:
         """Move an entry to the dead letters; when they are full it stays parked with the last backoff."""
         fields: dict[str, str | bytes] = {
             "original_id": delivery.id,
@@ -152,33 +218,45 @@ class Replayer:
             "reason": reason,
         }
         if entry is None:
-            fields["raw"] = msgspec.json.encode({_text(k): _text(v) for k, v in delivery.fields.items()})
+            fields["raw"] = _raw(delivery)
         else:
             fields["message"] = entry.encode()
-        record_id = entry.record_id if entry and delivery.stream is Stream.EVENTS else ""
         extra = {**_fields(delivery, entry), "reason": reason}
-        if self._queue.bury(delivery, fields, record_id):
-            self._metrics.dead_letter.labels(delivery.stream, reason).inc()
-            self._metrics.dlq_retry.labels(delivery.stream, "dead_letter").inc()
-            logger.error("Message moved to dead letter", extra=extra)
-            return Step.NEXT
-        self._metrics.dead_letter_blocked.labels(delivery.stream).inc()
-        logger.error("Failed to move to dead letter", extra=extra)
-        self._keep_parked(delivery, entry)
-        return Step.FAILED
+        try:
+            if not self._queue.bury(delivery, fields, _event_id(entry)):
+                return Step.MOVED  # by another pod, which has said so
+        except DeadLettersFull:
+            self._metrics.dead_letter_blocked.labels(delivery.stream).inc()
+            logger.error("Failed to move to dead letter", extra=extra)  # noqa: TRY400 - the trace says nothing more
+            self._keep_parked(delivery, entry, reason)
+            return Step.MOVED
+        self._metrics.dead_letter.labels(delivery.stream, reason).inc()
+        self._metrics.dlq_retry.labels(delivery.stream, "dead_letter").inc()
+        logger.error("Message moved to dead letter", extra=extra)
+        return Step.MOVED
 
-    def _keep_parked(self, delivery: Delivery, entry: Entry | None) -> None:
+    def _keep_parked(self, delivery: Delivery, entry: Entry | None, reason: str) -> None:
         longest: timedelta = self._settings.dlq_backoff[-1]
-        # One failure short of the last, so that the next attempt ends at the dead letters again.
-        message = (
-            replace(entry, retry_count=max(entry.retry_count - 1, 0)).encode()
-            if entry
-            else delivery.message or b""
-        )
+        message = delivery.message or _raw(delivery)
+        if entry is not None and reason == "max_retries":
+            # One failure short of the last, so that the next attempt ends here again.
+            message = replace(entry, retry_count=entry.retry_count - 1).encode()
         self._queue.park(delivery, message, self._clock() + longest)
 
 
 AUDIT_TYPE: Final = {Stream.EVENTS: "events", Stream.NOTIFICATIONS: "notifications"}
+
+
+def _event_id(entry: Entry | None) -> str:
+    return entry.record_id if entry and entry.type is EntryType.AUDIT_EVENT else ""
+
+
+def _raw(delivery: Delivery) -> bytes:
+    return msgspec.json.encode({_text(name): _text(value) for name, value in delivery.fields.items()})
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", errors="backslashreplace")
 
 
 def _fields(delivery: Delivery, entry: Entry | None) -> dict[str, Any]:
@@ -188,7 +266,3 @@ def _fields(delivery: Delivery, entry: Entry | None) -> dict[str, Any]:
         "retry_count": entry.retry_count if entry else 0,
         "correlation_id": entry.correlation_id if entry else "",
     }
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", errors="backslashreplace")

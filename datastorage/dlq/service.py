@@ -10,7 +10,8 @@ from redis import exceptions as redis_errors
 
 from datastorage.dlq import policy
 from datastorage.dlq.entry import Entry, EntryType, Stream
-from datastorage.dlq.stream import KEYS, NotDurable, QueueFull, RedisQueue
+from datastorage.dlq.keys import KEYS
+from datastorage.dlq.stream import NotDurable, QueueFull, RedisQueue
 from datastorage.errors import DatabaseError, QueueUnusable
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.logs import request_context
@@ -30,7 +31,9 @@ _FAILURES: Final = (
     (redis_errors.ReadOnlyError, "readonly"),
     (redis_errors.OutOfMemoryError, "oom"),
     (redis_errors.TimeoutError, "timeout"),
+    (TimeoutError, "timeout"),
     (redis_errors.ConnectionError, "redis_unavailable"),
+    (OSError, "redis_unavailable"),
     (NotDurable, "not_durable"),
 )
 
@@ -103,8 +106,10 @@ class DeadLetterQueue:
             duration_seconds = monotonic_seconds() - started
             self._metrics.dlq_enqueue_duration_seconds.labels(stream).observe(duration_seconds)
         self._metrics.dlq_enqueue.labels(stream, entry_type).inc(len(messages))
-        self.show_depth(stream, depth)
-        self._warn(stream, depth)
+        band = self._show(stream, depth)
+        if band is not None:
+            self._warned.add(stream)
+            self._warn(stream, depth, band)
 
     def are_queued(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell which events wait in the queue.
@@ -143,32 +148,26 @@ class DeadLetterQueue:
         self, stream: Stream, error: Exception, fault: DatabaseError, payloads: Sequence[dict[str, Any]]
     ) -> QueueUnusable:
         reason = failure_reason(error)
-        self._metrics.dlq_enqueue_failures.labels(stream, reason).inc()
-        first = payloads[0]
+        self._metrics.dlq_enqueue_failures.labels(stream, reason).inc(len(payloads))
         if isinstance(error, QueueFull):
-            maximum = self._settings.dlq_max_len
-            extra = {
-                "depth": error.depth,
-                "max": maximum,
-                "ratio": error.depth / maximum,
-                "stream": KEYS[stream].stream,
-            }
-            logger.error("DLQ FULL - audit write refused", extra=extra)
-        logger.error(
-            "DLQ fallback also failed - data loss risk",
-            extra={
-                "event_type": first.get("event_type"),
-                "notification_id": first.get("notification_id"),
-                "correlation_id": first.get("correlation_id") or first.get("remediation_id"),
-                "count": len(payloads),
-                "db_reason": fault.reason,
-                "dlq_reason": reason,
-            },
-        )
+            logger.error("DLQ FULL - audit write refused", extra=self._fields(stream, error.depth))
+        extra = {**_names(stream, payloads[0]), "count": len(payloads)}
+        extra |= {"db_reason": fault.reason, "dlq_reason": reason}
+        logger.error("DLQ fallback also failed - data loss risk", extra=extra)
         return QueueUnusable(QUEUE_FULL if reason == "full" else BOTH_UNAVAILABLE)
 
     def show_depth(self, stream: Stream, depth: int) -> None:
-        """Set the gauges that follow from the depth of one stream."""
+        """Set the gauges that follow from the depth of one stream, and say when a warning is over.
+
+        For the periodic refresh, which one process does for all of them.
+        """
+        if self._show(stream, depth) is not None:
+            self._warned.add(stream)
+        elif stream in self._warned:
+            self._warned.discard(stream)
+            logger.info("DLQ capacity back to normal", extra=self._fields(stream, depth))
+
+    def _show(self, stream: Stream, depth: int) -> Band | None:
         ratio = depth / self._settings.dlq_max_len
         self._metrics.dlq_depth.labels(stream).set(depth)
         self._metrics.dlq_depth_ratio.labels(stream).set(ratio)
@@ -176,23 +175,29 @@ class DeadLetterQueue:
         band = band_of(ratio)
         for gauge in GAUGES:
             getattr(self._metrics, gauge).labels(stream).set(1 if band and gauge in band.gauges else 0)
-        if band is None and stream in self._warned:
-            self._warned.discard(stream)
-            logger.info("DLQ capacity back to normal", extra=self._fields(stream, depth))
-        elif band is not None:
-            self._warned.add(stream)
+        return band
 
-    def _warn(self, stream: Stream, depth: int) -> None:
-        band = band_of(depth / self._settings.dlq_max_len)
-        if band is not None:
-            fields = self._fields(stream, depth)
-            percent = f"{fields['ratio'] * 100:.1f}".removesuffix(".0")
-            summary = f"{band.text}: {depth}/{fields['max']} ({percent}%)"
-            logger.log(band.level, band.text, extra={**fields, "summary": summary})
+    def _warn(self, stream: Stream, depth: int, band: Band) -> None:
+        fields = self._fields(stream, depth)
+        percent = f"{fields['ratio'] * 100:.1f}".removesuffix(".0")
+        summary = f"{band.text}: {depth}/{fields['max']} ({percent}%)"
+        logger.log(band.level, band.text, extra={**fields, "summary": summary})
 
     def _fields(self, stream: Stream, depth: int) -> dict[str, Any]:
         maximum = self._settings.dlq_max_len
         return {"depth": depth, "max": maximum, "ratio": depth / maximum, "stream": KEYS[stream].stream}
+
+
+def _names(stream: Stream, payload: dict[str, Any]) -> dict[str, Any]:
+    if stream is Stream.EVENTS:
+        return {
+            "event_type": payload.get("event_type"),
+            "correlation_id": payload.get("correlation_id"),
+        }
+    return {
+        "notification_id": payload.get("notification_id"),
+        "correlation_id": payload.get("remediation_id"),
+    }
 
 
 class _TooLarge(Exception):
@@ -208,4 +213,4 @@ def failure_reason(error: Exception) -> str:
     for cls, reason in _FAILURES:
         if isinstance(error, cls):
             return reason
-    return "redis_unavailable" if isinstance(error, OSError) else "other"
+    return "other"

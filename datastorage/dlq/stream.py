@@ -7,102 +7,18 @@ the depth for ever, a deleted one that is not acknowledged would leave a phantom
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from math import ceil, floor
+from typing import Any, Final, cast
 
 import redis
 from redis.exceptions import ResponseError
 
-from datastorage.dlq.entry import Entry, Stream
+from datastorage.dlq import scripts
+from datastorage.dlq.entry import Stream
+from datastorage.dlq.keys import IDS_KEY, KEYS, Delivery, Levels
 
-FIELD = b"message"
-IDS_KEY = "audit:dlq:events:ids"
-
-# Check and append in one step, so that workers and pods at the same time cannot overshoot, and a batch
-# is queued completely or not at all. Parked entries count: they come back into the stream.
-_ENQUEUE = """
-local depth = redis.call('XLEN', KEYS[1])
-local parked = redis.call('ZCARD', KEYS[2])
-local count = (#ARGV - 1) / 2
-if depth + parked + count > tonumber(ARGV[1]) then return {0, depth} end
-for i = 1, count do
-  redis.call('XADD', KEYS[1], '*', 'message', ARGV[2 * i])
-  if ARGV[2 * i + 1] ~= '' then redis.call('SADD', KEYS[3], ARGV[2 * i + 1]) end
-end
-return {1, depth + count}
-"""
-
-_PROMOTE = """
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-for _, message in ipairs(due) do
-  redis.call('XADD', KEYS[2], '*', 'message', message)
-  redis.call('ZREM', KEYS[1], message)
-end
-return #due
-"""
-
-# The dead-letter stream is bounded without trimming too: when it is full the entry has to stay.
-_BURY = """
-if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[1]) then return 0 end
-local fields = {}
-for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end
-redis.call('XADD', KEYS[2], '*', unpack(fields))
-redis.call('XACK', KEYS[1], ARGV[2], ARGV[3])
-redis.call('XDEL', KEYS[1], ARGV[3])
-if ARGV[4] ~= '' then redis.call('SREM', KEYS[3], ARGV[4]) end
-return 1
-"""
-
-# Appending to the queue again and removing from the dead letters is one step, so that an operator who
-# is cut off half-way finds the record in exactly one place.
-_REVIVE = """
-local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-if #found == 0 then return 0 end
-redis.call('XADD', KEYS[2], '*', 'message', ARGV[2])
-if ARGV[3] ~= '' then redis.call('SADD', KEYS[3], ARGV[3]) end
-redis.call('XDEL', KEYS[1], ARGV[1])
-return 1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The Redis keys of one logical queue; part of the contract, operators read them."""
-
-    stream: str
-    retry: str
-    dead: str
-
-
-KEYS = {
-    stream: Keys(f"audit:dlq:{stream}", f"audit:dlq:{stream}:retry", f"audit:dead-letter:{stream}")
-    for stream in Stream
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One stream entry in our hands: ``fields`` as Redis has them, not judged yet."""
-
-    stream: Stream
-    id: str
-    fields: dict[bytes, bytes]
-
-    @property
-    def message(self) -> bytes | None:
-        """The JSON of the entry, if it has one."""
-        return self.fields.get(FIELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """How much lies where in one queue."""
-
-    depth: int
-    parked: int
-    pending: int
-    dead: int
+_LONGEST_BLOCK_SECONDS: Final = 0.25
 
 
 class QueueFull(Exception):
@@ -115,6 +31,10 @@ class QueueFull(Exception):
 
 class NotDurable(Exception):
     """Redis did not confirm in time that the entries are in its append-only file."""
+
+
+class DeadLettersFull(Exception):
+    """The dead-letter stream has no room; nothing was moved."""
 
 
 class RedisQueue:
@@ -136,6 +56,13 @@ class RedisQueue:
         self._consumer = consumer
         self._max_len = max_len
         self._dead_max_len = dead_max_len
+        seconds = client.get_connection_kwargs().get("socket_timeout")
+        self._answer_seconds: float | None = seconds
+
+    @property
+    def consumer(self) -> str:
+        """This pod's name in the consumer group."""
+        return self._consumer
 
     def ping(self) -> bool:
         """Return true when Redis answers."""
@@ -161,109 +88,155 @@ class RedisQueue:
         for message, record_id in messages:
             arguments += [message, record_id]
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.eval(_ENQUEUE, 3, keys.stream, keys.retry, IDS_KEY, *arguments)
+        pipeline.eval(scripts.ENQUEUE, 3, keys.stream, keys.retry, IDS_KEY, *arguments)
         if aof_wait is not None:
-            wait_ms = max(1, round(aof_wait.total_seconds() * 1000))
-            pipeline.execute_command("WAITAOF", 1, 0, wait_ms)  # type: ignore[no-untyped-call]
-        accepted, *confirmed = pipeline.execute()
+            pipeline.execute_command("WAITAOF", 1, 0, self._milliseconds(aof_wait))  # type: ignore[no-untyped-call]
+        accepted, *confirmed = pipeline.execute(raise_on_error=False)
+        if isinstance(accepted, Exception):
+            raise accepted
         is_queued, depth = accepted
         if not is_queued:
             raise QueueFull(depth)
-        if confirmed and confirmed[0][0] < 1:
+        if any(isinstance(answer, Exception) or answer[0] < 1 for answer in confirmed):
             raise NotDurable
         return int(depth)
 
+    def _milliseconds(self, wait: timedelta) -> int:
+        """Return how long Redis may take over its answer: the socket must not give up before it does."""
+        seconds = wait.total_seconds()
+        if self._answer_seconds is not None:
+            seconds = min(seconds, self._answer_seconds * 0.9)
+        return max(1, round(seconds * 1000))
+
     def is_queued(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell for each event id whether it is queued or parked."""
+        if not event_ids:
+            return []
         members = cast("list[int]", self._client.smismember(IDS_KEY, list(event_ids)))
         return [bool(member) for member in members]
 
     def create_groups(self) -> None:
         """Create the consumer group on both streams; existing ones stay as they are."""
         for keys in KEYS.values():
-            try:
-                self._client.xgroup_create(keys.stream, self._group, id="0", mkstream=True)
-            except ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
+            self._client.eval(scripts.CREATE_GROUP, 1, keys.stream, self._group)
 
-    def read_new(self, stream: Stream, count: int, block: timedelta | None = None) -> list[Delivery]:
-        """Take up to ``count`` entries that nobody has taken yet; wait up to ``block`` for the first."""
-        return self._read(stream, ">", count, block)
+    def read_new(self, stream: Stream, count: int) -> list[Delivery]:
+        """Take up to ``count`` entries that nobody has taken yet."""
+        return self._read({stream: ">"}, count)
+
+    def await_new(self, count: int, wait_seconds: float) -> list[Delivery]:
+        """Take up to ``count`` new entries of each stream; wait for the first, a quarter of a second at most.
+
+        A caller with more time asks again: in between it can see that it is to stop.
+        """
+        seconds = min(wait_seconds, _LONGEST_BLOCK_SECONDS, (self._answer_seconds or 1.0) / 2)
+        return self._read(dict.fromkeys(Stream, ">"), count, block_ms=max(1, round(seconds * 1000)))
 
     def read_own(self, stream: Stream, count: int, after: str = "0") -> list[Delivery]:
         """Take again what this consumer was given after entry ``after`` and never finished."""
-        return self._read(stream, after, count, None)
+        while deliveries := self._read({stream: after}, count):
+            # An entry that somebody deleted stays in the pending list, without fields, until acknowledged.
+            phantoms = [delivery.id for delivery in deliveries if not delivery.fields]
+            if phantoms:
+                self._client.xack(KEYS[stream].stream, self._group, *phantoms)
+            existing = [delivery for delivery in deliveries if delivery.fields]
+            if existing:
+                return existing
+            after = phantoms[-1]
+        return []
 
-    def _read(self, stream: Stream, start: str, count: int, block: timedelta | None) -> list[Delivery]:
-        block_ms = round(block.total_seconds() * 1000) if block else None
+    def _read(self, starts: dict[Stream, str], count: int, block_ms: int | None = None) -> list[Delivery]:
+        streams: dict[Any, Any] = {KEYS[stream].stream: start for stream, start in starts.items()}
         answer: Any = self._client.xreadgroup(
-            self._group, self._consumer, {KEYS[stream].stream: start}, count=count, block=block_ms
+            self._group, self._consumer, streams, count=count, block=block_ms
         )
-        streams = answer.values() if isinstance(answer, dict) else [entries for _key, entries in answer or []]
-        return [delivery for entries in streams for delivery in _deliveries(stream, entries)]
+        # The two versions of the protocol nest the same answer differently.
+        pairs = answer.items() if isinstance(answer, dict) else answer or []
+        by_key = {KEYS[stream].stream.encode(): stream for stream in starts}
+        return [
+            delivery
+            for key, entries in pairs
+            for delivery in _deliveries(
+                by_key[key], entries[0] if isinstance(answer, dict) and entries else entries
+            )
+        ]
 
     def claim(self, stream: Stream, *, min_idle: timedelta, count: int) -> list[Delivery]:
         """Take over entries whose consumer has not finished them for ``min_idle``."""
-        answer: Any = self._client.xautoclaim(
-            KEYS[stream].stream,
-            self._group,
-            self._consumer,
-            min_idle_time=round(min_idle.total_seconds() * 1000),
-            count=count,
-        )
-        return list(_deliveries(stream, answer[1]))
+        cursor: Any = "0-0"
+        while True:
+            # Redis looks at some entries per call only: those of living consumers may come first.
+            answer: Any = self._client.xautoclaim(
+                KEYS[stream].stream,
+                self._group,
+                self._consumer,
+                min_idle_time=round(min_idle.total_seconds() * 1000),
+                start_id=cursor,
+                count=count,
+            )
+            cursor = answer[0]
+            deliveries = [delivery for delivery in _deliveries(stream, answer[1]) if delivery.fields]
+            if deliveries or cursor == b"0-0":
+                return deliveries
 
-    def delivery_counts(self, stream: Stream, count: int) -> dict[str, int]:
-        """Return how often each pending entry of this consumer was handed out."""
+    def delivery_counts(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
+        """Return how often each of these entries of one stream, in their order, was handed out."""
+        if not deliveries:
+            return {}
         pending: Any = self._client.xpending_range(
-            KEYS[stream].stream, self._group, min="-", max="+", count=count, consumername=self._consumer
+            KEYS[deliveries[0].stream].stream,
+            self._group,
+            min=deliveries[0].id,
+            max=deliveries[-1].id,
+            count=_MOST_PENDING,
+            consumername=self._consumer,
         )
         return {entry["message_id"].decode(): int(entry["times_delivered"]) for entry in pending}
 
+    def spare(self, deliveries: Sequence[Delivery]) -> None:
+        """Set the delivery counters back: we had these entries, and it was not they who failed."""
+        for stream in Stream:
+            ids: Any = [delivery.id for delivery in deliveries if delivery.stream is stream]
+            if ids:
+                self._client.xclaim(
+                    KEYS[stream].stream, self._group, self._consumer, 0, ids, retrycount=1, justid=True
+                )
+
     def finish(self, delivery: Delivery, record_id: str) -> None:
         """Remove an entry whose row is committed."""
+        key = KEYS[delivery.stream].stream
         with self._client.pipeline(transaction=True) as pipeline:
-            self._remove(pipeline, delivery)
+            pipeline.xack(key, self._group, delivery.id)
+            pipeline.xdel(key, delivery.id)
             if record_id:
                 pipeline.srem(IDS_KEY, record_id)
             pipeline.execute()
 
-    def park(self, delivery: Delivery, message: bytes, due_at: datetime) -> None:
-        """Move an entry to the retry set, as ``message``, until ``due_at``."""
-        with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.zadd(KEYS[delivery.stream].retry, {message: round(due_at.timestamp() * 1000)})
-            self._remove(pipeline, delivery)
-            pipeline.execute()
+    def park(self, delivery: Delivery, message: bytes, due_at: datetime) -> bool:
+        """Move an entry to the retry set, as ``message``, until ``due_at``; false when it is gone."""
+        keys = KEYS[delivery.stream]
+        arguments: list[Any] = [self._group, delivery.id, ceil(due_at.timestamp() * 1000), message]
+        return bool(self._client.eval(scripts.PARK, 2, keys.stream, keys.retry, *arguments))
 
     def bury(self, delivery: Delivery, fields: dict[str, str | bytes], record_id: str) -> bool:
-        """Move an entry to the dead letters; false, and nothing changed, when there is no room."""
-        keys = KEYS[delivery.stream]
-        flat = [part for pair in fields.items() for part in pair]
-        moved = self._client.eval(
-            _BURY,
-            3,
-            keys.stream,
-            keys.dead,
-            IDS_KEY,
-            self._dead_max_len,
-            self._group,
-            delivery.id,
-            record_id,
-            *cast("list[str]", flat),
-        )
-        return bool(moved)
+        """Move an entry to the dead letters; false when it is gone.
 
-    def _remove(self, pipeline: Any, delivery: Delivery) -> None:
-        key = KEYS[delivery.stream].stream
-        pipeline.xack(key, self._group, delivery.id)
-        pipeline.xdel(key, delivery.id)
+        Raises:
+            DeadLettersFull: nothing changed.
+        """
+        keys = KEYS[delivery.stream]
+        flat: list[Any] = [part for pair in fields.items() for part in pair]
+        arguments = [self._dead_max_len, self._group, delivery.id, record_id, *flat]
+        moved = self._client.eval(scripts.BURY, 3, keys.stream, keys.dead, IDS_KEY, *arguments)
+        if moved == -1:
+            raise DeadLettersFull
+        return bool(moved)
 
     def promote(self, stream: Stream, now: datetime, count: int) -> int:
         """Move up to ``count`` parked entries that are due back into the stream; return how many."""
         keys = KEYS[stream]
-        score = round(now.timestamp() * 1000)
-        return int(cast("int", self._client.eval(_PROMOTE, 2, keys.retry, keys.stream, score, count)))
+        score = floor(now.timestamp() * 1000)
+        return int(cast("int", self._client.eval(scripts.PROMOTE, 2, keys.retry, keys.stream, score, count)))
 
     def levels(self, stream: Stream) -> Levels:
         """Return the sizes of one queue."""
@@ -284,48 +257,36 @@ class RedisQueue:
             raise
         return int(summary["pending"])
 
-    def scan(self, stream: Stream, *, dead: bool = False, count: int | None = None) -> Iterator[Delivery]:
-        """Return entries without taking them, oldest first."""
-        key = KEYS[stream].dead if dead else KEYS[stream].stream
-        return _deliveries(stream, self._client.xrange(key, count=count))
+    def oldest(self, stream: Stream) -> list[bytes]:
+        """Return the messages among which the oldest one is to be looked for.
 
-    def find(self, stream: Stream, entry_id: str, *, dead: bool = False) -> Delivery | None:
-        """Return one entry without taking it."""
-        key = KEYS[stream].dead if dead else KEYS[stream].stream
-        return next(_deliveries(stream, self._client.xrange(key, min=entry_id, max=entry_id)), None)
-
-    def parked(self, stream: Stream, count: int) -> list[bytes]:
-        """Return parked entries, those due first at the front."""
-        return cast("list[bytes]", self._client.zrange(KEYS[stream].retry, 0, count - 1))
-
-    def revive(self, stream: Stream, dead_id: str, entry: Entry) -> bool:
-        """Move a dead letter back into its queue as ``entry``; false when it is gone."""
+        The head of the stream, the parked entry that is due first and the one due last, which has failed
+        most often. An exact answer would read every payload, every few seconds.
+        """
         keys = KEYS[stream]
-        record_id = entry.record_id if stream is Stream.EVENTS else ""
-        moved = self._client.eval(
-            _REVIVE, 3, keys.dead, keys.stream, IDS_KEY, dead_id, cast("str", entry.encode()), record_id
-        )
-        return bool(moved)
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.xrange(keys.stream, count=1)
+            pipeline.zrange(keys.retry, 0, 0)
+            pipeline.zrange(keys.retry, -1, -1)
+            head, first, last = pipeline.execute()
+        messages = [each.message for each in _deliveries(stream, head) if each.message]
+        return [*messages, *first, *last]
 
-    def discard(self, stream: Stream, dead_id: str) -> bool:
-        """Delete one dead letter; false when it is gone."""
-        return bool(self._client.xdel(KEYS[stream].dead, dead_id))
+    def leave(self) -> None:
+        """Take this consumer out of the group, unless it still has entries in its hands."""
+        for keys in KEYS.values():
+            if not self._client.xpending_range(keys.stream, self._group, "-", "+", 1, self._consumer):
+                self._client.xgroup_delconsumer(keys.stream, self._group, self._consumer)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
 
+_MOST_PENDING: Final = 10_000
+
+
 def _deliveries(stream: Stream, entries: Any) -> Iterator[Delivery]:
-    for entry_id, fields in _flattened(entries):
-        if fields is not None:  # deleted meanwhile: Redis drops it from the pending list by itself
-            yield Delivery(stream, entry_id.decode(), fields)
-
-
-def _flattened(entries: Any) -> Iterator[tuple[bytes, dict[bytes, bytes] | None]]:
-    """Level out how the two protocol versions nest the answer of XREADGROUP."""
-    for each in entries:
-        if isinstance(each, list) and each and isinstance(each[0], list | tuple):
-            yield from each
-        else:
-            yield each
+    for entry_id, fields in entries:
+        if entry_id is not None:  # Redis 6.2 claims deleted entries, and returns nothing for them
+            yield Delivery(stream, entry_id.decode(), fields or {})

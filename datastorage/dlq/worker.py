@@ -9,16 +9,19 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
 import redis
 
-from datastorage.dlq.entry import Stream, Unreadable, decode
+from datastorage.dlq.entry import Stream
+from datastorage.dlq.gauges import LevelGauges
+from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import Replayer, Step
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.dlq.stream import Delivery, RedisQueue
+from datastorage.dlq.stream import RedisQueue
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import RedisSettings
@@ -86,20 +89,18 @@ class RetryWorker:
     ) -> None:
         self._queue = queue
         self._replayer = replayer
-        self._dlq = dlq
         self._database_answers = database_answers
         self._settings = settings
-        self._metrics = metrics
+        self._gauges = LevelGauges(queue, dlq, metrics, clock)
         self._clock = clock
         self._lock = lock
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="dlq-retry", daemon=True)
         self._held: list[Delivery] = []
         self._is_fresh = True
-        self._claimed_at = 0.0
-        self._refreshed_at = 0.0
+        self._claimed_at = float("-inf")
         self._down_since: float | None = None
-        self._down_logged_at = 0.0
+        self._down_logged_at = float("-inf")
 
     def start(self) -> None:
         """Become a candidate; after the fork, never before."""
@@ -110,17 +111,26 @@ class RetryWorker:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout.total_seconds())
-        self._lock.release()
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self._lock.try_hold():
+            if self._is_holder():
+                self._log_start()
+                try:
+                    self._loop()
+                finally:
+                    self._lock.release()
+                logger.info("DLQ retry worker stopped")
+            else:
                 self._stopping.wait(CANDIDATE_INTERVAL_SECONDS)
-                continue
-            self._log_start()
-            self._loop()
-        logger.info("DLQ retry worker stopped")
+
+    def _is_holder(self) -> bool:
+        try:
+            return self._lock.try_hold()
+        except OSError:
+            logger.exception("DLQ retry lock cannot be opened")
+            return False
 
     def _log_start(self) -> None:
         logger.info(
@@ -130,6 +140,7 @@ class RetryWorker:
                 "max_batch_size": self._settings.dlq_max_batch_size,
                 "read_timeout": self._settings.dlq_read_timeout.total_seconds(),
                 "consumer_group": self._settings.dlq_consumer_group,
+                "consumer_name": self._queue.consumer,
             },
         )
 
@@ -138,27 +149,23 @@ class RetryWorker:
             try:
                 self.run_cycle()
             except (redis.RedisError, OSError) as error:
-                # Redis is the fallback, not the main path: say so and ask again.
+                # What was given to us while the connection broke is in our pending list only.
                 self._is_fresh = True
-                self._held.clear()
                 logger.warning("DLQ unreachable", extra={"cause": type(error).__name__})
             except Exception:
+                # Delivered again, what did this has its deliveries counted, and is poison in the end.
+                self._is_fresh = True
+                self._held = []
                 logger.exception("DLQ retry cycle failed")
             self._pause()
 
     def _pause(self) -> None:
         """Wait one poll interval, keeping the gauges fresh meanwhile."""
         deadline = monotonic_seconds() + self._settings.dlq_poll_interval.total_seconds()
-        while not self._stopping.is_set():
-            remaining = deadline - monotonic_seconds()
-            if remaining <= 0:
-                return
+        while not self._stopping.is_set() and (remaining := deadline - monotonic_seconds()) > 0:
             self._stopping.wait(min(remaining, REFRESH_INTERVAL_SECONDS))
-            if monotonic_seconds() - self._refreshed_at >= REFRESH_INTERVAL_SECONDS:
-                try:
-                    self.refresh_gauges()
-                except (redis.RedisError, OSError):
-                    self._metrics.redis_up.set(0)
+            with suppress(redis.RedisError, OSError):  # the next cycle says so
+                self._gauges.refresh_if_older_than(REFRESH_INTERVAL_SECONDS)
 
     def run_cycle(self) -> None:
         """Take everything that is due back to the database, or stop at its first sign of trouble.
@@ -166,20 +173,25 @@ class RetryWorker:
         Raises:
             redis.RedisError: what is pending is delivered again.
         """
-        if not self._database_answers():
+        if self._database_answers():
+            self._work_off()
+        else:
             self._note_outage()
-            self.refresh_gauges()
-            return
-        self._note_recovery()
+        self._gauges.refresh()
+
+    def _work_off(self) -> None:
         for deliveries in self._rounds():
             self._held = deliveries
             while self._held:
                 if self._stopping.is_set():
                     return
                 if self._replayer.process(self._held[0]) is Step.PAUSE:
+                    self._note_outage()
+                    self._queue.spare(self._held)
                     return
                 self._held.pop(0)
-        self.refresh_gauges()
+                self._gauges.refresh_if_older_than(REFRESH_INTERVAL_SECONDS)
+        self._note_recovery()
 
     def _rounds(self) -> Iterator[list[Delivery]]:
         """Yield what to process, in order: held back, own and abandoned, then new until none is left."""
@@ -197,79 +209,39 @@ class RetryWorker:
             self._queue.promote(stream, self._clock(), PROMOTE_COUNT)
             while deliveries := self._queue.read_new(stream, count):
                 yield deliveries
+        yield from self._arriving(count)
 
     def _own(self, stream: Stream) -> Iterator[list[Delivery]]:
         after = "0"
         while deliveries := self._queue.read_own(stream, self._settings.dlq_max_batch_size, after):
             after = deliveries[-1].id
-            yield self._without_poison(stream, deliveries)
+            yield self._replayer.without_poison(deliveries)
 
     def _claimed(self) -> Iterator[list[Delivery]]:
         now = monotonic_seconds()
-        if now - self._claimed_at < self._settings.dlq_claim_interval.total_seconds() and self._claimed_at:
+        if now - self._claimed_at < self._settings.dlq_claim_interval.total_seconds():
             return
         self._claimed_at = now
+        min_idle, count = self._settings.dlq_claim_min_idle, self._settings.dlq_claim_count
         for stream in Stream:
-            deliveries = self._queue.claim(
-                stream, min_idle=self._settings.dlq_claim_min_idle, count=self._settings.dlq_claim_count
-            )
-            yield self._without_poison(stream, deliveries)
+            while deliveries := self._queue.claim(stream, min_idle=min_idle, count=count):
+                yield self._replayer.without_poison(deliveries)
 
-    def _without_poison(self, stream: Stream, deliveries: list[Delivery]) -> list[Delivery]:
-        """Bury entries on which that many consumers died already."""
-        if not deliveries:
-            return []
-        counts = self._queue.delivery_counts(stream, PROMOTE_COUNT)
-        healthy = []
-        for delivery in deliveries:
-            if counts.get(delivery.id, 1) > self._settings.dlq_max_deliveries:
-                self._bury_poison(delivery)
-            else:
-                healthy.append(delivery)
-        return healthy
-
-    def _bury_poison(self, delivery: Delivery) -> None:
-        try:
-            entry = decode(delivery.message)
-        except Unreadable:
-            entry = None
-        self._replayer.bury(delivery, entry, "max_deliveries" if entry else "unparseable")
-
-    def refresh_gauges(self) -> None:
-        """Show the levels of both queues as they are now.
-
-        Raises:
-            redis.RedisError: they could not be read.
-        """
-        self._refreshed_at = monotonic_seconds()
-        for stream in Stream:
-            levels = self._queue.levels(stream)
-            self._dlq.show_depth(stream, levels.depth)
-            self._metrics.dlq_parked.labels(stream).set(levels.parked)
-            self._metrics.dlq_pending.labels(stream).set(levels.pending)
-            self._metrics.dead_letter_depth.labels(stream).set(levels.dead)
-            self._metrics.dlq_oldest_entry_age_seconds.labels(stream).set(self._oldest_age_seconds(stream))
-
-    def _oldest_age_seconds(self, stream: Stream) -> float:
-        messages = [delivery.message for delivery in self._queue.scan(stream, count=1)]
-        messages += self._queue.parked(stream, 1)
-        ages = []
-        for message in messages:
-            try:
-                first_enqueued_at = decode(message).first_enqueued_at
-            except Unreadable:
-                continue
-            ages.append((self._clock() - first_enqueued_at).total_seconds())
-        return max(ages, default=0.0)
+    def _arriving(self, count: int) -> Iterator[list[Delivery]]:
+        """Yield what arrives while we listen, in short turns: a stop must not wait for Redis."""
+        deadline = monotonic_seconds() + self._settings.dlq_read_timeout.total_seconds()
+        while not self._stopping.is_set() and (remaining := deadline - monotonic_seconds()) > 0:
+            yield self._queue.await_new(count, remaining)
 
     def _note_outage(self) -> None:
         now = monotonic_seconds()
         if self._down_since is None:
             self._down_since = now
-        elif now - self._down_logged_at < PAUSED_LOG_INTERVAL_SECONDS:
+            self._down_logged_at = float("-inf")
+        if now - self._down_logged_at < PAUSED_LOG_INTERVAL_SECONDS:
             return
-        self._down_logged_at = now
         depths = {f"depth_{stream}": self._queue.levels(stream).depth for stream in Stream}
+        self._down_logged_at = now
         logger.warning("DLQ paused, database unreachable", extra=depths)
 
     def _note_recovery(self) -> None:

@@ -1,0 +1,64 @@
+"""What operators do with the queue: look, bring back, discard (``datastorage dlq``).
+
+There is no step here that deletes a record from the queue, only one that deletes a dead letter.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+import redis
+
+from datastorage.dlq import scripts
+from datastorage.dlq.entry import Entry, EntryType, Stream
+from datastorage.dlq.keys import IDS_KEY, KEYS, Delivery
+
+_PAGE: Final = 100
+
+
+class OperatorDesk:
+    """The steps that the retry loop never takes; one public method is one atomic step, or only reads.
+
+    Args:
+        client: bytes in, bytes out.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def entries(self, stream: Stream, *, dead: bool = False) -> Iterator[Delivery]:
+        """Yield entries without taking them, oldest first, a page at a time."""
+        key = KEYS[stream].dead if dead else KEYS[stream].stream
+        start = "-"
+        while page := cast("list[Any]", self._client.xrange(key, min=start, count=_PAGE)):
+            for entry_id, fields in page:
+                yield Delivery(stream, entry_id.decode(), fields)
+            start = f"({page[-1][0].decode()}"
+
+    def parked(self, stream: Stream) -> Iterator[tuple[bytes, datetime]]:
+        """Yield parked messages and when each is due, in no particular order."""
+        for message, score in self._client.zscan_iter(KEYS[stream].retry, count=_PAGE):
+            yield message, datetime.fromtimestamp(float(score) / 1000, UTC)
+
+    def find(self, stream: Stream, entry_id: str, *, dead: bool = False) -> Delivery | None:
+        """Return one entry without taking it."""
+        key = KEYS[stream].dead if dead else KEYS[stream].stream
+        found = cast("list[Any]", self._client.xrange(key, min=entry_id, max=entry_id))
+        return Delivery(stream, found[0][0].decode(), found[0][1]) if found else None
+
+    def reschedule(self, stream: Stream, message: bytes, changed: bytes, due_at: datetime) -> bool:
+        """Replace a parked message by one with another due time; false when it is no longer parked."""
+        score: Any = int(due_at.timestamp() * 1000)
+        arguments: list[Any] = [message, changed, score]
+        return bool(self._client.eval(scripts.RESCHEDULE, 1, KEYS[stream].retry, *arguments))
+
+    def revive(self, stream: Stream, dead_id: str, entry: Entry) -> bool:
+        """Move a dead letter back into its queue as ``entry``; false when it is gone."""
+        keys = KEYS[stream]
+        record_id = entry.record_id if entry.type is EntryType.AUDIT_EVENT else ""
+        arguments: list[Any] = [dead_id, entry.encode(), record_id]
+        return bool(self._client.eval(scripts.REVIVE, 3, keys.dead, keys.stream, IDS_KEY, *arguments))
+
+    def discard(self, stream: Stream, dead_id: str) -> bool:
+        """Delete one dead letter; false when it is gone."""
+        return bool(self._client.xdel(KEYS[stream].dead, dead_id))

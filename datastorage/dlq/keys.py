@@ -1,0 +1,48 @@
+"""The Redis keys of the queue; part of the contract, dashboards and operators read them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from datastorage.dlq.entry import Stream
+
+FIELD: Final = b"message"
+IDS_KEY: Final = "audit:dlq:events:ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where one logical queue lives: the stream, its parked entries, its dead letters."""
+
+    stream: str
+    retry: str
+    dead: str
+
+
+KEYS: Final = {
+    stream: Keys(f"audit:dlq:{stream}", f"audit:dlq:{stream}:retry", f"audit:dead-letter:{stream}")
+    for stream in Stream
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One stream entry in our hands: ``fields`` as Redis has them, not judged yet."""
+
+    stream: Stream
+    id: str
+    fields: dict[bytes, bytes]
+
+    @property
+    def message(self) -> bytes | None:
+        """The JSON of the entry, if it has one."""
+        return self.fields.get(FIELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How much lies where in one queue."""
+
+    depth: int
+    parked: int
+    pending: int
+    dead: int
