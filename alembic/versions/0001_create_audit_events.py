@@ -113,7 +113,13 @@ def upgrade() -> None:
     )
     for name, columns in INDEXES.items():
         op.create_index(name, "audit_events", [sa.text(column) for column in columns])
-    op.create_index("idx_audit_events_event_data_gin", "audit_events", ["event_data"], postgresql_using="gin")
+    op.create_index(
+        "idx_audit_events_event_data_gin",
+        "audit_events",
+        ["event_data"],
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 256},
+    )
     op.create_index(
         "idx_audit_events_parent_event",
         "audit_events",
