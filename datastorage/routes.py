@@ -6,10 +6,12 @@ from datastorage.audit.routes import blueprint as audit
 from datastorage.health.routes import blueprint as health
 from datastorage.notifications.routes import blueprint as notifications
 from datastorage.platform.web import openapi
+from datastorage.workflows.routes import blueprint as workflows
 
 BLUEPRINTS = (
     audit,  # /api/v1/audit: write one event or a batch, find, read, export
     notifications,  # /api/v1/audit/notifications: delivery records
+    workflows,  # /api/v1/workflows: register, list, read, change, search
     health,  # /health, /health/ready, /health/live
     openapi.blueprint,  # /openapi.json
     openapi.swagger_ui(),  # /docs

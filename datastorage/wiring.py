@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from datastorage.audit.journal import Journal
 from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
 from datastorage.audit.routes import AuditSearch
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
@@ -30,6 +31,12 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.settings import RedisSettings, Settings
 from datastorage.tables import SCHEMA_REVISION
+from datastorage.workflows import schemas as workflow_schemas
+from datastorage.workflows.listing import ListSchema
+from datastorage.workflows.routes import WorkflowListing
+from datastorage.workflows.search import WorkflowSearch
+from datastorage.workflows.service import WorkflowService
+from datastorage.workflows.store import WorkflowStore
 
 T = TypeVar("T")
 
@@ -44,6 +51,7 @@ class Services:
 
     by_class: dict[type, object] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
+    starters: list[Callable[[], object]] = field(default_factory=list)
     closers: list[Callable[[], object]] = field(default_factory=list)
 
     def __getitem__(self, cls: type[T]) -> T:
@@ -57,9 +65,11 @@ class Services:
         self.by_class.update({type(each): each for each in objects})
 
     def start(self) -> None:
-        """Start the background loops; after the fork, never before."""
+        """Start the background work; after the fork, never before."""
         for loop in self.loops:
             loop.start()
+        for start in self.starters:
+            start()
 
     def close(self) -> None:
         """Stop the loops, then close what they and the views used, last opened first."""
@@ -93,6 +103,7 @@ def build_services(
         notification_schema,
     )
     fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
+    fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(known_fields=frozenset(fields), extra_services=settings.audit.extra_event_categories)
     database = Database(
         settings.database,
@@ -104,6 +115,7 @@ def build_services(
     services.loops.append(Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL))
     services.add(metrics, database)
     _add_features(services, settings, clock)
+    _add_workflows(services, settings, clock)
     _add_health(services, settings, is_shutting_down or ShutdownFlag())
     return services
 
@@ -120,6 +132,26 @@ def _add_features(services: Services, settings: Settings, clock: Clock) -> None:
     partitions = PartitionWorker(PartitionStore(database), settings, metrics, clock)
     services.loops.append(
         Loop("partitions", partitions.run_once, MAINTENANCE_INTERVAL, retry_interval=RETRY_INTERVAL)
+    )
+
+
+def _add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
+    metrics = services[Metrics]
+    journal = Journal(services[AuditService], metrics)
+    services.starters.append(journal.start)
+    services.closers.append(journal.close)
+    store = WorkflowStore(services[Database])
+    maximum_event_bytes = settings.limits.max_event_data_bytes
+    services.add(
+        WorkflowService(store, journal, metrics, settings.workflows),
+        WorkflowSearch(store, journal, metrics, clock, maximum_event_bytes=maximum_event_bytes),
+        WorkflowListing(ListSchema()),
+        workflow_schemas.NewWorkflowSchema(),
+        workflow_schemas.ChangeSchema(),
+        workflow_schemas.DisableSchema(),
+        workflow_schemas.SearchSchema(),
+        workflow_schemas.WorkflowIdPath(),
+        workflow_schemas.WorkflowNamePath(),
     )
 
 

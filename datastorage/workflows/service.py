@@ -1,0 +1,173 @@
+"""What is decided about workflows: which create is a conflict, which change is allowed, what is audited."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from datastorage.errors import Conflict, Fault, InvalidInput, NotFound
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import WorkflowsSettings
+from datastorage.workflows import events, lifecycle
+from datastorage.workflows.events import Journal
+from datastorage.workflows.lifecycle import Change
+from datastorage.workflows.model import (
+    Created,
+    NewWorkflow,
+    PageRequest,
+    VersionList,
+    Workflow,
+    WorkflowPage,
+)
+from datastorage.workflows.schemas import refusal
+from datastorage.workflows.store import WorkflowStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TABLE = "remediation_workflow_catalog"
+MISMATCH = Fault("must be the SHA-256 of content in hexadecimal", "mismatch")
+
+
+class WorkflowService:
+    """Registers, changes and reads workflows.
+
+    Args:
+        store: the table.
+        journal: takes the audit events.
+        metrics: durations and outcomes.
+        settings: what to do about a wrong content hash.
+    """
+
+    def __init__(
+        self, store: WorkflowStore, journal: Journal, metrics: Metrics, settings: WorkflowsSettings
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._metrics = metrics
+        self._settings = settings
+
+    def create(self, workflow: NewWorkflow) -> Created:
+        """Register a version; it becomes the latest of its name.
+
+        Raises:
+            InvalidInput: its content hash is wrong and the policy is to enforce it.
+            Conflict: the version exists, with whatever content.
+            DatabaseError: nothing is stored.
+        """
+        self._check_content_hash(workflow)
+        with self._measured_write("Workflow created", workflow_name=workflow.workflow_name) as logged:
+            stored = self._store.add(workflow)
+            logged["outcome"] = "created" if stored else "conflict"
+            logged["workflow_id"] = str(stored.workflow_id) if stored else None
+        if stored is None:
+            detail = f"Workflow '{workflow.workflow_name}' version '{workflow.version}' already exists"
+            raise Conflict(detail, title="Workflow Already Exists")
+        self._journal.submit(events.created(stored))
+        return Created(stored)
+
+    def update(self, workflow_id: UUID, change: Change) -> Workflow:
+        """Change what may change of a workflow and return it as it is afterwards.
+
+        Raises:
+            NotFound: there is no such workflow.
+            StatusConflict: the status cannot follow the stored one.
+            InvalidInput: more successes than executions.
+            DatabaseError: nothing is changed.
+        """
+        with self._measured_write("Workflow updated", workflow_id=str(workflow_id)) as logged:
+            outcome = self._store.change(workflow_id, lambda row, now: lifecycle.apply(change, row, now))
+            logged["count"] = len(outcome[1]) if outcome else 0
+        if outcome is None:
+            raise _not_found(workflow_id)
+        workflow, changed = outcome
+        if changed:
+            is_disable = change.status == lifecycle.DISABLED
+            self._journal.submit(events.updated(workflow, changed, is_disable=is_disable))
+        return workflow
+
+    def find(self, workflow_id: UUID) -> Workflow:
+        """Return one workflow, whatever its status or version.
+
+        Raises:
+            NotFound: there is no such workflow.
+            DatabaseError: classified.
+        """
+        found = self._measured_read("get", lambda: self._store.find(workflow_id))
+        if found is None:
+            raise _not_found(workflow_id)
+        return found
+
+    def find_page(self, wanted: PageRequest) -> WorkflowPage:
+        """Return one page of the inventory, newest first.
+
+        Raises:
+            DatabaseError: classified.
+        """
+        rows, total = self._measured_read(
+            "list", lambda: self._store.find_page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
+        )
+        return WorkflowPage(rows, wanted.limit, wanted.offset, total)
+
+    def find_versions(self, workflow_name: str) -> VersionList:
+        """Return every version of a name, newest first; none for an unknown name.
+
+        Raises:
+            DatabaseError: classified.
+        """
+        versions = self._measured_read("list", lambda: self._store.find_versions(workflow_name))
+        return VersionList(workflow_name, versions, len(versions))
+
+    def _check_content_hash(self, workflow: NewWorkflow) -> None:
+        expected = hashlib.sha256(workflow.content.encode("utf-8")).hexdigest()
+        if workflow.content_hash.lower() == expected:
+            return
+        if self._settings.content_hash_policy == "enforce":
+            raise refusal({"content_hash": MISMATCH})
+        # Existing clients send placeholders; the metric shows when nobody does any more.
+        self._metrics.count_validation_failure("content_hash", MISMATCH.reason)
+        named = {"workflow_name": workflow.workflow_name, "version": workflow.version}
+        logger.warning("Content hash does not match the content", extra=named)
+
+    @contextmanager
+    def _measured_write(self, message: str, **ids: Any) -> Iterator[dict[str, Any]]:
+        started = monotonic_seconds()
+        status, logged = "failure", ids
+        try:
+            yield logged
+            status = "success"
+        except (Conflict, InvalidInput):
+            status = "refused"
+            raise
+        finally:
+            duration_seconds = monotonic_seconds() - started
+            if status != "refused":  # a refusal is an answer, not a database that fails
+                self._metrics.write_duration_seconds.labels(TABLE).observe(duration_seconds)
+                self._metrics.write.labels(TABLE, status).inc()
+            logger.info(
+                message, extra=logged | {"status": status, "duration_ms": round(duration_seconds * 1000, 3)}
+            )
+
+    def _measured_read(self, operation: str, read: Callable[[], T]) -> T:
+        started = monotonic_seconds()
+        status = "failure"
+        try:
+            found = read()
+            status = "success"
+            return found
+        finally:
+            duration_seconds = monotonic_seconds() - started
+            self._metrics.query_duration_seconds.labels(operation).observe(duration_seconds)
+            self._metrics.query.labels(operation, status).inc()
+            named = {"operation": operation, "status": status}
+            logger.info(
+                "Workflow read finished", extra=named | {"duration_ms": round(duration_seconds * 1000, 3)}
+            )
+
+
+def _not_found(workflow_id: UUID) -> NotFound:
+    return NotFound(f"Workflow not found: {workflow_id}")
