@@ -1,0 +1,151 @@
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from datastorage.audit import queries
+from datastorage.audit.model import AuditFilter, PayloadMatch, Position
+
+SINCE = datetime(2026, 1, 14, 23, 59, 59, tzinfo=UTC)
+UNTIL = datetime(2026, 2, 1, 0, 0, tzinfo=UTC)
+ID = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
+
+
+def compiled(statement: Select[Any]) -> tuple[str, dict[str, Any]]:
+    """The text of a statement on one line, and its bound values."""
+    result = statement.compile(dialect=PGDialect())  # type: ignore[no-untyped-call]
+    return " ".join(str(result).split()), result.params
+
+
+def condition_of(wanted: AuditFilter) -> tuple[str, dict[str, Any]]:
+    text, params = compiled(queries.count(wanted))
+    return text.partition(" WHERE ")[2], params
+
+
+@pytest.mark.parametrize("build", [queries.count, lambda wanted: queries.page(wanted, limit=10)])
+def test_time_bounds_also_bound_the_partition_key(build: Any) -> None:
+    text, params = compiled(build(AuditFilter(since=SINCE, until=UNTIL)))
+
+    assert "audit_events.event_timestamp >= %(event_timestamp_1)s" in text
+    assert "audit_events.event_date >= %(event_date_1)s" in text
+    assert "audit_events.event_timestamp <= %(event_timestamp_2)s" in text
+    assert "audit_events.event_date <= %(event_date_2)s" in text
+    assert (params["event_date_1"], params["event_date_2"]) == (SINCE.date(), UNTIL.date())
+
+
+def test_one_time_bound_bounds_one_side_of_the_partition_key() -> None:
+    since, _ = condition_of(AuditFilter(since=SINCE))
+    until, _ = condition_of(AuditFilter(until=UNTIL))
+    neither, _ = condition_of(AuditFilter())
+
+    assert ("event_date >=" in since, "event_date <=" in since) == (True, False)
+    assert ("event_date >=" in until, "event_date <=" in until) == (False, True)
+    assert neither == ""
+
+
+@pytest.mark.parametrize(
+    ("ascending", "comparison", "bound"), [(False, "<", "event_date <="), (True, ">", "event_date >=")]
+)
+def test_cursor_compares_the_sort_key_and_bounds_the_partition_key(
+    *, ascending: bool, comparison: str, bound: str
+) -> None:
+    wanted = AuditFilter(ascending=ascending, after=Position(SINCE, ID))
+
+    text, params = compiled(queries.page(wanted, limit=10))
+
+    assert f"(audit_events.event_timestamp, audit_events.event_id) {comparison} (" in text
+    assert f"audit_events.{bound}" in text
+    assert {SINCE, ID, SINCE.date()} <= set(params.values())
+
+
+def test_cursor_does_not_change_the_count() -> None:
+    with_cursor = compiled(queries.count(AuditFilter(after=Position(SINCE, ID))))
+
+    assert with_cursor == compiled(queries.count(AuditFilter()))
+
+
+@pytest.mark.parametrize(("ascending", "direction"), [(False, "DESC"), (True, "ASC")])
+def test_order_is_total(*, ascending: bool, direction: str) -> None:
+    text, _ = compiled(queries.page(AuditFilter(ascending=ascending), limit=10, offset=20))
+
+    ordered = f"ORDER BY audit_events.event_timestamp {direction}, audit_events.event_id {direction}"
+    assert f"{ordered} LIMIT" in text
+
+
+def test_no_value_and_no_path_is_part_of_the_text() -> None:
+    wanted = AuditFilter(
+        equals={"correlation_id": "HOSTILE"},
+        payload_matches=(PayloadMatch(("HOSTILE", "x"), "HOSTILE"),),
+        payload_contains=('{"HOSTILE":1}',),
+    )
+
+    text, params = compiled(queries.page(wanted, limit=10))
+
+    assert "HOSTILE" not in text
+    assert ["HOSTILE", "x"] in params.values()
+
+
+def test_payload_filter_offers_candidates_to_the_index_and_decides_by_text() -> None:
+    text, params = condition_of(AuditFilter(payload_matches=(PayloadMatch(("a", "b"), "3"),)))
+
+    assert text.count("audit_events.event_data @> CAST(") == 2
+    assert "audit_events.event_data #>> " in text
+    assert {'{"a":{"b":"3"}}', '{"a":{"b":3}}', "3"} <= {str(value) for value in params.values()}
+
+
+@pytest.mark.parametrize(
+    ("value", "alternatives"), [("3", 2), ("true", 2), ("null", 2), ("text", 1), ("NaN", 1)]
+)
+def test_only_json_scalars_have_a_second_candidate(value: str, alternatives: int) -> None:
+    text, _ = condition_of(AuditFilter(payload_matches=(PayloadMatch(("a",), value),)))
+
+    assert text.count("@>") == alternatives
+
+
+def test_path_into_an_array_has_no_candidates() -> None:
+    text, _ = condition_of(AuditFilter(payload_matches=(PayloadMatch(("pods", "0"), "x"),)))
+
+    assert "@>" not in text
+    assert "#>>" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-0", "3", "-2", "0.95", "1.50", "1e5", "1E-300", "12345678901234567890", "true", "false", "null"],
+)
+def test_json_of_a_scalar_is_recognised(text: str) -> None:
+    assert queries.is_json_scalar(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " 3",
+        "3 ",
+        "+3",
+        "03",
+        ".5",
+        "3.",
+        "1e400",
+        "-1e400",
+        "1e-20000",
+        "0e99999",
+        "NaN",
+        "Infinity",
+        "9" * 101,
+        "0x10",
+        "True",
+        '"text"',
+        "{}",
+        "[]",
+        "\u0663",
+        "1_000",
+        "3\n",
+    ],
+)
+def test_other_text_is_no_json_scalar(text: str) -> None:
+    assert not queries.is_json_scalar(text)

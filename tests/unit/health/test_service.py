@@ -1,0 +1,92 @@
+from collections.abc import Callable
+
+import pytest
+
+from datastorage.health.checks import Check
+from datastorage.health.service import Down, HealthService, Up
+
+NOT_READY = {"status": "not_ready", "reason": "database_unreachable", "error": "database connection failed"}
+
+
+def up(fact: object = "0002") -> Callable[[], object]:
+    return lambda: fact
+
+
+def down() -> object:
+    raise ConnectionError("secret-host:5432 refused secret-user")
+
+
+def service(
+    database: Callable[[], object] = up(),  # noqa: B008 - a function without state
+    redis: Callable[[], object] = up(),  # noqa: B008 - the same
+    *,
+    is_shutting_down: bool = False,
+    requires_database: bool = True,
+) -> HealthService:
+    return HealthService(
+        Check("database", database),
+        Check("redis", redis),
+        is_shutting_down=lambda: is_shutting_down,
+        required_revision="0002",
+        readiness_requires_database=requires_database,
+    )
+
+
+def asked_nothing() -> object:
+    pytest.fail("no check is due")
+
+
+def test_liveness_checks_nothing_and_ignores_shutdown() -> None:
+    health = service(asked_nothing, asked_nothing, is_shutting_down=True)
+
+    assert health.live() == Up({"status": "alive"})
+
+
+def test_shutdown_comes_before_every_check() -> None:
+    health = service(asked_nothing, asked_nothing, is_shutting_down=True)
+
+    assert health.ready() == Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
+
+
+def test_health_ignores_shutdown() -> None:
+    assert isinstance(service(is_shutting_down=True).health(), Up)
+
+
+def test_redis_is_not_asked_for_readiness() -> None:
+    assert service(redis=asked_nothing).ready() == Up({"status": "ready"})
+
+
+@pytest.mark.parametrize("revision", ["0002", "0003", "0010"])
+def test_schema_as_new_as_the_code_or_newer_is_ready(revision: str) -> None:
+    assert service(up(revision)).ready() == Up({"status": "ready"})
+
+
+@pytest.mark.parametrize("revision", ["0001", None])
+def test_schema_older_than_the_code_is_not_ready(revision: str | None) -> None:
+    assert service(up(revision)).ready() == Down({"status": "not_ready", "reason": "schema_outdated"})
+
+
+def test_unreachable_database_is_not_ready_and_unhealthy() -> None:
+    assert service(down).ready() == Down(NOT_READY)
+    assert service(down).health() == Down(
+        {
+            "status": "unhealthy",
+            "database": "unreachable",
+            "redis": "connected",
+            "error": "database connection failed",
+        }
+    )
+
+
+def test_unreachable_redis_is_healthy() -> None:
+    assert service(redis=down).health() == Up(
+        {"status": "healthy", "database": "connected", "redis": "unreachable"}
+    )
+
+
+def test_without_the_requirement_redis_is_enough_to_be_ready() -> None:
+    degraded = {"status": "ready", "degraded": "database_unreachable"}
+
+    assert service(down, up(), requires_database=False).ready() == Up(degraded)
+    assert service(down, down, requires_database=False).ready() == Down(NOT_READY)
+    assert service(up(), down, requires_database=False).ready() == Up({"status": "ready"})
