@@ -5,7 +5,7 @@ from flask_cors import CORS
 
 from datastorage import routes, wiring
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.web import problems, requests
+from datastorage.platform.web import fixed_paths, problems, requests
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.settings import Settings, environment
@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     requests.init_app(app, settings.server)
     problems.init_app(app)
     routes.register(app)
+    fixed_paths.init_app(app)
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
     HttpMetrics(services[Metrics]).init_app(app)

@@ -5,8 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
-from flask.sansio.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter
 
 from datastorage.audit.answers import (
     BatchRecordedSchema,
@@ -44,18 +42,6 @@ NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
-
-
-class EventId(BaseConverter):
-    """Any text that may be meant as an id; ``events/batch`` is a path of its own, also for GET."""
-
-    regex = "(?!batch$)[^/]+"
-
-
-@blueprint.record_once
-def know_ids(state: BlueprintSetupState) -> None:
-    """Make the converter known to the application, before the routes that use it."""
-    state.app.url_map.converters["audit_event_id"] = EventId
 
 
 class AuditSearch:
@@ -211,7 +197,7 @@ def _members(stored: StoredEvent) -> dict[str, Any]:
     return stored.members
 
 
-@blueprint.get("/events/<audit_event_id:event_id>")
+@blueprint.get("/events/<event_id>")
 @returns(
     Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_members),
     problems=(*READ_PROBLEMS, "not-found"),
