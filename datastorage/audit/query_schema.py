@@ -1,7 +1,7 @@
 """The query parameters of audit reads: names, aliases, the time grammar, payload filters, cursors."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import marshmallow
@@ -141,6 +141,7 @@ class ObjectText(Exact):
     """
 
     media_type = "application/json"
+    example: ClassVar[dict[str, str]] = {"alert_name": "EtcdHighCommitLatency"}
 
     def openapi(self) -> dict[str, Any]:
         """The object itself."""

@@ -107,7 +107,7 @@ class EscalationLevel(fields.Integer):
 
     def judge(self, value: Any) -> int | None:
         """Refuse a negative level in its own words."""
-        if isinstance(value, int) and value < 0:
+        if isinstance(value, int | float) and value < 0:
             raise fields.refuse("must be non-negative")
         return super().judge(value)
 

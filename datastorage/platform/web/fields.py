@@ -120,7 +120,7 @@ class Choice(Text):
 
 
 class Integer(Judged):
-    """A JSON integer in a range; ``true`` is not 1 and ``"5"`` is not 5."""
+    """A JSON integer in a range; ``true`` is not 1 and ``"5"`` is not 5, but ``5.0`` is."""
 
     def __init__(self, *, minimum: int, maximum: int, zero_is_absent: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -130,6 +130,8 @@ class Integer(Judged):
 
     def judge(self, value: Any) -> int | None:
         """Refuse other types and values out of range."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON has one type of numbers, and JSON Schema calls this an integer
         if isinstance(value, bool) or not isinstance(value, int):
             raise refuse("must be an integer")
         if self.zero_is_absent and value == 0:

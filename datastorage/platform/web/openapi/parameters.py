@@ -30,30 +30,29 @@ def of_path(names: Sequence[str], contract: Contract | None) -> Iterator[dict[st
     for name in names:
         schema = _field(contract, name).openapi() if contract else {"type": "string"}
         glossary = contract.glossary if contract else {}
-        yield _parameter("path", name, schema, glossary.get(name, "")) | {"required": True}
+        yield _parameter("path", name, glossary.get(name, ""), schema=schema, required=True)
 
 
 def of_query(contract: Contract) -> Iterator[dict[str, Any]]:
     """Describe the parameters of a query, their older names after them."""
-    public = [name for name, field in contract.fields.items() if not field.metadata.get("internal")]
-    for name in public:
-        described = _parameter("query", name, _query_schema(contract, name), contract.glossary.get(name, ""))
-        media_type = getattr(contract.fields[name], "media_type", None)
-        if media_type is not None:
-            described["content"] = {media_type: {"schema": described.pop("schema")}}
-        yield described | {"required": True} if contract.fields[name].required else described
+    for name, field in contract.fields.items():
+        if field.metadata.get("internal"):
+            continue
+        described = _of_query(contract, name, contract.glossary.get(name, ""))
+        yield described | {"required": True} if field.required else described
     for alias, name in contract.aliases.items():
-        described = _parameter(
-            "query", alias, _query_schema(contract, name), f"Older name of `{name}`, which wins."
-        )
-        yield described | {"deprecated": True}
+        yield _of_query(contract, name, f"Older name of `{name}`, which wins.", alias) | {"deprecated": True}
 
 
-def _query_schema(contract: Contract, name: str) -> dict[str, Any]:
+def _of_query(contract: Contract, name: str, description: str, alias: str | None = None) -> dict[str, Any]:
     field = _field(contract, name)
     schema: dict[str, Any] = field.openapi()
+    if hasattr(field, "media_type"):
+        content = {field.media_type: {"schema": schema, "example": field.example}}
+        return _parameter("query", alias or name, description, content=content)
     # An empty parameter means "not given", except where the field judges the empty text itself.
-    return schema if getattr(field, "refuses_empty", False) else _or_empty(schema)
+    accepted = schema if getattr(field, "refuses_empty", False) else _or_empty(schema)
+    return _parameter("query", alias or name, description, schema=accepted)
 
 
 def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
@@ -71,5 +70,5 @@ def _field(contract: Contract, name: str) -> Any:
     return contract.fields[name]
 
 
-def _parameter(location: str, name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"in": location, "name": name, "description": description, "schema": schema}
+def _parameter(location: str, name: str, description: str, **values: Any) -> dict[str, Any]:
+    return {"in": location, "name": name, "description": description, **values}

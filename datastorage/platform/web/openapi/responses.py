@@ -35,6 +35,7 @@ PROBLEM: dict[str, Any] = {
         "resource": {"type": "string", "description": "What the request was about."},
         "field": {"type": "string", "description": "The field whose value is taken."},
         "value": {"type": "string", "description": "The value that is taken."},
+        "existing_id": {"type": "integer", "description": "Id of the stored record that has the value."},
     },
 }
 
@@ -55,11 +56,19 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "const": "true"},
     },
     "Link": {"description": "Names the successor.", "required": True, "schema": {"type": "string"}},
+    "Location": {
+        "description": "Path of what was created.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "X-Next-Cursor": {
         "description": "Present when rows remain: send it as `cursor` to go on.",
         "schema": {"type": "string"},
     },
 }
+SEQUENCE = "application/x-ndjson"
+"""A sequence of JSON values; a schema describes it as the array of them all."""
+
 _ALWAYS = (REQUEST_ID, CORRELATION_ID)
 _DEPRECATED = ("Deprecation", "Link")
 
@@ -104,7 +113,10 @@ def _refer_to_headers(*names: str) -> dict[str, Any]:
 def _add_answer(spec: APISpec, described: dict[str, Any], answer: Answer) -> None:
     if answer.media_type not in described["content"] and described["content"]:
         described["description"] += f" {answer.description}"
-    described["content"][answer.media_type] = {"schema": answer_reference(spec, answer.schema)}
+    schema = answer_reference(spec, answer.schema)
+    if answer.media_type == SEQUENCE:
+        schema = {"type": "array", "items": schema, "description": "One item per line."}
+    described["content"][answer.media_type] = {"schema": schema}
     described["headers"] |= _refer_to_headers(*answer.announces)
     for link in answer.links:
         target = {"operationId": link.operation, "parameters": dict(link.parameters)}
