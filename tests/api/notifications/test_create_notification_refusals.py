@@ -124,6 +124,7 @@ def test_unset_time_of_an_older_client_counts_as_missing(refuse: Refuse, unset: 
     ("level", "message"),
     [
         (-1, "must be non-negative"),
+        (-1.0, "must be non-negative"),
         (101, "must be at most 100"),
         (10**30, "must be at most 100"),
         ("2", "must be an integer"),
