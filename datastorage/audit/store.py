@@ -133,8 +133,10 @@ class AuditStore:
             tail = connection.execute(queries.keys(wanted, limit=2, offset=limit - 1)).all()
             yield Position(*tail[0]) if len(tail) > 1 else None
             cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
-            for row in cursor.execute(queries.page(wanted, limit=limit)).mappings():
-                yield as_members(row)
+            # Closed in any case: a server-side cursor left behind is reported when it is collected.
+            with cursor.execute(queries.page(wanted, limit=limit)) as result:
+                for row in result.mappings():
+                    yield as_members(row)
 
 
 def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:

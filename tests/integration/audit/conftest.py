@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+
+import pytest
+
+from datastorage.audit.store import AuditStore
+from datastorage.platform.db.database import Database
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+
+CONNECTIONS = 3
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def db(settings: Settings, metrics: Metrics) -> Iterator[Database]:
+    """A pool of its own, as large as a small process has."""
+    database = Database(settings.database, share=CONNECTIONS, metrics=metrics)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(db: Database, settings: Settings) -> AuditStore:
+    return AuditStore(db, settings.audit, settings.database)

@@ -1,0 +1,193 @@
+"""Reading ``audit_events``: plans, snapshots, streams."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, Select, insert
+
+from datastorage.audit import queries
+from datastorage.audit.model import AuditFilter, Position
+from datastorage.audit.store import EXPORT_FETCH_ROWS, AuditStore
+from datastorage.errors import Unavailable
+from datastorage.platform.metrics import Metrics
+from datastorage.tables import audit_events
+from tests.integration.audit.conftest import CONNECTIONS
+from tests.support.builders import unique
+from tests.support.event_rows import an_event_row
+from tests.support.servers import TestDatabase
+
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def plan_of(connection: Connection, statement: Select[Any]) -> str:
+    """What PostgreSQL would do, from the driver's statement and its values."""
+    compiled = statement.compile(dialect=connection.dialect)
+    explained = connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.construct_params())
+    return "\n".join(explained.scalars())
+
+
+def partitions_in(plan: str) -> set[str]:
+    return set(re.findall(r"Scan.* on (audit_events_\d{4}_\d{2})\b", plan))
+
+
+def partitions_read(connection: Connection, wanted: AuditFilter) -> set[str]:
+    by_page = partitions_in(plan_of(connection, queries.page(wanted, limit=10)))
+    by_count = partitions_in(plan_of(connection, queries.count(wanted)))
+    assert by_page == by_count
+    return by_page
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "months"),
+    [
+        (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 20, tzinfo=UTC), {"2026_01"}),
+        (datetime(2025, 12, 31, 23, 59, tzinfo=UTC), JANUARY, {"2025_12", "2026_01"}),
+        (JANUARY - timedelta(microseconds=2), JANUARY - timedelta(microseconds=1), {"2025_12"}),
+        (JANUARY, JANUARY, {"2026_01"}),
+        (JANUARY, datetime(2026, 2, 1, tzinfo=UTC), {"2026_01", "2026_02"}),
+    ],
+)
+def test_time_bounds_touch_only_the_partitions_of_their_months(
+    owner: Connection, since: datetime, until: datetime, months: set[str]
+) -> None:
+    wanted = AuditFilter(since=since, until=until)
+
+    assert partitions_read(owner, wanted) == {f"audit_events_{month}" for month in months}
+
+
+def test_without_time_bounds_every_partition_is_read(owner: Connection) -> None:
+    months = partitions_read(owner, AuditFilter())
+
+    assert len(months) > 3
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_cursor_leaves_out_the_partitions_behind_it(owner: Connection, *, ascending: bool) -> None:
+    after = Position(datetime(2026, 1, 14, tzinfo=UTC), UUID(int=1))
+
+    pages = queries.page(AuditFilter(after=after, ascending=ascending), limit=10)
+
+    read = partitions_in(plan_of(owner, pages))
+    assert "audit_events_2026_01" in read
+    behind, ahead = ("audit_events_2025_12", "audit_events_2026_02")
+    assert (behind in read, ahead in read) == ((False, True) if ascending else (True, False))
+
+
+@pytest.fixture
+def ours(owner: Connection) -> tuple[str, list[UUID]]:
+    """A correlation with more rows than an export fetches at once; their ids, newest first."""
+    correlation_id = unique()
+    rows = [
+        an_event_row(correlation_id=correlation_id, event_timestamp=JANUARY + timedelta(seconds=n))
+        for n in range(EXPORT_FETCH_ROWS * 2 + 10)
+    ]
+    owner.execute(insert(audit_events), rows)
+    return correlation_id, [row["event_id"] for row in reversed(rows)]
+
+
+def of(ours: tuple[str, list[UUID]], **parts: Any) -> AuditFilter:
+    return AuditFilter(equals={"correlation_id": ours[0]}, **parts)
+
+
+def ids_of(rows: Iterator[dict[str, Any]]) -> list[UUID]:
+    return [row["event_id"] for row in rows]
+
+
+def test_stream_has_every_row_in_order(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
+    end, rows = store.stream(of(ours), limit=100_000)
+
+    assert ids_of(rows) == ours[1]
+    assert end is None
+
+
+def test_stream_knows_its_last_row_before_it_starts(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
+    end, rows = store.stream(of(ours), limit=600)
+    ids = ids_of(rows)
+    assert end is not None
+    rest_end, rest = store.stream(of(ours, after=end), limit=100_000)
+
+    assert end.event_id == ids[-1]
+    assert ids + ids_of(rest) == ours[1]
+    assert rest_end is None
+
+
+def test_stream_shows_the_moment_it_began(
+    store: AuditStore, owner: Connection, ours: tuple[str, list[UUID]]
+) -> None:
+    _, rows = store.stream(of(ours), limit=100_000)
+    owner.execute(insert(audit_events), an_event_row(correlation_id=ours[0], event_timestamp=JANUARY))
+
+    assert ids_of(rows) == ours[1]
+
+
+def in_use(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("datastorage_db_connections_in_use")
+
+
+@pytest.mark.parametrize("rows_read", [0, 1, EXPORT_FETCH_ROWS + 1])
+def test_stream_closed_early_gives_its_connection_back(
+    store: AuditStore, metrics: Metrics, ours: tuple[str, list[UUID]], rows_read: int
+) -> None:
+    for _ in range(CONNECTIONS * 3):
+        _, rows = store.stream(of(ours), limit=100_000)
+        for _, _row in zip(range(rows_read), rows, strict=False):
+            pass
+        assert in_use(metrics) == 1
+        rows.close()  # type: ignore[attr-defined] # a generator, to those who close it
+        assert in_use(metrics) == 0
+
+
+def test_stream_whose_connection_is_lost_raises_and_frees_its_place(
+    store: AuditStore,
+    database: TestDatabase,
+    postgres_url: str,
+    metrics: Metrics,
+    ours: tuple[str, list[UUID]],
+) -> None:
+    _, rows = store.stream(of(ours), limit=100_000)
+    next(rows)
+    with psycopg.connect(postgres_url, autocommit=True) as superuser:
+        superuser.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND application_name = 'datastorage' AND xact_start IS NOT NULL",
+            [database.app_url.database],
+        )
+
+    with pytest.raises(Unavailable) as lost:
+        list(rows)
+
+    assert lost.value.reason == "db_unreachable"
+    assert in_use(metrics) == 0
+    assert store.find(ours[1][0]) is not None
+
+
+def test_page_and_count_read_one_snapshot(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
+    rows, total = store.find_page(of(ours), limit=3, offset=1, counted=True)
+
+    assert ids_of(iter(rows)) == ours[1][1:4]
+    assert total == len(ours[1])
+
+
+def test_page_beyond_the_end_is_empty(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
+    for counted in (True, False):
+        rows, total = store.find_page(of(ours), limit=1001, offset=2**63 - 1, counted=counted)
+
+        assert rows == []
+        assert total == (len(ours[1]) if counted else None)
+
+
+def test_numbers_of_any_size_pass_through_unchanged(store: AuditStore, owner: Connection) -> None:
+    digits = "1" + "0" * 300 + "1"
+    row = an_event_row(event_data={"n": int(digits)})
+    owner.execute(insert(audit_events), row)
+
+    found = store.find(row["event_id"])
+
+    assert found is not None
+    assert json.loads(bytes(found["event_data"]), parse_int=str) == {"n": digits}
