@@ -49,7 +49,7 @@ class DevProcess:
                 "stderr": subprocess.STDOUT,
                 "start_new_session": True,
             }
-            command = [self._python, "-m", "datastorage", "dev", *arguments]
+            command = [str(self._python), "-m", "datastorage", "dev", *arguments]
             self._process = subprocess.Popen(command, **options_of_popen, **self._options)  # noqa: S603 - our own
         return self
 

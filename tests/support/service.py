@@ -1,5 +1,6 @@
 """The service as users meet it: a process under gunicorn, reached over HTTP."""
 
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import urllib3
 
@@ -32,6 +33,7 @@ class ServiceProcess:
 
     def __init__(self, directory: Path, database_url: str, redis_url: str, **settings: str) -> None:
         self.directory = directory
+        self.database_url, self.redis_url = database_url, redis_url
         self.port, self.metrics_port = free_port(), free_port()
         self._environ = environment_of_a_service() | {
             "DATASTORAGE_DATABASE_URL": database_url,
@@ -58,8 +60,23 @@ class ServiceProcess:
         """Everything the process wrote so far."""
         return (self.directory / "service.log").read_text(encoding="utf-8")
 
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The complete lines of the log."""
+        return [json.loads(line) for line in self.log.split("\n")[:-1]]
+
+    def forget_variable(self, name: str) -> None:
+        """Start without an environment variable that is set by default."""
+        del self._environ[name]
+
     def start(self, *, ready: bool = True) -> Self:
         """Start, and wait until it is ready for traffic (or only alive)."""
+        self.launch()
+        self.wait_for("/health/ready" if ready else "/health/live")
+        return self
+
+    def launch(self) -> None:
+        """Start, and return at once."""
         (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
         with (self.directory / "service.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -69,10 +86,9 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait_for("/health/ready" if ready else "/health/live")
-        return self
 
-    def _wait_for(self, path: str) -> None:
+    def wait_for(self, path: str) -> None:
+        """Return as soon as ``path`` answers 200."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
