@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import Queue
 from threading import Event
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from datastorage.audit.model import AuditEvent, Written
 from datastorage.audit.writer import GroupWriter, _Queue, _Ticket
 from datastorage.errors import RowRefused, Unavailable
 from tests.support.builders import an_audit_event
+from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 10
 FEBRUARY = datetime(2026, 2, 14, 12, tzinfo=UTC)
@@ -84,7 +84,7 @@ def submitter(writer: GroupWriter, threads: ThreadPoolExecutor) -> Submit:
     def submit(event: AuditEvent) -> Future[Written]:
         tickets_before = arrivals(writer)
         future = threads.submit(writer.write, event)
-        until(lambda: future.done() or arrivals(writer) != tickets_before)
+        eventually(lambda: future.done() or arrivals(writer) != tickets_before)
         return future
 
     return submit
@@ -93,13 +93,6 @@ def submitter(writer: GroupWriter, threads: ThreadPoolExecutor) -> Submit:
 def arrivals(writer: GroupWriter) -> dict[Any, int]:
     """Count what waits in each queue; a queue that is led and empty counts too."""
     return {key: len(queue.waiting) for key, queue in dict(writer._queues).items()}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline, pause = monotonic() + PATIENCE_SECONDS, Event()
-    while not condition():
-        assert monotonic() < deadline
-        pause.wait(0.001)
 
 
 def group_under_way(submit: Submit, statements: Statements, size: int) -> tuple[Statement, Futures]:
@@ -168,7 +161,7 @@ def test_leadership_passes_on_until_nobody_waits(
     statements.next().succeed()
 
     assert [result(each) for each in written] == [Written.CREATED] * 4
-    until(lambda: not writer._queues)
+    eventually(lambda: not writer._queues)
 
 
 def test_group_larger_than_the_limit_is_written_in_turns(
@@ -330,7 +323,7 @@ def test_event_that_waited_too_long_is_not_written_later(
     assert isinstance(raised, Unavailable)
     assert raised.reason == "timeout"
     assert result(patient) is Written.CREATED
-    until(lambda: not writer._queues)
+    eventually(lambda: not writer._queues)
     assert not statements.has_begun_another
 
 
