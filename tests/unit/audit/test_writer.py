@@ -1,9 +1,7 @@
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from queue import Queue
-from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -11,105 +9,17 @@ import pytest
 
 from datastorage.audit.model import AuditEvent, Written
 from datastorage.audit.writer import GroupWriter, _Queue, _Ticket
-from datastorage.errors import RowRefused, Unavailable
 from tests.support.builders import an_audit_event
+from tests.support.group_writes import (
+    PATIENCE_SECONDS,
+    Statements,
+    Submit,
+    result,
+    submitter,
+)
 from tests.support.waiting import eventually
 
-PATIENCE_SECONDS = 10
 FEBRUARY = datetime(2026, 2, 14, 12, tzinfo=UTC)
-
-Submit = Callable[[AuditEvent], Future[Written]]
-Futures = list[Future[Written]]
-
-
-@dataclass
-class Statement:
-    """One call of the append function; it lasts until the test ends it."""
-
-    events: list[AuditEvent]
-    end: Queue[list[Written] | Exception] = field(default_factory=Queue)
-
-    def succeed(self, *outcomes: Written) -> None:
-        self.end.put(list(outcomes) or [Written.CREATED] * len(self.events))
-
-    def fail(self, error: Exception) -> None:
-        self.end.put(error)
-
-
-class Statements:
-    """An append function whose calls the test sees begin, and ends as it likes."""
-
-    def __init__(self) -> None:
-        self._begun: Queue[Statement] = Queue()
-
-    def __call__(self, events: Sequence[AuditEvent]) -> list[Written]:
-        statement = Statement(list(events))
-        self._begun.put(statement)
-        end = statement.end.get(timeout=PATIENCE_SECONDS)
-        if isinstance(end, Exception):
-            raise end
-        return end
-
-    def next(self) -> Statement:
-        return self._begun.get(timeout=PATIENCE_SECONDS)
-
-    @property
-    def has_begun_another(self) -> bool:
-        return not self._begun.empty()
-
-
-@pytest.fixture
-def statements() -> Statements:
-    return Statements()
-
-
-@pytest.fixture
-def writer(statements: Statements) -> GroupWriter:
-    return GroupWriter(statements, max_wait_seconds=PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(max_workers=16) as executor:
-        yield executor
-
-
-@pytest.fixture
-def submit(writer: GroupWriter, threads: ThreadPoolExecutor) -> Submit:
-    """Write an event in a thread, and return when it is under way or waits for its turn."""
-    return submitter(writer, threads)
-
-
-def submitter(writer: GroupWriter, threads: ThreadPoolExecutor) -> Submit:
-    def submit(event: AuditEvent) -> Future[Written]:
-        tickets_before = arrivals(writer)
-        future = threads.submit(writer.write, event)
-        eventually(lambda: future.done() or arrivals(writer) != tickets_before)
-        return future
-
-    return submit
-
-
-def arrivals(writer: GroupWriter) -> dict[Any, int]:
-    """Count what waits in each queue; a queue that is led and empty counts too."""
-    return {key: len(queue.waiting) for key, queue in dict(writer._queues).items()}
-
-
-def group_under_way(submit: Submit, statements: Statements, size: int) -> tuple[Statement, Futures]:
-    """Let ``size`` events be one group whose statement has begun; the first of them leads."""
-    submit(an_audit_event())
-    first = statements.next()
-    futures = [submit(an_audit_event()) for _ in range(size)]
-    first.succeed()
-    return statements.next(), futures
-
-
-def result(future: Future[Written]) -> Written:
-    return future.result(timeout=PATIENCE_SECONDS)
-
-
-def error(future: Future[Written]) -> BaseException | None:
-    return future.exception(timeout=PATIENCE_SECONDS)
 
 
 def test_lone_event_is_written_at_once(submit: Submit, statements: Statements) -> None:
@@ -205,126 +115,6 @@ def test_event_that_waits_for_other_things_is_not_held_up(
     assert result(written) is Written.CREATED
     assert not held_up.done()
     stuck.succeed()
-
-
-def test_refused_row_fails_alone(threads: ThreadPoolExecutor) -> None:
-    bad, *good = events = [an_audit_event() for _ in range(5)]
-    stored: list[AuditEvent] = []
-    begun, release = Event(), Event()
-
-    def append(group: Sequence[AuditEvent]) -> list[Written]:
-        begun.set()
-        assert release.wait(PATIENCE_SECONDS)
-        if bad in group:
-            raise RowRefused("does not fit", sqlstate="22003")
-        stored.extend(group)
-        return [Written.CREATED] * len(group)
-
-    submit = submitter(GroupWriter(append, max_wait_seconds=PATIENCE_SECONDS), threads)
-    submit(an_audit_event())
-    assert begun.wait(PATIENCE_SECONDS)
-    refused, *written = [submit(event) for event in events]
-    release.set()
-
-    assert isinstance(error(refused), RowRefused)
-    assert [result(each) for each in written] == [Written.CREATED] * 4
-    assert stored[1:] == good
-
-
-def test_failure_of_the_database_reaches_the_whole_group(submit: Submit, statements: Statements) -> None:
-    statement, futures = group_under_way(submit, statements, 3)
-
-    statement.fail(Unavailable("gone", reason="db_unreachable", sqlstate="57P01"))
-    raised = [error(future) for future in futures]
-
-    assert [type(each) for each in raised] == [Unavailable] * 3
-    assert {getattr(each, "reason", None) for each in raised} == {"db_unreachable"}
-    assert {getattr(each, "sqlstate", None) for each in raised} == {"57P01"}
-    assert len({id(each) for each in raised}) == 3
-    assert not statements.has_begun_another
-
-
-def test_failure_of_the_database_while_isolating_ends_the_search(
-    submit: Submit, statements: Statements
-) -> None:
-    statement, futures = group_under_way(submit, statements, 4)
-
-    statement.fail(RowRefused("does not fit"))
-    statements.next().fail(Unavailable("gone"))
-
-    assert [type(error(future)) for future in futures] == [Unavailable] * 4
-    assert not statements.has_begun_another
-
-
-def test_write_after_a_failed_one_is_tried_again(submit: Submit, statements: Statements) -> None:
-    failed = submit(an_audit_event())
-    statements.next().fail(Unavailable("gone"))
-    assert isinstance(error(failed), Unavailable)
-
-    written = submit(an_audit_event())
-    statements.next().succeed()
-
-    assert result(written) is Written.CREATED
-
-
-def test_unexpected_exception_wakes_everybody(submit: Submit, statements: Statements) -> None:
-    statement, (leader, *others) = group_under_way(submit, statements, 3)
-
-    statement.fail(ZeroDivisionError())
-
-    assert isinstance(error(leader), ZeroDivisionError)
-    assert [type(error(future)) for future in others] == [Unavailable] * 2
-
-
-def test_unexpected_exception_while_isolating_wakes_everybody(submit: Submit, statements: Statements) -> None:
-    statement, (leader, *others) = group_under_way(submit, statements, 4)
-
-    statement.fail(RowRefused("does not fit"))
-    statements.next().fail(ZeroDivisionError())
-
-    assert isinstance(error(leader), ZeroDivisionError)
-    assert [type(error(future)) for future in others] == [Unavailable] * 3
-    assert not statements.has_begun_another
-
-
-def test_answer_for_too_few_events_wakes_everybody(submit: Submit, statements: Statements) -> None:
-    statement, (leader, other) = group_under_way(submit, statements, 2)
-
-    statement.succeed(Written.CREATED)
-
-    assert isinstance(error(leader), ValueError)
-    assert isinstance(error(other), Unavailable)
-
-
-def test_event_that_arrives_during_a_failing_write_leads_the_next_one(
-    submit: Submit, statements: Statements
-) -> None:
-    statement, _ = group_under_way(submit, statements, 2)
-
-    written = submit(an_audit_event())
-    statement.fail(ZeroDivisionError())
-    statements.next().succeed()
-
-    assert result(written) is Written.CREATED
-
-
-def test_event_that_waited_too_long_is_not_written_later(
-    statements: Statements, threads: ThreadPoolExecutor
-) -> None:
-    writer = GroupWriter(statements, max_wait_seconds=0.05)
-    submit = submitter(writer, threads)
-    patient = submit(an_audit_event())
-    statement = statements.next()
-
-    impatient = threads.submit(writer.write, an_audit_event())
-    raised = error(impatient)
-    statement.succeed()
-
-    assert isinstance(raised, Unavailable)
-    assert raised.reason == "timeout"
-    assert result(patient) is Written.CREATED
-    eventually(lambda: not writer._queues)
-    assert not statements.has_begun_another
 
 
 @pytest.mark.parametrize("leads", [False, True], ids=["in a group", "called to lead"])
