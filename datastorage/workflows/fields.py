@@ -1,4 +1,4 @@
-"""The fields of the workflow endpoints: text kept as sent, numbers as written, labels with their limits.
+"""The fields of the workflow endpoints: text kept as sent, numbers as they were written.
 
 The contract of these endpoints has sentences of its own, and only ``null`` means "absent" here: blank
 text that is optional is stored as it came.
@@ -11,9 +11,7 @@ from typing import Any
 
 from marshmallow import ValidationError, missing
 
-from datastorage.errors import Fault
 from datastorage.platform.web import json
-from datastorage.platform.web.contract import Contract, Faults
 from datastorage.platform.web.fields import (
     JSON_OBJECT,
     NOT_BLANK,
@@ -22,16 +20,10 @@ from datastorage.platform.web.fields import (
     Judged,
     refuse,
 )
-from datastorage.workflows.labels import CustomLabels, DetectedLabels, normalised
 
-MAX_SUBDOMAINS = 10
-MAX_VALUES = 5
-MAX_VALUE_LENGTH = 100
 INT64 = 2**63
 INT32 = 2**31
 
-_SUBDOMAIN = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
 
 
@@ -164,120 +156,6 @@ class Document(Judged):
     def openapi(self) -> dict[str, Any]:
         """Any object."""
         return JSON_OBJECT
-
-
-class Part(Judged):
-    """A JSON object with a contract of its own; its faults appear under dotted paths."""
-
-    def __init__(self, contract: Contract, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.contract = contract
-
-    def judge(self, value: Any) -> Any:
-        """Refuse other types and whatever the contract refuses."""
-        if not isinstance(value, dict):
-            raise refuse("must be a JSON object")
-        loaded = self.contract.faults_or_loaded(value)
-        if isinstance(loaded, Faults):
-            raise ValidationError({name: [fault] for name, fault in loaded.items()})
-        return loaded
-
-    def openapi(self) -> dict[str, Any]:
-        """The fields of the contract."""
-        fields: dict[str, Any] = dict(self.contract.fields)
-        return {
-            "type": "object",
-            "properties": {name: _or_null(field) for name, field in fields.items()},
-            "required": [name for name, field in fields.items() if field.required],
-        }
-
-
-def _or_null(field: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = field.openapi()
-    return schema if field.required else {"anyOf": [schema, {"type": "null"}]}
-
-
-class Custom(Judged):
-    """Custom labels: subdomain to list of values, within limits on both."""
-
-    def judge(self, value: Any) -> CustomLabels:
-        """Refuse other types, too many of anything, and text that is no label."""
-        if not isinstance(value, dict):
-            raise refuse("must be a JSON object")
-        if len(value) > MAX_SUBDOMAINS:
-            raise refuse(f"must have at most {MAX_SUBDOMAINS} subdomains", "too_large")
-        judged = {subdomain: _subdomain_faults(subdomain, values) for subdomain, values in value.items()}
-        faults = {subdomain: fault for subdomain, fault in judged.items() if fault}
-        if faults:
-            raise ValidationError(faults)
-        return value
-
-    def openapi(self) -> dict[str, Any]:
-        """The limits."""
-        text = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
-        text["pattern"] = r"^[^\x00-\x1f\x7f-\x9f]*$"
-        return {
-            "type": "object",
-            "maxProperties": MAX_SUBDOMAINS,
-            "propertyNames": {"pattern": f"^{_SUBDOMAIN.pattern}$"},
-            "additionalProperties": {"type": "array", "maxItems": MAX_VALUES, "items": text},
-        }
-
-
-def _subdomain_faults(subdomain: str, values: Any) -> list[Fault] | dict[int, list[Fault]]:
-    """Return the fault of a subdomain, or those of its values by position."""
-    if not _SUBDOMAIN.fullmatch(subdomain):
-        return [Fault("a subdomain must be 1 to 63 letters, digits, dots, dashes or underscores")]
-    if not isinstance(values, list):
-        return [Fault("must be a list of strings")]
-    if len(values) > MAX_VALUES:
-        return [Fault(f"must have at most {MAX_VALUES} values", "too_large")]
-    faults = ((index, _value_fault(value)) for index, value in enumerate(values))
-    return {index: [fault] for index, fault in faults if fault}
-
-
-def _value_fault(value: Any) -> Fault | None:
-    if not isinstance(value, str):
-        return Fault("must be a string")
-    if not value:
-        return Fault("must not be empty", "required")
-    if len(value) > MAX_VALUE_LENGTH:
-        return Fault(f"must be at most {MAX_VALUE_LENGTH} characters (got {len(value)})", "length_exceeded")
-    return Fault("must not contain control characters") if _CONTROL.search(value) else None
-
-
-class ListOf(Judged):
-    """A list whose items are of a closed list."""
-
-    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.item = OneOf(choices, required=True)
-
-    def judge(self, value: Any) -> list[str]:
-        """Refuse other types, and every item that is not in the list."""
-        if not isinstance(value, list):
-            raise refuse("must be a list of strings")
-        faults = {}
-        for index, item in enumerate(value):
-            try:
-                self.item.deserialize(item)
-            except ValidationError as error:
-                faults[index] = error.messages
-        if faults:
-            raise ValidationError(faults)
-        return value
-
-    def openapi(self) -> dict[str, Any]:
-        """A list of the choices."""
-        return {"type": "array", "items": self.item.openapi()}
-
-
-class Detected(Part):
-    """Detected labels, normalised: only what says something is kept."""
-
-    def judge(self, value: Any) -> DetectedLabels:
-        """Refuse wrong types and values; drop what is false, empty or unknown."""
-        return normalised(super().judge(value))
 
 
 class PageNumber(Judged):

@@ -14,7 +14,7 @@ from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.web import fields as web_fields
 from datastorage.platform.web import json
 from datastorage.platform.web.contract import Contract, Faults
-from datastorage.workflows import fields
+from datastorage.workflows import fields, label_fields
 from datastorage.workflows.errors import ImmutableField
 from datastorage.workflows.labels import (
     DETECTED,
@@ -87,7 +87,7 @@ class DetectedLabels(Contract):
     helmManaged = web_fields.Boolean()  # noqa: N815 - as above
     stateful = web_fields.Boolean()
     hpaEnabled = web_fields.Boolean()  # noqa: N815 - as above
-    failed_detections = fields.ListOf(DETECTIONS)
+    failed_detections = label_fields.ListOf(DETECTIONS)
 
 
 class NewWorkflowSchema(WorkflowContract):
@@ -100,10 +100,10 @@ class NewWorkflowSchema(WorkflowContract):
     content = fields.Words(required=True)
     content_hash = fields.Words(required=True, exactly=64)
     execution_engine = fields.Words(required=True, maximum=50)
-    labels = fields.Part(MandatoryLabels(), required=True)
+    labels = label_fields.Part(MandatoryLabels(), required=True)
     status = fields.OneOf(STATUSES, required=True)
-    custom_labels = fields.Custom()
-    detected_labels = fields.Detected(DetectedLabels())
+    custom_labels = label_fields.Custom()
+    detected_labels = label_fields.Detected(DetectedLabels())
     owner = fields.Words(maximum=255)
     maintainer = fields.Words(maximum=255)
     parameters = fields.Document()
@@ -193,9 +193,9 @@ class SearchedLabels(Contract):
     component = fields.Words(required=True, maximum=255, blank=True)
     environment = fields.Words(required=True, maximum=255, blank=True)
     priority = fields.OneOf(PRIORITIES, also=("",), required=True)
-    custom_labels = fields.Custom()
-    detected_labels = fields.Detected(DetectedLabels())
-    status = fields.ListOf(STATUSES)
+    custom_labels = label_fields.Custom()
+    detected_labels = label_fields.Detected(DetectedLabels())
+    status = label_fields.ListOf(STATUSES)
 
 
 class SearchSchema(WorkflowContract):
@@ -207,7 +207,7 @@ class SearchSchema(WorkflowContract):
 
     resource = "workflow_search"
 
-    filters = fields.Part(SearchedLabels(), required=True)
+    filters = label_fields.Part(SearchedLabels(), required=True)
     remediation_id = fields.Words(maximum=255)
     top_k = fields.WholeNumber(minimum=1, maximum=MAX_TOP_K)
     min_score = fields.Fraction()

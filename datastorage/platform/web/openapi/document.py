@@ -97,8 +97,10 @@ def _operation(spec: APISpec, app: Flask, rule: Rule, view: Callable[..., Any]) 
         "deprecated": contract.deprecated,
     }
     if contract.body is not None:
-        schema = bodies.reference(spec, _reader(app, contract.body))
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        reader = _reader(app, contract.body)
+        content = {"application/json": {"schema": bodies.reference(spec, reader)}}
+        is_required = not getattr(reader, "body_is_optional", False)
+        operation["requestBody"] = {"required": is_required, "content": content}
     return {name: value for name, value in operation.items() if value}
 
 
