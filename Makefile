@@ -33,6 +33,10 @@ lock: $(VENV)/.dev ## write both lock files again from setup.cfg
 	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded -o requirements.lock
 	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded --extra test --constraint requirements.lock -o requirements-dev.lock
 
+.PHONY: openapi
+openapi: $(VENV)/.dev ## write docs/openapi.yaml from the code
+	$(BIN)/datastorage openapi > docs/openapi.yaml.new && mv docs/openapi.yaml.new docs/openapi.yaml
+
 .PHONY: clean
 clean: ## remove the virtual environment, caches and build leftovers (keeps .datastorage, the data of make run)
 	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

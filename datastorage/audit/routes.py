@@ -29,7 +29,6 @@ from datastorage.audit.service import AuditService
 from datastorage.platform.web import json
 from datastorage.platform.web.contract import (
     Answer,
-    Link,
     accepts,
     accepts_path,
     accepts_query,
@@ -37,6 +36,7 @@ from datastorage.platform.web.contract import (
     returns,
 )
 from datastorage.platform.web.current import current
+from datastorage.platform.web.links import Link
 
 NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"

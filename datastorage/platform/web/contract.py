@@ -8,7 +8,7 @@ type, so a view has no ``if``. Both leave a ``ViewContract`` on the view for ``o
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import marshmallow
 from flask import Response
@@ -16,37 +16,17 @@ from flask import Response
 from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
+from datastorage.platform.web.links import Link
 from datastorage.platform.web.requests import add_to_log, read_json_body, read_query
+
+if TYPE_CHECKING:
+    from datastorage.platform.web.readers import BodyReader, Reader
 
 View = Callable[..., Any]
 V = TypeVar("V", bound=View)
 
 MAX_REPORTED_FAULTS = 100
 """A batch of a thousand bad items answers with the first hundred faults."""
-
-
-class Reader(Protocol):
-    """Anything that turns decoded JSON or parameters into a model object, or says what is wrong."""
-
-    resource: str
-
-    def read(self, data: Any) -> Any:
-        """Return the model object.
-
-        Raises:
-            InvalidInput: naming every fault.
-        """
-
-
-class BodyReader(Reader, Protocol):
-    """A reader of request bodies, which also knows how their JSON is decoded."""
-
-    def decode(self, body: bytes) -> Any:
-        """Return the JSON value of ``body``.
-
-        Raises:
-            InvalidInput: it is none.
-        """
 
 
 class Contract(marshmallow.Schema):
@@ -181,18 +161,6 @@ class ArrayContract:
             faults.update({f"[{index}].{name}": fault for name, fault in list(judged.items())[:room]})
             return None
         return judged
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where a client can go with what an answer holds: an operation, and a value for each parameter.
-
-    The values are runtime expressions of OpenAPI, such as ``$response.body#/event_id``.
-    """
-
-    operation: str
-    parameters: Mapping[str, str]
-    description: str
 
 
 @dataclass(frozen=True, slots=True)

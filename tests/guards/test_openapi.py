@@ -1,0 +1,115 @@
+"""docs/openapi.yaml is what the code says, and it says something about every route."""
+
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+
+from datastorage.app import create_app
+from datastorage.openapi import as_yaml, default_document, default_settings
+from datastorage.platform.web.openapi.document import template
+from tests.guards.source import ROOT
+
+DOCUMENT = ROOT / "docs" / "openapi.yaml"
+UNDOCUMENTED = {
+    "/docs",  # the page that shows the document
+    "/docs/",
+    "/docs/{path}",
+    "/metrics",  # Prometheus text format; its rows are in docs/metrics.md
+    "/openapi.json",  # the document itself
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> Flask:
+    return create_app(default_settings())
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
+    return found
+
+
+def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_file_is_what_the_code_generates() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == as_yaml(default_document()), "run `make openapi`"
+
+
+def test_every_route_is_documented_and_nothing_else(app: Flask, described: dict[str, Any]) -> None:
+    routed = {
+        (template(rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if template(rule) not in UNDOCUMENTED
+    }
+
+    assert {(path, method) for path, method, _ in operations(described)} == routed
+
+
+def test_every_parameter_says_what_it_means(described: dict[str, Any]) -> None:
+    silent = [
+        f"{method} {path}: {parameter['name']}"
+        for path, method, operation in operations(described)
+        for parameter in operation["parameters"]
+        if "$ref" not in parameter and not parameter["description"]
+    ]
+
+    assert silent == []
+
+
+def test_every_request_body_has_an_example(described: dict[str, Any]) -> None:
+    silent = [
+        f"{method} {path}"
+        for path, method, operation in operations(described)
+        if "requestBody" in operation and not examples_of_body(described, operation)
+    ]
+
+    assert silent == []
+
+
+def examples_of_body(described: dict[str, Any], operation: dict[str, Any]) -> Any:
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    reference = schema.get("items", schema)["$ref"]
+    return described["components"]["schemas"][reference.rpartition("/")[2]].get("examples")
+
+
+def test_every_reference_and_link_of_the_document_has_a_target(described: dict[str, Any]) -> None:
+    known = {operation["operationId"] for _, _, operation in operations(described)}
+    dangling = [reference for reference in references(described) if not resolves(described, reference)]
+    astray = [
+        link["operationId"]
+        for _, _, operation in operations(described)
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+        if link["operationId"] not in known
+    ]
+
+    assert dangling == []
+    assert astray == []
+
+
+def references(node: Any) -> list[str]:
+    if isinstance(node, list):
+        return [found for item in node for found in references(item)]
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for value in node.values() for found in references(value)]
+    return []
+
+
+def resolves(described: dict[str, Any], reference: str) -> bool:
+    node: Any = described
+    for part in reference.removeprefix("#/").split("/"):
+        if part not in node:
+            return False
+        node = node[part]
+    return True
