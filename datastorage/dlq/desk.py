@@ -3,15 +3,17 @@
 There is no step here that deletes a record from the queue, only one that deletes a dead letter.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import redis
 
 from datastorage.dlq import scripts
-from datastorage.dlq.entry import Entry, EntryType, Stream
-from datastorage.dlq.keys import IDS_KEY, KEYS, Delivery
+from datastorage.dlq.entry import Entry, EntryType, Stream, Unreadable, decode
+from datastorage.dlq.keys import FIELD, IDS_KEY, KEYS, Delivery
+from datastorage.dlq.policy import backoff
 
 _PAGE: Final = 100
 
@@ -35,10 +37,13 @@ class OperatorDesk:
                 yield Delivery(stream, entry_id.decode(), fields)
             start = f"({page[-1][0].decode()}"
 
-    def parked(self, stream: Stream) -> Iterator[tuple[bytes, datetime]]:
-        """Yield parked messages and when each is due, in no particular order."""
-        for message, score in self._client.zscan_iter(KEYS[stream].retry, count=_PAGE):
-            yield message, datetime.fromtimestamp(float(score) / 1000, UTC)
+    def parked(self, stream: Stream) -> Iterator[Delivery]:
+        """Yield parked entries, which have no id, those that are due first at the front."""
+        key, start = KEYS[stream].retry, 0
+        while page := cast("list[bytes]", self._client.zrange(key, start, start + _PAGE - 1)):
+            for message in page:
+                yield Delivery(stream, "", {FIELD: message})
+            start += len(page)
 
     def find(self, stream: Stream, entry_id: str, *, dead: bool = False) -> Delivery | None:
         """Return one entry without taking it."""
@@ -46,11 +51,27 @@ class OperatorDesk:
         found = cast("list[Any]", self._client.xrange(key, min=entry_id, max=entry_id))
         return Delivery(stream, found[0][0].decode(), found[0][1]) if found else None
 
+    def make_due(self, stream: Stream, waits: Sequence[timedelta], now: datetime) -> int:
+        """Let the backoff of everything parked be over, and return how much that is."""
+        return sum(
+            self.reschedule(stream, message, _without_backoff(message, waits, now), now)
+            for message in [parked.fields[FIELD] for parked in self.parked(stream)]
+        )
+
     def reschedule(self, stream: Stream, message: bytes, changed: bytes, due_at: datetime) -> bool:
         """Replace a parked message by one with another due time; false when it is no longer parked."""
         score: Any = int(due_at.timestamp() * 1000)
         arguments: list[Any] = [message, changed, score]
         return bool(self._client.eval(scripts.RESCHEDULE, 1, KEYS[stream].retry, *arguments))
+
+    def bring_back(self, stream: Stream, letter: Delivery, now: datetime) -> bool:
+        """Move a dead letter back into the queue, with no attempt counted; false when it is gone.
+
+        Raises:
+            Unreadable: there is no record in it.
+        """
+        entry = decode(letter.message)
+        return self.revive(stream, letter.id, replace(entry, retry_count=0, timestamp=now))
 
     def revive(self, stream: Stream, dead_id: str, entry: Entry) -> bool:
         """Move a dead letter back into its queue as ``entry``; false when it is gone."""
@@ -62,3 +83,15 @@ class OperatorDesk:
     def discard(self, stream: Stream, dead_id: str) -> bool:
         """Delete one dead letter; false when it is gone."""
         return bool(self._client.xdel(KEYS[stream].dead, dead_id))
+
+
+def _without_backoff(message: bytes, waits: Sequence[timedelta], now: datetime) -> bytes:
+    """Return the message as if its last failure had been long enough ago.
+
+    The retry loop judges by the entry alone, wherever it has been meanwhile.
+    """
+    try:
+        entry = decode(message)
+    except Unreadable:
+        return message
+    return replace(entry, timestamp=now - backoff(entry.retry_count, waits)).encode()

@@ -1,5 +1,8 @@
 """The levels of both queues, shown as they are now: an alert has to end when the queue is empty again."""
 
+from contextlib import suppress
+from datetime import datetime
+
 from datastorage.dlq.entry import Stream, Unreadable, decode
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
@@ -37,7 +40,8 @@ class LevelGauges:
             self._metrics.dlq_parked.labels(stream).set(levels.parked)
             self._metrics.dlq_pending.labels(stream).set(levels.pending)
             self._metrics.dead_letter_depth.labels(stream).set(levels.dead)
-            self._metrics.dlq_oldest_entry_age_seconds.labels(stream).set(self._oldest_age_seconds(stream))
+            age_seconds = oldest_age_seconds(self._queue, stream, self._clock())
+            self._metrics.dlq_oldest_entry_age_seconds.labels(stream).set(age_seconds)
 
     def refresh_if_older_than(self, seconds: float) -> None:
         """Set the gauges unless that was done within ``seconds``.
@@ -48,12 +52,15 @@ class LevelGauges:
         if monotonic_seconds() - self._refreshed_at >= seconds:
             self.refresh()
 
-    def _oldest_age_seconds(self, stream: Stream) -> float:
-        ages = [0.0]
-        for message in self._queue.oldest(stream):
-            try:
-                first_enqueued_at = decode(message).first_enqueued_at
-            except Unreadable:
-                continue
-            ages.append((self._clock() - first_enqueued_at).total_seconds())
-        return max(ages)
+
+def oldest_age_seconds(queue: RedisQueue, stream: Stream, now: datetime) -> float:
+    """Return how long the oldest entry has been queued, 0 when there is none.
+
+    Raises:
+        redis.RedisError: it could not be read.
+    """
+    ages = [0.0]
+    for message in queue.oldest(stream):
+        with suppress(Unreadable):
+            ages.append((now - decode(message).first_enqueued_at).total_seconds())
+    return max(ages)
