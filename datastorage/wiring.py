@@ -1,8 +1,11 @@
 """The composition root: the one place where objects are constructed, filed by class, and closed."""
 
+import socket
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import redis
@@ -11,11 +14,20 @@ from redis.retry import Retry
 
 from datastorage.audit.journal import Journal
 from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.reader import AuditReader
 from datastorage.audit.routes import AuditSearch
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
+from datastorage.dlq.attempt import WriteAttempts
+from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.entry import EntryType
+from datastorage.dlq.preflight import check_redis
+from datastorage.dlq.replay import Replayer
+from datastorage.dlq.service import DeadLetterQueue
+from datastorage.dlq.stream import RedisQueue
+from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.health.checks import Check
 from datastorage.health.probes import DatabaseProbe, RedisProbe
 from datastorage.health.service import HealthService
@@ -50,7 +62,7 @@ class Services:
     """The objects of one process, by class, with what has to be started and closed."""
 
     by_class: dict[type, object] = field(default_factory=dict)
-    loops: list[Loop] = field(default_factory=list)
+    loops: list[Loop | RetryWorker] = field(default_factory=list)
     starters: list[Callable[[], object]] = field(default_factory=list)
     closers: list[Callable[[], object]] = field(default_factory=list)
 
@@ -114,10 +126,53 @@ def build_services(
     services.closers.append(database.close)
     services.loops.append(Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL))
     services.add(metrics, database)
+    _add_queue(services, settings, clock)
     _add_features(services, settings, clock)
     _add_workflows(services, settings, clock)
     _add_health(services, settings, is_shutting_down or ShutdownFlag())
+    _add_replay(services, settings, clock)
     return services
+
+
+def _add_queue(services: Services, settings: Settings, clock: Clock) -> None:
+    client = redis_client(settings.redis)
+    queue = RedisQueue(
+        client,
+        group=settings.redis.dlq_consumer_group,
+        consumer=socket.gethostname(),
+        max_len=settings.redis.dlq_max_len,
+        dead_max_len=settings.redis.dlq_dead_letter_max_len,
+    )
+    metrics = services[Metrics]
+    services.closers.append(client.close)
+    services.add(
+        client,
+        queue,
+        DeadLetterQueue(queue, settings.redis, settings.audit, metrics, clock),
+        CircuitBreaker(metrics.circuit_breaker_state),
+    )
+
+
+def _add_replay(services: Services, settings: Settings, clock: Clock) -> None:
+    replays = {
+        EntryType.AUDIT_EVENT: services[AuditService].replay,
+        EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
+    }
+    replayer = Replayer(services[RedisQueue], replays, settings.redis, services[Metrics], clock)
+    worker = RetryWorker(
+        services[RedisQueue],
+        replayer,
+        services[DeadLetterQueue],
+        database_answers=services[HealthService].database_answers,
+        settings=settings.redis,
+        metrics=services[Metrics],
+        clock=clock,
+        # TMPDIR is the runtime directory of the pod; see platform/server/runtime.py.
+        lock=RetryLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
+    )
+    services.add(replayer, worker)
+    services.loops.append(worker)
+    services.starters.append(lambda: check_redis(services[redis.Redis], settings.redis))
 
 
 def _add_features(services: Services, settings: Settings, clock: Clock) -> None:
@@ -125,9 +180,15 @@ def _add_features(services: Services, settings: Settings, clock: Clock) -> None:
     store = AuditStore(database, settings.audit, settings.database)
     writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
     notifications = NotificationStore(database, settings.audit, settings.database)
+    queue, attempts = services[DeadLetterQueue], WriteAttempts(services[CircuitBreaker], metrics)
     services.add(
-        AuditService(store, writer, metrics, clock),
-        NotificationService(notifications, metrics, clock),
+        AuditService(
+            store=store, writer=writer, queue=queue, attempts=attempts, metrics=metrics, clock=clock
+        ),
+        AuditReader(store, metrics),
+        NotificationService(
+            store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
+        ),
     )
     partitions = PartitionWorker(PartitionStore(database), settings, metrics, clock)
     services.loops.append(
@@ -158,19 +219,30 @@ def _add_workflows(services: Services, settings: Settings, clock: Clock) -> None
 def _add_health(services: Services, settings: Settings, is_shutting_down: ShutdownFlag) -> None:
     metrics = services[Metrics]
     database_probe = DatabaseProbe(services[Database])
-    client = redis_client(settings.redis)
-    services.closers += [database_probe.close, client.close]
+    services.closers.append(database_probe.close)
     services.add(
         HealthService(
             Check(
-                "database", database_probe, abort=database_probe.abort, on_finding=_sets(metrics.db_up.set)
+                "database", database_probe, abort=database_probe.abort, on_finding=_database_finding(services)
             ),
-            Check("redis", RedisProbe(client), on_finding=_sets(metrics.redis_up.set)),
+            Check("redis", RedisProbe(services[redis.Redis]), on_finding=_sets(metrics.redis_up.set)),
             is_shutting_down=is_shutting_down,
             required_revision=SCHEMA_REVISION,
             readiness_requires_database=settings.server.readiness_requires_database,
         )
     )
+
+
+def _database_finding(services: Services) -> Callable[[bool], None]:
+    """A database that answers a health check closes the circuit, before any write has to probe it."""
+    gauge, breaker = services[Metrics].db_up, services[CircuitBreaker]
+
+    def tell(is_up: bool) -> None:  # noqa: FBT001 - the one argument of every finding
+        gauge.set(1.0 if is_up else 0.0)
+        if is_up:
+            breaker.succeeded()
+
+    return tell
 
 
 def _sets(gauge: Callable[[float], None]) -> Callable[[bool], None]:

@@ -38,6 +38,24 @@ class BatchRecordedSchema(Schema):
     )
 
 
+class ParkedSchema(Schema):
+    """A queued event's identity: the one it will be stored under."""
+
+    status = fields.String(required=True)
+    message = fields.String(required=True)
+    event_id = fields.UUID(required=True)
+    event_timestamp = fields.DateTime(required=True)
+
+
+class BatchParkedSchema(Schema):
+    """The identities of a queued batch, in request order."""
+
+    status = fields.String(required=True)
+    message = fields.String(required=True)
+    count = fields.Integer(required=True)
+    event_ids = fields.List(fields.UUID(), required=True)
+
+
 class PaginationSchema(Schema):
     """Where the page lies in the result."""
 

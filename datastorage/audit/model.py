@@ -87,6 +87,24 @@ class BatchRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicates: int = 0
 
 
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """The event is safe in the dead-letter queue and will be stored under this id."""
+
+    status: str = "accepted"
+    message: str = "audit event queued for async processing"
+    event_id: UUID
+    event_timestamp: datetime
+
+
+class BatchParked(msgspec.Struct, frozen=True, kw_only=True):
+    """Every event of the batch is safe in the dead-letter queue."""
+
+    status: str = "accepted"
+    message: str
+    count: int
+    event_ids: list[UUID]
+
+
 @dataclass(frozen=True, slots=True)
 class PayloadMatch:
     """Text equality of one member of ``event_data``, addressed by path."""

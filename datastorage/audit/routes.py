@@ -7,23 +7,28 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from datastorage.audit.answers import (
+    BatchParkedSchema,
     BatchRecordedSchema,
     EventPageSchema,
+    ParkedSchema,
     RecordedSchema,
     StoredEventSchema,
 )
 from datastorage.audit.model import (
     AlreadyRecorded,
     AuditEvent,
+    BatchParked,
     BatchRecorded,
     EventExport,
     EventPage,
     ExportRequest,
     PageRequest,
+    Parked,
     Recorded,
     StoredEvent,
 )
 from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
 from datastorage.platform.web import json
@@ -76,6 +81,7 @@ RECORDED = (
     Answer(
         AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before.", links=(READ_IT,)
     ),
+    Answer(Parked, 202, ParkedSchema, "The database cannot take it now; it is safe in the queue."),
 )
 READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
 NEXT_PAGE = Link(
@@ -90,7 +96,7 @@ READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-t
 @blueprint.post("/events")
 @returns(*RECORDED, problems=WRITE_PROBLEMS)
 @accepts(AuditEventSchema)
-def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded:
+def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event.
 
     Sent again with the same `event_id` and content it is stored once.
@@ -107,10 +113,16 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded:
         "Every event of the batch is committed.",
         links=(READ_FIRST,),
     ),
+    Answer(
+        BatchParked,
+        202,
+        BatchParkedSchema,
+        "The database cannot take it now; every event is safe in the queue.",
+    ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
 @accepts(AuditBatch)
-def create_events(events: list[AuditEvent]) -> BatchRecorded:
+def create_events(events: list[AuditEvent]) -> BatchRecorded | BatchParked:
     """Write a batch of audit events, all or none."""
     return current(AuditService).record_batch(events)
 
@@ -119,7 +131,7 @@ def create_events(events: list[AuditEvent]) -> BatchRecorded:
 @deprecated
 @returns(*RECORDED, problems=WRITE_PROBLEMS)
 @accepts(AuditEventSchema)
-def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded:
+def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event (older name of `POST /api/v1/audit/events`)."""
     return current(AuditService).record(event)
 
@@ -189,8 +201,8 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     read while it is sent. A truncated export ends without the final chunk. `offset` is refused there;
     go on with `cursor`.
     """
-    service = current(AuditService)
-    return service.export(wanted) if isinstance(wanted, ExportRequest) else service.find_page(wanted)
+    reader = current(AuditReader)
+    return reader.export(wanted) if isinstance(wanted, ExportRequest) else reader.find_page(wanted)
 
 
 def _members(stored: StoredEvent) -> dict[str, Any]:
@@ -205,4 +217,4 @@ def _members(stored: StoredEvent) -> dict[str, Any]:
 @accepts_path(EventIdPath)
 def get_event(event_id: UUID) -> StoredEvent:
     """Read one audit event by its id."""
-    return current(AuditService).find(event_id)
+    return current(AuditReader).find(event_id)

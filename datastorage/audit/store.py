@@ -56,6 +56,20 @@ class AuditStore:
 
         return self._write(append_independently, self._audit.write_timeout)
 
+    def append_orphan(self, event: AuditEvent) -> list[Written]:
+        """Write one event whose parent nobody knows; it keeps the parent's id, without its date.
+
+        Only for an event that was acknowledged before its parent could be looked up.
+
+        Raises:
+            DatabaseError: it is not stored.
+        """
+        assert event.parent_event_id is not None  # noqa: S101 - otherwise it is no orphan
+        unknown: ParentDates = {event.parent_event_id: {}}
+        return self._write(
+            lambda connection: _append(connection, [event], unknown), self._audit.write_timeout
+        )
+
     def append_all(self, events: Sequence[AuditEvent]) -> list[Written]:
         """Write all events or none: a conflict or a missing parent rolls back.
 
@@ -203,7 +217,7 @@ def _parent_date(event: AuditEvent, parents: ParentDates) -> date | None:
     if event.parent_event_id is None:
         return None
     dates = parents[event.parent_event_id]
-    return event.parent_date_hint if event.parent_date_hint in dates else max(dates)
+    return event.parent_date_hint if event.parent_date_hint in dates else max(dates, default=None)
 
 
 def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, list[Any]]:

@@ -49,6 +49,11 @@ class HealthService:
         self._required_revision = required_revision
         self._readiness_requires_database = readiness_requires_database
 
+    def database_answers(self) -> bool:
+        """Tell whether the database answers, within two seconds."""
+        [database] = findings(self._database)
+        return database.is_up
+
     def live(self) -> Up:
         """Answer that the process can answer; nothing is checked."""
         return Up({"status": "alive"})

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
@@ -26,3 +28,10 @@ class NotificationRecorded:
     """The record as it was committed."""
 
     members: dict[str, Any]
+
+
+class NotificationParked(msgspec.Struct, frozen=True):
+    """The record is safe in the dead-letter queue."""
+
+    status: str = "accepted"
+    message: str = "audit record queued for processing"

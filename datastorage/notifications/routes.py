@@ -4,8 +4,12 @@ from typing import Any
 
 from flask import Blueprint
 
-from datastorage.notifications.model import Notification, NotificationRecorded
-from datastorage.notifications.schemas import NotificationRecordedSchema, NotificationSchema
+from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
+from datastorage.notifications.schemas import (
+    NotificationParkedSchema,
+    NotificationRecordedSchema,
+    NotificationSchema,
+)
 from datastorage.notifications.service import NotificationService
 from datastorage.platform.web.contract import Answer, accepts, returns
 from datastorage.platform.web.current import current
@@ -20,9 +24,15 @@ def _members(recorded: NotificationRecorded) -> dict[str, Any]:
 @blueprint.post("")
 @returns(
     Answer(NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members),
+    Answer(
+        NotificationParked,
+        202,
+        NotificationParkedSchema,
+        "The database cannot take it now; it is safe in the queue.",
+    ),
     problems=("validation-error", "conflict", "service-unavailable"),
 )
 @accepts(NotificationSchema)
-def create_notification(notification: Notification) -> NotificationRecorded:
+def create_notification(notification: Notification) -> NotificationRecorded | NotificationParked:
     """Write one notification delivery record."""
     return current(NotificationService).record(notification)

@@ -142,6 +142,13 @@ class NotificationSchema(Contract):
         return Notification(escalation_level=data.pop("escalation_level") or 0, **data)
 
 
+class NotificationParkedSchema(marshmallow.Schema):
+    """The record waits in the queue."""
+
+    status = marshmallow.fields.String(required=True)
+    message = marshmallow.fields.String(required=True)
+
+
 class NotificationRecordedSchema(marshmallow.Schema):
     """The record as it was committed."""
 

@@ -1,90 +1,125 @@
-"""What is decided about delivery records: a taken id is a conflict, a failed write is refused."""
+"""What is decided about a delivery record: whether it stands, waits in the queue, or is refused."""
 
 import logging
 from datetime import timedelta
+from typing import Any
 
-from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, RowRefused, Unavailable
-from datastorage.notifications.model import Notification, NotificationRecorded
+from datastorage.dlq.attempt import WriteAttempts
+from datastorage.dlq.entry import EntryType
+from datastorage.dlq.replay import Replayed
+from datastorage.dlq.service import DeadLetterQueue
+from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
+from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
+from datastorage.notifications.queueing import InvalidPayload, from_payload, to_payload
 from datastorage.notifications.store import NotificationStore
-from datastorage.platform.clock import Clock, monotonic_seconds
+from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 RESOURCE = "notification_audit"
 SERVICE = "notification"
-RETRY_AFTER_SECONDS = 5
 _LEFT_OUT_WHEN_EMPTY = ("delivery_status", "error_message")
 
 
 class NotificationService:
-    """Records deliveries (BR-STORAGE-001).
+    """Records deliveries (BR-STORAGE-001, -017, -018).
 
     Args:
         store: the table.
-        metrics: counts, durations and lag of writes.
+        queue: where a write goes that the database could not take.
+        attempts: tries the database.
+        metrics: counts and lag of writes.
         clock: the server's now, for the lag.
     """
 
-    def __init__(self, store: NotificationStore, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: NotificationStore,
+        queue: DeadLetterQueue,
+        attempts: WriteAttempts,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._queue = queue
+        self._attempts = attempts
         self._metrics = metrics
         self._clock = clock
 
-    def record(self, notification: Notification) -> NotificationRecorded:
-        """Commit one record.
+    def record(self, notification: Notification) -> NotificationRecorded | NotificationParked:
+        """Commit one record, or queue it.
 
         Raises:
             Conflict: its ``notification_id`` is stored already.
             InvalidInput: PostgreSQL refuses a value for good.
-            Unavailable: it is not stored; the client keeps it and retries.
+            QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        started = monotonic_seconds()
-        status = "failure"
         try:
-            stored = self._store.append(notification)
-            status = "success"
+            stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
         except RowRefused as refused:
-            logger.error("PostgreSQL refused a validated record", extra={"sqlstate": refused.sqlstate})  # noqa: TRY400 - the refusal itself is answered and logged by the web layer
+            _log(notification, refused.reason)
             fault = Fault("the record has a value that cannot be stored", "database_constraint")
             raise InvalidInput.of(RESOURCE, {"body": fault}) from refused
-        except DatabaseError as error:
-            raise Unavailable(
-                "database unavailable - please retry",
-                reason=error.reason,
-                sqlstate=error.sqlstate,
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            ) from error
-        finally:
-            self._observe(notification, monotonic_seconds() - started, status)
+        except DatabaseError as fault:
+            _log(notification, fault.reason)
+            return self._park(notification, fault)
         if stored is None:
-            raise Conflict(
-                f"a notification with notification_id {notification.notification_id} is stored already",
-                resource=RESOURCE,
-                field="notification_id",
-                value=notification.notification_id,
-            )
+            raise _conflict(notification)
+        _log(notification, "success")
         self._count_stored(notification)
         left_out = {name for name in _LEFT_OUT_WHEN_EMPTY if not stored[name]}
         return NotificationRecorded({name: stored[name] for name in stored if name not in left_out})
 
-    def _observe(self, notification: Notification, duration_seconds: float, status: str) -> None:
-        self._metrics.write_duration_seconds.labels(RESOURCE).observe(duration_seconds)
-        self._metrics.write.labels(RESOURCE, status).inc()
-        if status == "failure":
-            self._metrics.audit_traces.labels(SERVICE, "failure").inc()
-        logger.log(
-            logging.ERROR if status == "failure" else logging.INFO,
-            "Notification write finished",
-            extra={
-                "notification_id": notification.notification_id,
-                "correlation_id": notification.remediation_id,
-                "duration_ms": round(duration_seconds * 1000, 3),
-                "outcome": status,
-            },
-        )
+    def replay(self, payload: dict[str, Any]) -> Replayed:
+        """Write a queued record again; the same record stored before counts as success.
+
+        Raises:
+            DatabaseError: it is not stored.
+        """
+        try:
+            notification = from_payload(payload)
+            stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification), is_replay=True)
+        except (InvalidPayload, RowRefused):
+            return Replayed.INVALID
+        if stored is not None:
+            return Replayed.STORED
+        return Replayed.DUPLICATE if self._store.is_stored(notification) else Replayed.CONFLICT
+
+    def _park(self, notification: Notification, fault: DatabaseError) -> NotificationParked:
+        status = "dlq_fallback"
+        try:
+            self._queue.park(EntryType.NOTIFICATION_AUDIT, [to_payload(notification)], fault)
+        except QueueUnusable:
+            status = "failure"
+            raise
+        finally:
+            self._metrics.audit_traces.labels(SERVICE, status).inc()
+        return NotificationParked()
 
     def _count_stored(self, notification: Notification) -> None:
         lag = max(self._clock() - notification.sent_at, timedelta(0))
         self._metrics.audit_traces.labels(SERVICE, "success").inc()
         self._metrics.audit_lag_seconds.labels(SERVICE).observe(lag.total_seconds())
+
+
+def _conflict(notification: Notification) -> Conflict:
+    return Conflict(
+        f"a notification with notification_id {notification.notification_id} is stored already",
+        resource=RESOURCE,
+        field="notification_id",
+        value=notification.notification_id,
+    )
+
+
+def _log(notification: Notification, outcome: str) -> None:
+    logger.log(
+        logging.INFO if outcome == "success" else logging.ERROR,
+        "Notification write finished",
+        extra={
+            "notification_id": notification.notification_id,
+            "correlation_id": notification.remediation_id,
+            "outcome": outcome,
+        },
+    )

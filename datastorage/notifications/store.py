@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
 from datastorage.notifications.model import Notification
@@ -47,3 +47,15 @@ class NotificationStore:
             return dict(row) if row else None
 
         return self._database.write(work, timeout=self._timeout, lock_timeout=self._lock_timeout)
+
+    def is_stored(self, notification: Notification) -> bool:
+        """Tell whether exactly this record is stored.
+
+        Raises:
+            DatabaseError: classified.
+        """
+        same = [
+            notification_audit.c[name].is_not_distinct_from(getattr(notification, name)) for name in _COLUMNS
+        ]
+        statement = select(notification_audit.c.id).where(*same)
+        return self._database.read(lambda connection: connection.execute(statement).first() is not None)

@@ -1,0 +1,90 @@
+"""What a reader of audit events gets to see."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from datastorage.audit.cursor import cursor_of
+from datastorage.audit.model import (
+    AuditFilter,
+    EventExport,
+    EventPage,
+    ExportRequest,
+    PageRequest,
+    Pagination,
+    Position,
+    StoredEvent,
+)
+from datastorage.audit.store import AuditStore
+from datastorage.errors import NotFound
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.metrics import Metrics
+
+T = TypeVar("T")
+
+
+class AuditReader:
+    """Finds audit events (BR-STORAGE-020, -024).
+
+    Args:
+        store: the table.
+        metrics: counts and durations of queries.
+    """
+
+    def __init__(self, store: AuditStore, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def find_page(self, wanted: PageRequest) -> EventPage:
+        """Return one page and where it lies.
+
+        Raises:
+            DatabaseError: classified; 503, 504 or 409 to the client.
+        """
+        # One row more than asked for tells whether there are more, with or without count and cursor.
+        rows, total = self._timed_query(
+            lambda: self._store.find_page(
+                wanted.filter, limit=wanted.limit + 1, offset=wanted.offset, counted=wanted.include_total
+            )
+        )
+        data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
+        next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more else None
+        pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
+        return EventPage(data, pagination)
+
+    def find(self, event_id: UUID) -> StoredEvent:
+        """Return one event.
+
+        Raises:
+            NotFound: no such event is stored.
+            DatabaseError: classified.
+        """
+        members = self._timed_query(lambda: self._store.find(event_id))
+        if members is None:
+            raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
+        return StoredEvent(members)
+
+    def export(self, wanted: ExportRequest) -> EventExport:
+        """Start streaming events; the rows are read while they are sent.
+
+        Raises:
+            DatabaseError: classified, also while the lines are consumed.
+        """
+        end, rows = self._timed_query(lambda: self._store.stream(wanted.filter, limit=wanted.limit))
+        next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
+        return EventExport(rows, next_cursor)
+
+    def _timed_query(self, query: Callable[[], T]) -> T:
+        started = monotonic_seconds()
+        status = "failure"
+        try:
+            answer = query()
+            status = "success"
+            return answer
+        finally:
+            self._metrics.query_duration_seconds.labels("audit_events").observe(monotonic_seconds() - started)
+            self._metrics.query.labels("audit_events", status).inc()
+
+
+def _next_cursor(wanted: AuditFilter, last: dict[str, Any]) -> str:
+    return cursor_of(Position(last["event_timestamp"], last["event_id"]), ascending=wanted.ascending)

@@ -1,0 +1,128 @@
+"""One service under gunicorn with servers of its own, to be broken and healed."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+from sqlalchemy import Connection, NullPool, create_engine, make_url
+
+from datastorage.embedded.postgres import EmbeddedPostgres
+from datastorage.embedded.redis import EmbeddedRedis
+from tests.lab.proxy import Proxy
+from tests.support.servers import migrated_database
+from tests.support.service import ServiceProcess, free_port
+
+QUIET_SECONDS = 90
+
+QUEUE_KEYS = (
+    "audit:dlq:events",
+    "audit:dlq:notifications",
+    "audit:dlq:events:retry",
+    "audit:dlq:notifications:retry",
+)
+
+
+class Stand:
+    """PostgreSQL behind a proxy, Redis, and one service (or more) using both.
+
+    Args:
+        directory: for data, logs and runtime files.
+        postgres_settings, redis_settings: lines of the servers' configuration.
+        service_settings: environment variables of the service without their prefix.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        postgres_settings: dict[str, str] | None = None,
+        redis_settings: dict[str, str] | None = None,
+        **service_settings: str,
+    ) -> None:
+        self._stack = ExitStack()
+        self.directory = directory
+        # Fixed ports: a server that was killed has to come back where the service looks for it.
+        self.postgres = EmbeddedPostgres(
+            directory / "postgres", port=free_port(), settings=postgres_settings or {}
+        )
+        self.redis = EmbeddedRedis(directory / "redis", port=free_port(), settings=redis_settings or {})
+        self._service_settings = {
+            "REDIS_DLQ_POLL_INTERVAL": "500ms",
+            "REDIS_DLQ_READ_TIMEOUT": "200ms",
+            "REDIS_DLQ_BACKOFF": "1s,2s,2s",
+            "REDIS_DLQ_MAX_RETRIES": "100",
+            "REDIS_DLQ_CLAIM_INTERVAL": "1s",
+            "REDIS_DLQ_CLAIM_MIN_IDLE": "2s",
+            "LIMITS_MAX_EVENT_AGE": "off",
+            "LIMITS_MAX_EVENT_AHEAD": "off",
+            "LOGGING_LEVEL": "warn",
+        } | service_settings
+        self.services: list[ServiceProcess] = []
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.postgres)
+        self._stack.enter_context(self.redis)
+        self.proxy = Proxy(self.postgres.port)
+        self._stack.callback(self.proxy.close)
+        database = self._stack.enter_context(migrated_database(self.postgres.url("postgres")))
+        self._owner = create_engine(database.owner_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._stack.callback(self._owner.dispose)
+        app_url = make_url(database.app_url).set(drivername="postgresql", port=self.proxy.port)
+        self._app_url = app_url.render_as_string(hide_password=False)
+        self.add_service()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def add_service(self) -> ServiceProcess:
+        """Start one more service on the same servers."""
+        directory = self.directory / f"service-{len(self.services)}"
+        directory.mkdir()
+        service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
+        self.services.append(service)
+        self._stack.callback(service.stop)
+        return service.start()
+
+    @property
+    def service(self) -> ServiceProcess:
+        """The first service."""
+        return self.services[0]
+
+    def owner(self) -> Connection:
+        """Return a connection to the database as the schema's owner, past the proxy."""
+        return self._owner.connect()
+
+    def redis_client(self) -> "redis.Redis":
+        """Return a client of the queue's Redis."""
+        return redis.Redis.from_url(self.redis.url)
+
+    def queued(self) -> int:
+        """Return how many records wait in the queue, parked ones included."""
+        with self.redis_client() as client:
+            sizes = [client.zcard(key) if key.endswith("retry") else client.xlen(key) for key in QUEUE_KEYS]
+        return sum(int(size) for size in sizes)
+
+    def wait_until_quiet(self) -> None:
+        """Wait until the queue is empty."""
+        wait_until(lambda: self.queued() == 0, QUIET_SECONDS, lambda: f"{self.queued()} still queued")
+
+
+def wait_until(
+    condition: Callable[[], bool], seconds: float, complaint: Callable[[], str] = lambda: "timed out"
+) -> None:
+    """Return when ``condition`` holds.
+
+    Raises:
+        AssertionError: it did not within ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, complaint()
+        time.sleep(0.05)
