@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
+from datastorage.workflows.glossary import GLOSSARY
 from datastorage.workflows.labels import PRIORITIES, SEVERITIES, STATUSES
 
 
@@ -23,6 +24,8 @@ class LabelsSchema(Schema):
 
 class WorkflowSchema(Schema):
     """One version of a workflow; members without a value are left out."""
+
+    glossary = GLOSSARY
 
     workflow_id = fields.UUID(required=True)
     workflow_name = fields.String(required=True)

@@ -41,9 +41,13 @@ class Part(Judged):
         fields: dict[str, Any] = dict(self.contract.fields)
         return {
             "type": "object",
-            "properties": {name: _or_null(field) for name, field in fields.items()},
+            "properties": {name: _or_null(field) | self._meaning(name) for name, field in fields.items()},
             "required": [name for name, field in fields.items() if field.required],
         }
+
+    def _meaning(self, name: str) -> dict[str, str]:
+        meaning = self.contract.glossary.get(name)
+        return {"description": meaning} if meaning else {}
 
 
 def _or_null(field: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import marshmallow
 from marshmallow import post_load, pre_load
 
 from datastorage.workflows import fields
+from datastorage.workflows.glossary import PARAMETERS
 from datastorage.workflows.labels import MANDATORY, STATUSES, CustomLabels
 from datastorage.workflows.model import DEFAULT_PAGE_ROWS, PageRequest, WorkflowFilter
 from datastorage.workflows.schemas import WorkflowContract
@@ -20,6 +21,8 @@ _CUSTOM_LABELS = re.compile(r"custom_labels\[(.*)\]", re.DOTALL)
 
 class ListSchema(WorkflowContract):
     """The parameters of ``GET /api/v1/workflows``; an empty one counts as not given."""
+
+    glossary = PARAMETERS
 
     status = fields.OneOf(STATUSES)
     signal_type = fields.Words()

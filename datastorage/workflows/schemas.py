@@ -16,6 +16,13 @@ from datastorage.platform.web import json
 from datastorage.platform.web.contract import Contract, Faults
 from datastorage.workflows import fields, label_fields
 from datastorage.workflows.errors import ImmutableField
+from datastorage.workflows.glossary import (
+    CHANGE_EXAMPLE,
+    DISABLE_EXAMPLE,
+    GLOSSARY,
+    SEARCH_EXAMPLE,
+    WORKFLOW_EXAMPLE,
+)
 from datastorage.workflows.labels import (
     DETECTED,
     DETECTIONS,
@@ -42,6 +49,7 @@ class WorkflowContract(Contract):
     """What the bodies of this feature have in common."""
 
     resource = "workflow"
+    glossary = GLOSSARY
 
     def decode(self, body: bytes) -> Any:
         """Keep every number as it was written.
@@ -66,6 +74,7 @@ class MandatoryLabels(Contract):
     """The five labels of a workflow; ``*`` is "any" where it is allowed."""
 
     resource = "workflow"
+    glossary = GLOSSARY
 
     signal_type = fields.Words(required=True, maximum=255, not_wildcard=True)
     severity = fields.OneOf(SEVERITIES, required=True)
@@ -92,6 +101,8 @@ class DetectedLabels(Contract):
 
 class NewWorkflowSchema(WorkflowContract):
     """A workflow version to be registered; what the server sets is ignored."""
+
+    example = WORKFLOW_EXAMPLE
 
     workflow_name = fields.Words(required=True, maximum=255)
     version = fields.Words(required=True, maximum=50)
@@ -130,6 +141,8 @@ class NewWorkflowSchema(WorkflowContract):
 class ChangeSchema(WorkflowContract):
     """What an update may change; every other member is ignored, unless it never changes."""
 
+    example = CHANGE_EXAMPLE
+
     status = fields.OneOf(STATUSES)
     disabled_by = fields.Words(maximum=255)
     disabled_reason = fields.Words()
@@ -165,6 +178,7 @@ class DisableSchema(WorkflowContract):
     """Why a workflow is disabled, and by whom; no body at all says neither."""
 
     body_is_optional = True
+    example = DISABLE_EXAMPLE
 
     reason = fields.Words()
     updated_by = fields.Words(maximum=255)
@@ -187,6 +201,7 @@ class SearchedLabels(Contract):
     """The filter of a search: an empty label means "not known"."""
 
     resource = "workflow_search"
+    glossary = GLOSSARY
 
     signal_type = fields.Words(required=True, maximum=255)
     severity = fields.OneOf(SEVERITIES, required=True)
@@ -206,6 +221,7 @@ class SearchSchema(WorkflowContract):
     """
 
     resource = "workflow_search"
+    example = SEARCH_EXAMPLE
 
     filters = label_fields.Part(SearchedLabels(), required=True)
     remediation_id = fields.Words(maximum=255)
