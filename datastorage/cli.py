@@ -11,6 +11,7 @@ COMMANDS = {
     "serve": "datastorage.platform.server.cli",  # the service, under gunicorn
     "dev": "datastorage.embedded.cli",  # the service with its own PostgreSQL and Redis, for development
     "partitions": "datastorage.partitions.cli",  # list, ensure
+    "dlq": "datastorage.operators",  # status, list, show, replay, discard
     "openapi": "datastorage.openapi",  # the API document
     "demo": "datastorage.demo.cli",  # sample data through the HTTP API
 }

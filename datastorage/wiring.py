@@ -24,7 +24,7 @@ from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.preflight import check_redis
-from datastorage.dlq.replay import Replayer
+from datastorage.dlq.replay import Replay, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
@@ -154,11 +154,7 @@ def _add_queue(services: Services, settings: Settings, clock: Clock) -> None:
 
 
 def _add_replay(services: Services, settings: Settings, clock: Clock) -> None:
-    replays = {
-        EntryType.AUDIT_EVENT: services[AuditService].replay,
-        EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
-    }
-    replayer = Replayer(services[RedisQueue], replays, settings.redis, services[Metrics], clock)
+    replayer = Replayer(services[RedisQueue], replays_of(services), settings.redis, services[Metrics], clock)
     worker = RetryWorker(
         services[RedisQueue],
         replayer,
@@ -173,6 +169,14 @@ def _add_replay(services: Services, settings: Settings, clock: Clock) -> None:
     services.add(replayer, worker)
     services.loops.append(worker)
     services.starters.append(lambda: check_redis(services[redis.Redis], settings.redis))
+
+
+def replays_of(services: Services) -> dict[EntryType, Replay]:
+    """Return how each type of queued record is written again."""
+    return {
+        EntryType.AUDIT_EVENT: services[AuditService].replay,
+        EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
+    }
 
 
 def _add_features(services: Services, settings: Settings, clock: Clock) -> None:

@@ -1,0 +1,85 @@
+"""What the operators' commands are handed: the write path of the service, for the time of one command."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from datastorage.audit.model import AuditEvent
+from datastorage.audit.schemas import DEFAULT_RETENTION_DAYS
+from datastorage.audit.service import AuditService
+from datastorage.dlq.cli import build_group
+from datastorage.dlq.cli.backing import Backing, Discard, Replaying
+from datastorage.dlq.replay import Replayer
+from datastorage.dlq.stream import RedisQueue
+from datastorage.health.service import HealthService
+from datastorage.platform.clock import utc_now
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+from datastorage.wiring import Services, build_services, redis_client, replays_of
+
+DISCARDED = "datastorage.dlq.discarded"
+
+
+@contextmanager
+def _services(settings: Settings) -> Iterator[Services]:
+    """Build what one process needs, start none of its background work, and close it."""
+    services = build_services(settings)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@contextmanager
+def replaying(settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
+    """Yield what writes queued records again, through the same path as the service."""
+    with _services(settings) as services:
+        metrics = services[Metrics]
+        replayer = Replayer(queue, replays_of(services), settings.redis, metrics, utc_now)
+        yield Replaying(replayer, services[HealthService].database_answers, metrics)
+
+
+def record_discard(settings: Settings, discard: Discard) -> None:
+    """Say in the audit trail who threw a record away, and why.
+
+    Raises:
+        DataStorageError: the trail did not take it; nothing may be discarded then.
+    """
+    with _services(settings) as services:
+        services[AuditService].record(discard_event(discard))
+
+
+def discard_event(discard: Discard) -> AuditEvent:
+    """Return the event for one discarded dead letter."""
+    now = utc_now()
+    facts = {
+        "stream": discard.stream.value,
+        "entry_id": discard.entry_id,
+        "record_id": discard.record_id,
+        "failure": discard.failure,
+        "reason": discard.reason,
+    }
+    return AuditEvent(
+        event_id=uuid.uuid4(),
+        event_version="1.0",
+        event_timestamp=now,
+        event_date=now.date(),
+        event_type=DISCARDED,
+        event_category="orchestration",
+        event_action="discarded",
+        event_outcome="success",
+        actor_type="operator",
+        actor_id=discard.by,
+        resource_type="dead_letter",
+        resource_id=discard.record_id or discard.entry_id,
+        correlation_id=discard.correlation_id or f"dlq-{discard.entry_id}",
+        event_data=msgspec.json.encode(facts).decode("utf-8"),
+        severity="warning",
+        retention_days=DEFAULT_RETENTION_DAYS,
+        is_sensitive=False,
+    )
+
+
+dlq = build_group(Backing(connect=redis_client, replaying=replaying, record_discard=record_discard))
