@@ -41,6 +41,8 @@ class BatchRecordedSchema(Schema):
 class ParkedSchema(Schema):
     """A queued event's identity: the one it will be stored under."""
 
+    glossary = GLOSSARY
+
     status = fields.String(required=True)
     message = fields.String(required=True)
     event_id = fields.UUID(required=True)
@@ -49,6 +51,8 @@ class ParkedSchema(Schema):
 
 class BatchParkedSchema(Schema):
     """The identities of a queued batch, in request order."""
+
+    glossary = GLOSSARY
 
     status = fields.String(required=True)
     message = fields.String(required=True)

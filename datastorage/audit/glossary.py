@@ -36,6 +36,8 @@ GLOSSARY = {
     "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
     "event_metadata": "Further JSON about the event itself; same limits as `event_data`.",
     "message": "The outcome in words.",
+    "status": "Always `accepted`: kept in the queue until it is stored.",
+    "count": "Number of events.",
     "event_ids": "Identities in the order of the request.",
     "data": "The events of this page.",
     "pagination": "Where this page lies.",

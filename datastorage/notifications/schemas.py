@@ -145,6 +145,11 @@ class NotificationSchema(Contract):
 class NotificationParkedSchema(marshmallow.Schema):
     """The record waits in the queue."""
 
+    glossary: ClassVar[dict[str, str]] = {
+        "status": "Always `accepted`: kept in the queue until it is stored.",
+        "message": "The outcome in words.",
+    }
+
     status = marshmallow.fields.String(required=True)
     message = marshmallow.fields.String(required=True)
 

@@ -13,11 +13,12 @@ from tests.guards.source import ROOT
 
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
 UNDOCUMENTED = {
-    "/docs",  # the page that shows the document
-    "/docs/",
-    "/docs/{path}",
-    "/metrics",  # Prometheus text format; its rows are in docs/metrics.md
-    "/openapi.json",  # the document itself
+    ("/docs", "get"),  # the page that shows the document
+    ("/docs/", "get"),
+    ("/docs/{path}", "get"),
+    ("/metrics", "get"),  # Prometheus text format; its rows are in docs/metrics.md
+    ("/openapi.json", "get"),  # the document itself
+    ("/api/v1/incidents/batch", "get"),  # says that "batch" is no id of an incident, as clients expect
 }
 
 
@@ -49,10 +50,9 @@ def test_every_route_is_documented_and_nothing_else(app: Flask, described: dict[
         (template(rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if template(rule) not in UNDOCUMENTED
     }
 
-    assert {(path, method) for path, method, _ in operations(described)} == routed
+    assert {(path, method) for path, method, _ in operations(described)} == routed - UNDOCUMENTED
 
 
 def test_every_parameter_says_what_it_means(described: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """Schemas of bodies: requests from our fields, answers from marshmallow's, with meanings and examples."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from datastorage.platform.web.contract import ArrayContract, Contract
 from datastorage.platform.web.fields import WITHOUT_NUL
@@ -53,9 +54,20 @@ def answer_reference(spec: APISpec, cls: Any) -> dict[str, Any]:
     """Return the schema of an answer, likewise."""
     name = component_name(cls)
     if name not in spec.components.schemas:
+        for nested in _nested_in(cls):
+            answer_reference(spec, nested)
         spec.components.schema(name, schema=cls)
         _explain(spec.components.schemas[name], cls)
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _nested_in(cls: Any) -> Iterator[Any]:
+    """Yield the schemas that members of ``cls`` have, so that each is explained before it is referred to."""
+    schema = cls if isinstance(cls, Schema) else cls()
+    for field in schema.fields.values():
+        item = field.inner if isinstance(field, fields.List) else field
+        if isinstance(item, fields.Nested):
+            yield type(item.schema)
 
 
 def _explain(component: dict[str, Any], cls: type[Schema]) -> None:
@@ -70,9 +82,9 @@ def _explain(component: dict[str, Any], cls: type[Schema]) -> None:
 
 
 def _object(contract: Contract) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(contract.fields)
+    declared: dict[str, Any] = dict(contract.fields)
     renamed = set(contract.aliases.values())
-    properties = {name: _member(contract, name) for name in fields}
+    properties = {name: _member(contract, name) for name in declared}
     for alias, name in contract.aliases.items():
         notes = {"description": f"Older name of `{name}`; ignored beside it.", "deprecated": True}
         properties[alias] = properties[name] | notes
@@ -80,12 +92,12 @@ def _object(contract: Contract) -> dict[str, Any]:
         "type": "object",
         "description": _first_line(type(contract)),
         "properties": properties,
-        "required": [name for name, field in fields.items() if field.required and name not in renamed],
+        "required": [name for name, field in declared.items() if field.required and name not in renamed],
     }
     either = [
         {"anyOf": [{"required": [name]}, {"required": [alias]}]}
         for alias, name in contract.aliases.items()
-        if fields[name].required
+        if declared[name].required
     ]
     if either:
         described["allOf"] = either
