@@ -8,6 +8,7 @@ valid by the document are touched, so a request that was made invalid on purpose
 import base64
 import json
 import re
+import uuid
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ NDJSON = "application/x-ndjson"
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+SHORT_TEXT = re.compile(r"[^\0]*[^\s\0][^\0]*(?<!.{200})", re.DOTALL)
 LONG_NUMBER = re.compile(r"\d{6}", re.ASCII)
 
 stored_ids: deque[str] = deque(maxlen=100)
@@ -46,15 +48,25 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 
 def bend_event(event: dict[str, Any]) -> None:
-    """Keep the timestamp within the window around now, and let the parent be a stored event."""
+    """Keep the timestamp within the window around now, and let the parent be a stored event.
+
+    Ids are often sent again by the generator; most are made fresh, or nearly every answer would be 409.
+    """
     replace(event, "event_timestamp", INSTANT, into_last_days)
+    replace(event, "event_id", UUID, lambda known: known if known[0] < "4" else str(uuid.uuid4()))
     replace(event, "parent_event_id", UUID, lambda _: stored_ids[0] if stored_ids else None)
     replace(event, "parent_event_date", INSTANT, into_last_days)
 
 
 def bend_notification(notification: dict[str, Any]) -> None:
-    """Keep the time of sending out of the future, and out of the year 1 that means "unset"."""
+    """Keep the time of sending out of the future and of the year 1, which means "unset"; ids as above."""
     replace(notification, "sent_at", INSTANT, into_last_days)
+    replace(
+        notification,
+        "notification_id",
+        SHORT_TEXT,
+        lambda known: known if len(known) % 4 == 0 else f"{known}{uuid.uuid4()}",
+    )
 
 
 def replace(
