@@ -76,9 +76,10 @@ def _status_columns(change: Change, stored: dict[str, Any], now: datetime) -> di
     new = change.status or stored["status"]
     check_transition(stored["status"], new)
     given = {
-        "disabled_by": change.disabled_by or change.updated_by,
-        "disabled_reason": change.disabled_reason or change.reason,
-        "status_reason": change.reason or change.disabled_reason,
+        # Empty text says nothing; stored it would look like an answer.
+        "disabled_by": change.disabled_by or change.updated_by or None,
+        "disabled_reason": change.disabled_reason or change.reason or None,
+        "status_reason": change.reason or change.disabled_reason or None,
     }
     if new == stored["status"]:
         # Told again why and by whom: the words change, the moment does not.

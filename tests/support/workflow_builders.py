@@ -1,6 +1,7 @@
 """Workflows and searches with sensible defaults: a test names only the fields it is about."""
 
 import hashlib
+import json as json_module
 from typing import Any
 
 from tests.support.builders import ABSENT, unique
@@ -63,8 +64,6 @@ def a_search(mandatory: str, **members: Any) -> dict[str, Any]:
 
 def patch(api: Api, path: str, json: Any = None, *, body: bytes | None = None) -> Answer:
     """PATCH a JSON value, or bytes as they are."""
-    import json as json_module
-
     content = json_module.dumps(json).encode() if body is None else body
     return api.request("PATCH", path, body=content, headers=JSON)
 

@@ -1,5 +1,6 @@
 """``POST /api/v1/workflows/search``: which workflows are found, with which scores, in which order."""
 
+import json
 from typing import Any
 
 import pytest
@@ -84,8 +85,6 @@ def test_labels_of_any_script_are_echoed_as_they_were_sent(api: Api, catalogue: 
 def test_minimal_score_is_compared_as_the_decimal_that_was_written(
     api: Api, catalogue: dict[str, str], min_score: str, total: int
 ) -> None:
-    import json
-
     body = json.dumps(a_search(OOM, min_score="X")).replace('"X"', min_score)
 
     answer = api.post(SEARCH, body=body.encode())
