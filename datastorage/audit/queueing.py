@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 
 from datastorage.audit.model import AuditEvent
+from datastorage.platform.web.json import encode_exactly
 
-_RENAMED = {"event_version": "version"}
-_LEFT_OUT = frozenset({"event_date", "parent_date_hint", "has_client_id"})
+_RENAMED = {"event_version": "version", "parent_date_hint": "parent_event_date"}
+_LEFT_OUT = frozenset({"event_date", "has_client_id"})
 _DOCUMENTS = ("event_data", "event_metadata")
 
 
@@ -40,8 +41,8 @@ class _Payload(msgspec.Struct, kw_only=True):
     span_id: str | None = None
     namespace: str | None = None
     cluster_name: str | None = None
-    event_data: dict[str, Any] | str | None = None
-    event_metadata: dict[str, Any] | str | None = None
+    event_data: dict[str, Any] | None = None
+    event_metadata: dict[str, Any] | None = None
     severity: str | None = "info"
     duration_ms: int | None = None
     error_code: str | None = None
@@ -51,7 +52,10 @@ class _Payload(msgspec.Struct, kw_only=True):
 
 
 def to_payload(event: AuditEvent) -> dict[str, Any]:
-    """Return every column value of the row under the API's names; absent ones are left out."""
+    """Return every column value of the row under the API's names; absent ones are left out.
+
+    The client's hint about the date of the parent comes along: the parent is looked up again.
+    """
     payload: dict[str, Any] = {}
     for name in event.__slots__:
         value = getattr(event, name)
@@ -90,17 +94,10 @@ def from_payload(payload: dict[str, Any]) -> AuditEvent:
                 "has_client_id": True,
             }
         )
-    except (msgspec.ValidationError, msgspec.DecodeError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidPayload(str(error)) from error
 
 
-def _document(value: dict[str, Any] | str | None) -> str | None:
-    """Return JSON text; other writers of the queue carry the object as base64 text."""
-    if not value:
-        return None
-    if isinstance(value, str):
-        decoded = msgspec.json.decode(msgspec.json.decode(msgspec.json.encode(value), type=bytes))
-        if not isinstance(decoded, dict):
-            raise InvalidPayload("not a JSON object")
-        value = decoded
-    return msgspec.json.encode(value).decode("utf-8")
+def _document(value: dict[str, Any] | None) -> str | None:
+    """Return JSON text, in which every number is the one that was acknowledged."""
+    return None if value is None else encode_exactly(value).decode("utf-8")

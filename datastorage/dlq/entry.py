@@ -150,7 +150,7 @@ def _read_foreign_objects(payload: dict[str, Any]) -> None:
             payload[name] = _object_in(value)
     if not payload.get("event_data"):
         payload["event_data"] = {}
-    if not payload.get("event_metadata"):
+    if payload.get("event_metadata") in (None, ""):  # an empty object is one that a client sent
         payload.pop("event_metadata", None)
 
 

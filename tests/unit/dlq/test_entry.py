@@ -104,13 +104,19 @@ def test_objects_queued_as_base64_are_read() -> None:
     assert entry.payload == {"event_data": {"a": Decimal("1.5")}, "event_metadata": {"b": None}}
 
 
-@pytest.mark.parametrize("empty", [..., None, "", {}])
+@pytest.mark.parametrize("empty", [..., None, ""])
 def test_missing_event_data_is_an_empty_object(empty: object) -> None:
     members = {} if empty is ... else {"event_data": empty, "event_metadata": empty}
 
     entry = decode(a_message(payload={"event_id": "x", **members}))
 
     assert entry.payload == {"event_id": "x", "event_data": {}}
+
+
+def test_empty_metadata_is_not_absent() -> None:
+    entry = decode(a_message(payload={"event_id": "x", "event_data": {}, "event_metadata": {}}))
+
+    assert entry.payload == {"event_id": "x", "event_data": {}, "event_metadata": {}}
 
 
 @pytest.mark.parametrize("text", ["not base64!", "aGVsbG8=", "WzFd", "a"])
