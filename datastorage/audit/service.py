@@ -6,9 +6,12 @@ again (BR-AUDIT-001, DD-009).
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
+from uuid import UUID
 
 from datastorage.audit.model import (
     AlreadyRecorded,
@@ -20,6 +23,7 @@ from datastorage.audit.model import (
     Written,
 )
 from datastorage.audit.queueing import InvalidPayload, from_payload, to_payload
+from datastorage.audit.refusals import BATCH, SINGLE, UNKNOWN_PARENT, conflict, refused_row
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
@@ -27,19 +31,19 @@ from datastorage.dlq.entry import EntryType
 from datastorage.dlq.policy import is_infrastructure
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
+from datastorage.dlq.write_log import WriteLine, logged
+from datastorage.errors import DatabaseError, InvalidInput, QueueUnusable, RowRefused
 from datastorage.partitions.plan import Month
-from datastorage.platform.clock import Clock, monotonic_seconds
+from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-UNKNOWN_PARENT = Fault("parent event does not exist", "parent_not_found")
 PARTITION_REASONS = frozenset({"partition_missing", "partition_failed", "storage_error", "lock_timeout"})
 
-SINGLE, BATCH = "audit_events", "audit_events_batch"
+
+class ParentPending(DatabaseError):
+    """The parent was acknowledged and waits in the queue: so must its child."""
 
 
 class AuditService:
@@ -79,21 +83,21 @@ class AuditService:
             Conflict: another event is stored under its id.
             QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        try:
-            written = self._attempt(SINGLE, [event], lambda: self._writer.write(event))
-        except DatabaseError as fault:
-            return self._park(event, fault)
-        if written is Written.PARENT_MISSING:
-            if self._await_parents([event]):
-                return self._park(event, DatabaseError("parent is queued", reason="parent_pending"))
-            raise InvalidInput.of("audit_event", {"parent_event_id": UNKNOWN_PARENT})
-        if written is Written.CONFLICT:
-            raise _conflict("audit_event", event)
-        if written is Written.IDENTICAL:
-            self._count_stored([event], [])
-            return AlreadyRecorded(event.event_id, event.event_timestamp)
-        self._count_stored([event], [event])
-        return Recorded(event.event_id, event.event_timestamp)
+        with self._accounted([event]) as line:
+            try:
+                [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
+            except DatabaseError as fault:
+                self._enqueue([event], fault, line)
+                return Parked(event_id=event.event_id, event_timestamp=event.event_timestamp)
+            if written is Written.PARENT_MISSING:
+                raise InvalidInput.of("audit_event", {"parent_event_id": UNKNOWN_PARENT})
+            if written is Written.CONFLICT:
+                raise conflict("audit_event", event)
+            if written is Written.IDENTICAL:
+                self._count_stored([event], [])
+                return AlreadyRecorded(event.event_id, event.event_timestamp)
+            self._count_stored([event], [event])
+            return Recorded(event.event_id, event.event_timestamp)
 
     def record_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
         """Commit all events, or queue all of them.
@@ -103,22 +107,21 @@ class AuditService:
             Conflict: another event is stored, or comes earlier in the batch, under the id of one.
             QueueUnusable: nothing is stored or queued; the client keeps the batch and retries.
         """
-        try:
-            outcomes = self._attempt(BATCH, events, lambda: self._store.append_all(events))
-        except DatabaseError as fault:
-            return self._park_batch(events, fault)
-        orphans = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
-        if orphans:
-            if self._await_parents([events[index] for index in orphans]):
-                return self._park_batch(events, DatabaseError("parent is queued", reason="parent_pending"))
-            faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in orphans}
-            raise InvalidInput.of_items(BATCH, faults)
-        if Written.CONFLICT in outcomes:
-            raise _conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
-        created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
-        self._count_stored(events, created)
-        message = f"{len(events)} audit events created successfully"
-        return BatchRecorded([event.event_id for event in events], message, len(events) - len(created))
+        with self._accounted(events) as line:
+            try:
+                outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
+            except DatabaseError as fault:
+                return self._park_batch(events, fault, line)
+            orphans = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
+            if orphans:
+                faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in orphans}
+                raise InvalidInput.of_items(BATCH, faults)
+            if Written.CONFLICT in outcomes:
+                raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
+            created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
+            self._count_stored(events, created)
+            message = f"{len(events)} audit events created successfully"
+            return BatchRecorded([event.event_id for event in events], message, len(events) - len(created))
 
     def replay(self, payload: dict[str, Any]) -> Replayed:
         """Write a queued event through the ordinary path, without judging its age again.
@@ -129,19 +132,15 @@ class AuditService:
         """
         try:
             event = from_payload(payload)
-        except InvalidPayload:
-            return Replayed.INVALID
-        try:
-            [written] = self._attempt(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
+            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
             if written is Written.PARENT_MISSING:
-                if self._await_parents([event]):
-                    return Replayed.PARENT_PENDING
                 # Acknowledged with a parent that nobody knows: keep the event, and what it said.
-                [written] = self._attempt(
-                    SINGLE, [event], lambda: self._store.append_orphan(event), is_replay=True
-                )
-        except InvalidInput:
+                append_orphan = partial(self._store.append_orphan, event)
+                [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
+        except (InvalidPayload, InvalidInput):
             return Replayed.INVALID
+        except ParentPending:
+            return Replayed.PARENT_PENDING
         if written is Written.CONFLICT:
             return Replayed.CONFLICT
         if written is Written.IDENTICAL:
@@ -149,65 +148,97 @@ class AuditService:
         self._show_month(event)
         return Replayed.STORED
 
+    @contextmanager
+    def _accounted(self, events: Sequence[AuditEvent]) -> Iterator[WriteLine]:
+        """Log the write once, and count the events that nobody takes."""
+        with logged(logger, "Audit write finished", _fields(events)) as line:
+            try:
+                yield line
+            except QueueUnusable:
+                self._count(events, "failure")
+                raise
+
+    def _write(
+        self,
+        table: str,
+        events: Sequence[AuditEvent],
+        append: Callable[[], list[Written]],
+        *,
+        is_replay: bool = False,
+    ) -> list[Written]:
+        """Write, and find out about missing parents whether they wait in the queue.
+
+        Raises:
+            ParentPending: every missing parent does.
+            DatabaseError: the database cannot take it now.
+            InvalidInput: it never will.
+            QueueUnusable: nobody can know whether a parent is queued.
+        """
+        outcomes = self._attempt(table, events, append, is_replay=is_replay)
+        orphans = _orphans(events, outcomes)
+        if not orphans:
+            return outcomes
+        queued = self._queued_parents(orphans)
+        if not orphans <= queued:
+            # The retry loop may have stored a parent and dropped its id since the database was asked:
+            # whoever is in neither place now was never acknowledged.
+            outcomes = self._attempt(table, events, append, is_replay=is_replay)
+            orphans = _orphans(events, outcomes)
+        if orphans and orphans <= queued:
+            raise ParentPending("parent is queued", reason="parent_pending")
+        return _without_pending(events, outcomes, queued)
+
     def _attempt(
-        self, table: str, events: Sequence[AuditEvent], write: Callable[[], T], *, is_replay: bool = False
-    ) -> T:
-        """Run a write, log it once, and turn a refused row into the client's fault.
+        self,
+        table: str,
+        events: Sequence[AuditEvent],
+        append: Callable[[], list[Written]],
+        *,
+        is_replay: bool = False,
+    ) -> list[Written]:
+        """Run a write, and turn a refused row into the client's fault.
 
         Raises:
             DatabaseError: the database cannot take it now.
             InvalidInput: it never will.
         """
-        started = monotonic_seconds()
-        outcome = "failure"
         try:
-            written = self._attempts.run(table, write, is_replay=is_replay)
-            outcome = "success"
+            return self._attempts.run(table, append, is_replay=is_replay)
         except RowRefused as refused:
-            outcome = refused.reason
-            raise _refused(refused, table) from refused
+            raise refused_row(refused, table) from refused
         except DatabaseError as error:
-            outcome = error.reason
             self._count_partition_failure(events, error)
             raise
-        finally:
-            _log(events, monotonic_seconds() - started, outcome)
-        return written
 
-    def _park(self, event: AuditEvent, fault: DatabaseError) -> Parked:
-        self._enqueue([event], fault)
-        return Parked(event_id=event.event_id, event_timestamp=event.event_timestamp)
+    def _queued_parents(self, wanted: set[UUID]) -> set[UUID]:
+        """Return those events that wait in the queue: they were acknowledged earlier."""
+        ids = list(wanted)
+        are_queued = self._queue.are_queued([str(event_id) for event_id in ids])
+        return {event_id for event_id, is_queued in zip(ids, are_queued, strict=True) if is_queued}
 
-    def _park_batch(self, events: list[AuditEvent], fault: DatabaseError) -> BatchParked:
+    def _park_batch(self, events: list[AuditEvent], fault: DatabaseError, line: WriteLine) -> BatchParked:
         """Queue the whole batch; what is wrong with one month must not make the others wait."""
         if not is_infrastructure(fault.reason):
             fault = DatabaseError(fault.detail, reason="batch_rollback")
-        self._enqueue(events, fault)
+        self._enqueue(events, fault, line)
         return BatchParked(
             message=f"{len(events)} audit events queued for async processing",
             count=len(events),
             event_ids=[event.event_id for event in events],
         )
 
-    def _enqueue(self, events: Sequence[AuditEvent], fault: DatabaseError) -> None:
-        status = "dlq_fallback"
-        try:
-            self._queue.park(EntryType.AUDIT_EVENT, [to_payload(event) for event in events], fault)
-        except QueueUnusable:
-            status = "failure"
-            raise
-        finally:
-            for event in events:
-                self._metrics.audit_traces.labels(event.event_category, status).inc()
+    def _enqueue(self, events: Sequence[AuditEvent], fault: DatabaseError, line: WriteLine) -> None:
+        line.queued_for = fault.reason
+        self._queue.park(EntryType.AUDIT_EVENT, [to_payload(event) for event in events], fault)
+        self._count(events, "dlq_fallback")
 
-    def _await_parents(self, events: Sequence[AuditEvent]) -> bool:
-        """Tell whether the missing parent of every event waits in the queue: it was acknowledged earlier."""
-        return all(self._queue.are_queued([str(event.parent_event_id) for event in events]))
+    def _count(self, events: Sequence[AuditEvent], status: str) -> None:
+        for event in events:
+            self._metrics.audit_traces.labels(event.event_category, status).inc()
 
     def _count_stored(self, events: Sequence[AuditEvent], created: Sequence[AuditEvent]) -> None:
         now = self._clock()
-        for event in events:
-            self._metrics.audit_traces.labels(event.event_category, "success").inc()
+        self._count(events, "success")
         for event in created:
             lag = max(now - event.event_timestamp, timedelta(0))
             self._metrics.audit_lag_seconds.labels(event.event_category).observe(lag.total_seconds())
@@ -228,33 +259,33 @@ class AuditService:
             self._metrics.partition_status.labels(partition, "unavailable").set(1)
 
 
-def _conflict(resource: str, event: AuditEvent) -> Conflict:
-    detail = f"another event is stored under event_id {event.event_id}"
-    return Conflict(detail, resource=resource, field="event_id", value=str(event.event_id))
+def _orphans(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> set[UUID]:
+    """Return the parents that were not found."""
+    return {
+        event.parent_event_id
+        for event, outcome in zip(events, outcomes, strict=True)
+        if outcome is Written.PARENT_MISSING and event.parent_event_id is not None
+    }
 
 
-def _refused(refused: RowRefused, table: str) -> InvalidInput:
-    """PostgreSQL refuses what validation let pass: it would fail on every retry, so the client must know."""
-    resource = "audit_event" if table == SINGLE else table
-    if refused.reason == "foreign_key":
-        return InvalidInput.of(resource, {"parent_event_id": UNKNOWN_PARENT})
-    logger.error("PostgreSQL refused a validated event", extra={"sqlstate": refused.sqlstate})
-    fault = Fault("the event has a value that cannot be stored", "database_constraint")
-    return InvalidInput.of(resource, {"body": fault})
+def _without_pending(
+    events: Sequence[AuditEvent], outcomes: Sequence[Written], queued: set[UUID]
+) -> list[Written]:
+    """Hold only unknown parents against a batch that is refused, not those that are queued."""
+    return [
+        Written.ROLLED_BACK
+        if outcome is Written.PARENT_MISSING and event.parent_event_id in queued
+        else outcome
+        for event, outcome in zip(events, outcomes, strict=True)
+    ]
 
 
-def _log(events: Sequence[AuditEvent], duration_seconds: float, outcome: str) -> None:
+def _fields(events: Sequence[AuditEvent]) -> dict[str, object]:
     first = events[0]
-    logger.log(
-        logging.INFO if outcome == "success" else logging.ERROR,
-        "Audit write finished",
-        extra={
-            "event_id": str(first.event_id),
-            "event_type": first.event_type,
-            "event_category": first.event_category,
-            "correlation_id": first.correlation_id,
-            "count": len(events),
-            "duration_ms": round(duration_seconds * 1000, 3),
-            "outcome": outcome,
-        },
-    )
+    return {
+        "event_id": str(first.event_id),
+        "event_type": first.event_type,
+        "event_category": first.event_category,
+        "correlation_id": first.correlation_id,
+        "count": len(events),
+    }

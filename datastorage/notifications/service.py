@@ -8,6 +8,7 @@ from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
+from datastorage.dlq.write_log import WriteLine, logged
 from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
 from datastorage.notifications.queueing import InvalidPayload, from_payload, to_payload
@@ -56,21 +57,18 @@ class NotificationService:
             InvalidInput: PostgreSQL refuses a value for good.
             QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        try:
-            stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
-        except RowRefused as refused:
-            _log(notification, refused.reason)
-            fault = Fault("the record has a value that cannot be stored", "database_constraint")
-            raise InvalidInput.of(RESOURCE, {"body": fault}) from refused
-        except DatabaseError as fault:
-            _log(notification, fault.reason)
-            return self._park(notification, fault)
-        if stored is None:
-            raise _conflict(notification)
-        _log(notification, "success")
-        self._count_stored(notification)
-        left_out = {name for name in _LEFT_OUT_WHEN_EMPTY if not stored[name]}
-        return NotificationRecorded({name: stored[name] for name in stored if name not in left_out})
+        with logged(logger, "Notification write finished", _fields(notification)) as line:
+            try:
+                stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
+            except RowRefused as refused:
+                raise _refused(refused) from refused
+            except DatabaseError as fault:
+                return self._park(notification, fault, line)
+            if stored is None:
+                raise _conflict(notification)
+            self._count_stored(notification)
+            left_out = {name for name in _LEFT_OUT_WHEN_EMPTY if not stored[name]}
+            return NotificationRecorded({name: stored[name] for name in stored if name not in left_out})
 
     def replay(self, payload: dict[str, Any]) -> Replayed:
         """Write a queued record again; the same record stored before counts as success.
@@ -87,7 +85,8 @@ class NotificationService:
             return Replayed.STORED
         return Replayed.DUPLICATE if self._store.is_stored(notification) else Replayed.CONFLICT
 
-    def _park(self, notification: Notification, fault: DatabaseError) -> NotificationParked:
+    def _park(self, notification: Notification, fault: DatabaseError, line: WriteLine) -> NotificationParked:
+        line.queued_for = fault.reason
         status = "dlq_fallback"
         try:
             self._queue.park(EntryType.NOTIFICATION_AUDIT, [to_payload(notification)], fault)
@@ -113,13 +112,15 @@ def _conflict(notification: Notification) -> Conflict:
     )
 
 
-def _log(notification: Notification, outcome: str) -> None:
-    logger.log(
-        logging.INFO if outcome == "success" else logging.ERROR,
-        "Notification write finished",
-        extra={
-            "notification_id": notification.notification_id,
-            "correlation_id": notification.remediation_id,
-            "outcome": outcome,
-        },
-    )
+def _refused(refused: RowRefused) -> InvalidInput:
+    """Return the error of what validation let pass and PostgreSQL never will."""
+    logger.error("PostgreSQL refused a validated notification", extra={"sqlstate": refused.sqlstate})
+    fault = Fault("the record has a value that cannot be stored", "database_constraint")
+    return InvalidInput.of(RESOURCE, {"body": fault})
+
+
+def _fields(notification: Notification) -> dict[str, object]:
+    return {
+        "notification_id": notification.notification_id,
+        "correlation_id": notification.remediation_id,
+    }
