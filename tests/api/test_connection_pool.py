@@ -47,6 +47,8 @@ def test_read_that_waits_too_long_for_a_connection_is_unavailable(
 ) -> None:
     small = isolated.another_service(tmp_path, **POOL_OF_TWO)
     with small, ThreadPoolExecutor(2) as threads:
+        # Until then the start of the service asks for a connection of its own, and would wait for it too.
+        eventually(lambda: Scrape(small.api).value("partition_months_ahead") > 0)
         with isolated.locked_events():
             holders = [threads.submit(small.api.get, EVENTS) for _ in range(2)]
             eventually(lambda: in_use(small.api) == 2)
