@@ -7,8 +7,6 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 import psycopg
@@ -17,7 +15,8 @@ from psycopg import sql
 from datastorage.embedded.cluster import SUPERUSER, Cluster, password_file
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
-from datastorage.embedded.process import HOST, ServerProcess, best_run_as, port_to_use
+from datastorage.embedded.process import HOST, best_run_as
+from datastorage.embedded.server import EmbeddedServer
 
 _CONNECT_TIMEOUT_SECONDS = 5
 _DEFAULTS = {
@@ -62,7 +61,7 @@ def _candidates() -> Iterator[Path]:
         yield Path(on_path).resolve().parent
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server on 127.0.0.1 whose data survive in ``data_dir``.
 
     Args:
@@ -82,32 +81,24 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] | None = None,
         run_as: RunAs | None = None,
     ) -> None:
-        self.data_dir = data_dir.resolve()
+        # SIGINT: disconnect clients, no waiting for them.
+        super().__init__(data_dir, port=port, stop_signal=signal.SIGINT)
         self._bin_dir = bin_dir
-        self._wanted_port = port
-        self._port: int | None = port
         self._settings = dict(settings or {})
         self._run_as = run_as
         self._role_passwords: dict[str, str] = {}
-        self._server = ServerProcess(self.data_dir, signal.SIGINT)  # SIGINT: disconnect clients, no waiting
 
-    def start(self) -> Self:
-        """Make the cluster when there is none, start the server and wait until it answers.
-
-        Raises:
-            EmbeddedServerError: no binaries, port or directory in use, or the server failed.
-        """
+    def _launch(self) -> None:
+        """Make the cluster when there is none, and start the server."""
         bin_dir = self._bin_dir or find_postgres_bin_dirs()[0]
         with self._server.claim("postgres") as lock:
-            self._port = port_to_use(self._wanted_port)
+            self._choose_port()
             run_as = self._run_as or best_run_as(bin_dir / "postgres")
             cluster = Cluster(self.data_dir, bin_dir, run_as)
             # Settings go to a file, not to the command line: tools such as pg_rewind have to see them too.
             cluster.prepare(self._configuration(), lock)
             command = [str(bin_dir / "postgres"), "-D", str(cluster.directory)]
             self._server.launch(command, lock, run_as)
-        self._server.wait_until_ready(self._is_ready)
-        return self
 
     def _configuration(self) -> dict[str, str]:
         forced = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
@@ -150,47 +141,6 @@ class EmbeddedPostgres:
             change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed.decode()))
             connection.execute(change)
         self._role_passwords[name] = password
-
-    def stop(self) -> None:
-        """End the server in good order, disconnecting clients; nothing happens when it is not running."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """SIGKILL the server and its backends; ``start`` works afterwards."""
-        self._server.kill()
-
-    def freeze(self) -> None:
-        """Stop every process of the server; it keeps its connections and answers nothing."""
-        self._server.freeze()
-
-    def thaw(self) -> None:
-        """Let a frozen server go on."""
-        self._server.thaw()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the server was started and has not ended."""
-        return self._server.is_running
-
-    @property
-    def pid(self) -> int:
-        """Process id of the running postmaster."""
-        return self._server.pid
-
-    @property
-    def port(self) -> int:
-        """TCP port of the last start, or the one asked for."""
-        if self._port is None:
-            raise EmbeddedServerError("the server has no port before its first start")
-        return self._port
 
     @property
     def password(self) -> str:

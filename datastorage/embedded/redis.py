@@ -6,8 +6,6 @@ import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -17,14 +15,8 @@ from redis.retry import Retry
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
-from datastorage.embedded.process import (
-    HOST,
-    ServerProcess,
-    new_password,
-    owner_of,
-    port_to_use,
-    write_private,
-)
+from datastorage.embedded.process import HOST, new_password, owner_of, write_private
+from datastorage.embedded.server import EmbeddedServer
 
 _DEFAULTS = {
     "appendonly": "yes",
@@ -55,7 +47,7 @@ def find_redis_binary() -> Path:
     return Path(on_path).resolve()
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(EmbeddedServer):
     """A Redis server on 127.0.0.1 whose data survive in ``data_dir``.
 
     Args:
@@ -69,25 +61,14 @@ class EmbeddedRedis:
     def __init__(
         self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        self.data_dir = data_dir.resolve()
-        self._wanted_port = port
-        self._port: int | None = port
+        super().__init__(data_dir, port=port, stop_signal=signal.SIGTERM)
         self._settings = dict(settings or {})
-        self._server = ServerProcess(self.data_dir, signal.SIGTERM)
 
-    def start(self) -> Self:
-        """Start the server and wait until it answers.
-
-        Raises:
-            EmbeddedServerError: no binary, port or directory in use, or the server failed.
-        """
+    def _launch(self) -> None:
         binary = find_redis_binary()
         with self._server.claim(binary.name) as lock:
-            self._port = port_to_use(self._wanted_port)
-            config = self._write_config(self._port)
+            config = self._write_config(self._choose_port())
             self._server.launch([str(binary), str(config)], lock)
-        self._server.wait_until_ready(self._is_ready)
-        return self
 
     def _write_config(self, port: int) -> Path:
         """Write the directives to a file: on the command line every user could read the password."""
@@ -114,47 +95,6 @@ class EmbeddedRedis:
                 return bool(client.ping())
             except (RedisConnectionError, RedisTimeoutError):
                 return False
-
-    def stop(self) -> None:
-        """End the server in good order; nothing happens when it is not running."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """SIGKILL the server; ``start`` works afterwards."""
-        self._server.kill()
-
-    def freeze(self) -> None:
-        """Stop every process of the server; it keeps its connections and answers nothing."""
-        self._server.freeze()
-
-    def thaw(self) -> None:
-        """Let a frozen server go on."""
-        self._server.thaw()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the server was started and has not ended."""
-        return self._server.is_running
-
-    @property
-    def pid(self) -> int:
-        """Process id of the running server."""
-        return self._server.pid
-
-    @property
-    def port(self) -> int:
-        """TCP port of the last start, or the one asked for."""
-        if self._port is None:
-            raise EmbeddedServerError("the server has no port before its first start")
-        return self._port
 
     @property
     def password(self) -> str:
