@@ -211,12 +211,7 @@ def _add_workflows(services: Services, settings: Settings, clock: Clock) -> None
         WorkflowService(store, journal, metrics, settings.workflows),
         WorkflowSearch(store, journal, metrics, clock, maximum_event_bytes=maximum_event_bytes),
         WorkflowListing(ListSchema()),
-        workflow_schemas.NewWorkflowSchema(),
-        workflow_schemas.ChangeSchema(),
-        workflow_schemas.DisableSchema(),
-        workflow_schemas.SearchSchema(),
-        workflow_schemas.WorkflowIdPath(),
-        workflow_schemas.WorkflowNamePath(),
+        *workflow_schemas.readers(),
     )
 
 

@@ -279,9 +279,14 @@ class WorkflowNamePath(WorkflowContract):
         return workflow_name
 
 
+def readers() -> tuple[Contract, ...]:
+    """Return one of each schema that a view asks for."""
+    bodies = (NewWorkflowSchema(), ChangeSchema(), DisableSchema(), SearchSchema())
+    return (*bodies, WorkflowIdPath(), WorkflowNamePath())
+
+
 def field_paths() -> set[str]:
-    """Return the paths of all fields of bodies, the only ones that appear in metrics."""
+    """Return the paths of all fields, the only ones that appear in metrics."""
     parts = {"labels": MandatoryLabels, "detected_labels": DetectedLabels, "filters": SearchedLabels}
-    bodies: list[Contract] = [NewWorkflowSchema(), ChangeSchema(), DisableSchema(), SearchSchema()]
     nested = {f"{path}.{name}" for path, contract in parts.items() for name in contract().fields}
-    return nested | {name for body in bodies for name in body.fields} | {"workflow_id"}
+    return nested | {name for reader in readers() for name in reader.fields}
