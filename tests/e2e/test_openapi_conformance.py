@@ -9,7 +9,7 @@ from tests.support.isolated import isolated_service
 def test_generated_requests_are_answered_as_the_document_says(tmp_path: Path) -> None:
     with isolated_service(tmp_path) as running:
         report = run_schemathesis(
-            running.api.url, tmp_path, "--phases", "examples,fuzzing,stateful", "--max-examples", "20"
+            running.api.url, tmp_path, "--phases", "examples,fuzzing,stateful", "--max-examples", "15"
         )
 
     assert report.is_clean, report.text
