@@ -56,6 +56,17 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
             if self.inherited_signals.get_nowait() == signal.SIGTERM:
                 self.alive = False
 
+    def is_parent_alive(self) -> bool:
+        """Begin to stop when the arbiter is gone.
+
+        gunicorn leaves its main loop and then serves kept-alive connections as if nothing had happened, with
+        the ports still held: as long as clients go on, up to the graceful timeout, no successor can bind.
+        """
+        if super().is_parent_alive():
+            return True
+        self.alive = False
+        return False
+
     def load_wsgi(self) -> None:
         """Hand the application a way to close a connection: it may not set that header itself."""
         super().load_wsgi()

@@ -1,0 +1,32 @@
+"""The arbiter dies without a word: its workers leave, and whoever starts it again finds the ports free."""
+
+import signal
+import sys
+
+import pytest
+
+from datastorage.embedded.process_table import descendants
+from tests.conftest import StartService
+from tests.support.builders import EVENTS, an_event
+from tests.support.dev import Processes
+from tests.support.waiting import eventually
+
+QUICKLY_SECONDS = 10
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def test_workers_leave_although_a_client_goes_on(start_service: StartService) -> None:
+    own = start_service()
+    workers = Processes(descendants(own.pid))
+    assert own.api.post(EVENTS, an_event()).headers.get("Connection") != "close"
+
+    own.signal(signal.SIGKILL)
+    own.wait()
+
+    def is_told_to_leave() -> bool:
+        return own.api.post(EVENTS, an_event()).headers.get("Connection") == "close"
+
+    eventually(is_told_to_leave, QUICKLY_SECONDS)
+    assert workers.have_ended(QUICKLY_SECONDS)
+    assert own.start().api.post(EVENTS, an_event()).status == 201
