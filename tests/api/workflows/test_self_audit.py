@@ -256,6 +256,13 @@ def test_search_does_not_wait_for_the_audit_store(isolated: IsolatedService, wan
         ]
 
     assert [answer.json["total_results"] for answer in answers] == [1] * 20
+    with isolated.owner() as connection:
+        eventually(lambda: stored(connection, remediation_ids) == sorted(remediation_ids))
+
+
+def stored(connection: Connection, correlation_ids: list[str]) -> list[str]:
+    found = select(audit_events.c.correlation_id).where(audit_events.c.correlation_id.in_(correlation_ids))
+    return sorted(connection.scalars(found))
 
 
 def test_events_that_wait_at_shutdown_are_written(
@@ -269,7 +276,4 @@ def test_events_that_wait_at_shutdown_are_written(
         assert service.wait() == 0
 
     with isolated.owner() as connection:
-        stored = connection.scalars(
-            select(audit_events.c.correlation_id).where(audit_events.c.correlation_id.in_(remediation_ids))
-        )
-        assert sorted(stored) == sorted(remediation_ids)
+        assert stored(connection, remediation_ids) == sorted(remediation_ids)
