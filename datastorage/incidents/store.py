@@ -1,0 +1,101 @@
+"""Incidents found in PostgreSQL: one public method is one transaction, its statements one snapshot."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select
+
+from datastorage.incidents import queries
+from datastorage.incidents.model import ExportRequest, FoundRows, IncidentFilter, PageRequest, Position
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.database import Database
+from datastorage.platform.db.local_settings import set_local
+
+READ_TIMEOUT = timedelta(seconds=4)
+"""For a list or one incident: known clients give up after five seconds and should see our answer."""
+LEAST_TIMEOUT = timedelta(milliseconds=100)
+EXPORT_TIMEOUT = timedelta(seconds=10)
+
+
+class IncidentStore:
+    """Finds incidents."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_page(self, wanted: PageRequest) -> FoundRows:
+        """Return one row more than ``limit`` if there are more, and the total if it is to be counted.
+
+        Raises:
+            DatabaseError: classified.
+        """
+
+        def work(connection: Connection) -> FoundRows:
+            started = monotonic_seconds()
+            total = None
+            if wanted.is_counted and wanted.offset:
+                # Rows to skip are read as well: past the end of the result only the count is needed.
+                total = _count(connection, wanted.filter)
+                if wanted.offset >= total:
+                    return FoundRows([], total)
+                _leave_rest_of_time(connection, started)
+            rows = _texts(connection, _page(wanted))
+            if wanted.is_counted and total is None:
+                total = _total(connection, wanted, len(rows), started)
+            return FoundRows(rows, total)
+
+        custom_plan = wanted.filter.depends_on_value
+        return self._database.read(work, timeout=READ_TIMEOUT, custom_plan=custom_plan)
+
+    def find(self, incident_id: int) -> str | None:
+        """Return one incident in full as JSON text.
+
+        Raises:
+            DatabaseError: classified.
+        """
+
+        def work(connection: Connection) -> str | None:
+            found: str | None = connection.scalar(queries.one(incident_id))
+            return found
+
+        return self._database.read(work, timeout=READ_TIMEOUT)
+
+    def read_export(self, wanted: ExportRequest, *, after: Position | None, limit: int) -> list[str]:
+        """Return up to ``limit`` rows of an export behind a position.
+
+        Raises:
+            DatabaseError: classified.
+        """
+        statement = queries.page(wanted.filter, view=wanted.view, limit=limit, after=after)
+        return self._database.read(
+            lambda connection: _texts(connection, statement),
+            timeout=EXPORT_TIMEOUT,
+            custom_plan=wanted.filter.depends_on_value,
+        )
+
+
+def _total(connection: Connection, wanted: PageRequest, rows: int, started: float) -> int:
+    if wanted.after is None and rows <= wanted.limit:
+        return rows  # the page is the whole result
+    _leave_rest_of_time(connection, started)
+    return _count(connection, wanted.filter)
+
+
+def _page(wanted: PageRequest) -> Select[Any]:
+    return queries.page(
+        wanted.filter, view=wanted.view, limit=wanted.limit + 1, offset=wanted.offset, after=wanted.after
+    )
+
+
+def _count(connection: Connection, wanted: IncidentFilter) -> int:
+    return int(connection.execute(queries.count(wanted)).scalar_one())
+
+
+def _texts(connection: Connection, statement: Select[Any]) -> list[str]:
+    return list(connection.scalars(statement))
+
+
+def _leave_rest_of_time(connection: Connection, started: float) -> None:
+    """Limit the next statement to what the one before did not use: both together keep the limit."""
+    left = READ_TIMEOUT - timedelta(seconds=monotonic_seconds() - started)
+    set_local(connection, statement_timeout=max(left, LEAST_TIMEOUT))
