@@ -4,7 +4,7 @@ A statement with a VALUES list has another text for every number of rows, which 
 psycopg prepare each time anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, String, bindparam, cast, column, func
@@ -13,13 +13,19 @@ from sqlalchemy.types import TypeEngine
 
 
 def sent_rows(columns: Iterable[Column[Any]], name: str = "sent") -> FromClause:
-    """``unnest(:a, :b, …) AS sent(a, b, …)``: parameters and columns are named like ``columns``."""
+    """``unnest(:sent_a, :sent_b, …) AS sent(a, b, …)``, with columns named like ``columns``."""
     types = {each.name: wire_type(each.type) for each in columns}
-    arrays = [bindparam(each, type_=ARRAY(kind)) for each, kind in types.items()]
-    unnested = func.unnest(*arrays).table_valued(
-        *(column(each, kind) for each, kind in types.items()), name=name
-    )
-    return unnested.render_derived()
+    arrays = [bindparam(f"{name}_{each}", type_=ARRAY(kind)) for each, kind in types.items()]
+    named = [column(each, kind) for each, kind in types.items()]
+    return func.unnest(*arrays).table_valued(*named, name=name).render_derived()
+
+
+def as_parameters(arrays: Mapping[str, list[Any]], name: str = "sent") -> dict[str, list[Any]]:
+    """Return the parameters of ``sent_rows`` from one list per column.
+
+    They are not named like the columns: in an UPDATE those names are SQLAlchemy's own.
+    """
+    return {f"{name}_{each}": values for each, values in arrays.items()}
 
 
 def wire_type(stored: TypeEngine[Any]) -> TypeEngine[Any]:

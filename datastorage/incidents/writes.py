@@ -1,0 +1,112 @@
+"""An incident before it is stored, a change of one, and what became of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceKey:
+    """What makes a resource the same; a missing namespace is a value (cluster-scoped), sorted first."""
+
+    cluster_name: str
+    has_namespace: bool
+    namespace: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """The resource that was acted upon; ``uid`` is ``None`` when the producer does not know it."""
+
+    cluster_name: str
+    namespace: str | None
+    kind: str
+    name: str
+    api_version: str
+    uid: str | None
+
+    @property
+    def key(self) -> ResourceKey:
+        """What makes it the same resource."""
+        has_namespace = self.namespace is not None
+        return ResourceKey(self.cluster_name, has_namespace, self.namespace or "", self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIncident:
+    """One normalised incident: ``columns`` of the trace, and the resource unless its history was named."""
+
+    columns: Mapping[str, Any]
+    resource: Resource | None
+
+    @property
+    def action_id(self) -> str:
+        """The producer's id of the action, which makes the write safe to send again."""
+        return str(self.columns["action_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """New values by column; ``None`` clears a column."""
+
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The incident is committed; ``text`` is its full representation."""
+
+    incident_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """Another incident has this ``action_id``."""
+
+    existing_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHistories:
+    """Nothing is stored: these items name an ``action_history_id`` that does not exist."""
+
+    indexes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The incident as it is after a change."""
+
+    text: str
+
+
+class ItemResult(msgspec.Struct, frozen=True):
+    """What became of one item of a batch."""
+
+    index: int
+    status: str
+    id: int
+    action_id: str
+
+
+class BatchCreated(msgspec.Struct, frozen=True):
+    """At least one incident of the batch is new."""
+
+    created: int
+    duplicates: int
+    message: str
+    results: list[ItemResult]
+
+
+class BatchKnown(msgspec.Struct, frozen=True):
+    """Every incident of the batch was stored before."""
+
+    created: int
+    duplicates: int
+    message: str
+    results: list[ItemResult]
