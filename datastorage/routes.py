@@ -4,6 +4,7 @@ from flask import Flask
 
 from datastorage.audit.routes import blueprint as audit
 from datastorage.health.routes import blueprint as health
+from datastorage.incidents.routes import INCIDENTS, SUCCESS_RATES
 from datastorage.notifications.routes import blueprint as notifications
 from datastorage.platform.web import openapi
 from datastorage.workflows.routes import blueprint as workflows
@@ -12,6 +13,8 @@ BLUEPRINTS = (
     audit,  # /api/v1/audit: write one event or a batch, find, read, export
     notifications,  # /api/v1/audit/notifications: delivery records
     workflows,  # /api/v1/workflows: register, list, read, change, search
+    INCIDENTS,  # /api/v1/incidents: list, read, export, aggregate, write, change
+    SUCCESS_RATES,  # /api/v1/success-rate: by incident type, workflow, several dimensions
     health,  # /health, /health/ready, /health/live
     openapi.blueprint,  # /openapi.json
     openapi.swagger_ui(),  # /docs

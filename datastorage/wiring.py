@@ -31,6 +31,15 @@ from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.health.checks import Check
 from datastorage.health.probes import DatabaseProbe, RedisProbe
 from datastorage.health.service import HealthService
+from datastorage.incidents import readers as incident_readers
+from datastorage.incidents import schemas as incident_schemas
+from datastorage.incidents import tally_readers
+from datastorage.incidents.service import IncidentService
+from datastorage.incidents.store import IncidentStore
+from datastorage.incidents.tally_service import TallyService
+from datastorage.incidents.tally_store import TallyStore
+from datastorage.incidents.write_service import IncidentWriteService
+from datastorage.incidents.write_store import IncidentWriteStore
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.notifications.service import NotificationService
 from datastorage.notifications.store import NotificationStore
@@ -115,6 +124,7 @@ def build_services(
         notification_schema,
     )
     fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
+    fields |= incident_schemas.field_names() | incident_readers.FIELD_NAMES | tally_readers.FIELD_NAMES
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(known_fields=frozenset(fields), extra_services=settings.audit.extra_event_categories)
     database = Database(
@@ -129,7 +139,9 @@ def build_services(
     _add_queue(services, settings, clock)
     _add_features(services, settings, clock)
     _add_workflows(services, settings, clock)
-    _add_health(services, settings, is_shutting_down or ShutdownFlag())
+    is_shutting_down = is_shutting_down or ShutdownFlag()
+    _add_incidents(services, settings, clock, is_shutting_down)
+    _add_health(services, settings, is_shutting_down)
     _add_replay(services, settings, clock)
     return services
 
@@ -212,6 +224,31 @@ def _add_workflows(services: Services, settings: Settings, clock: Clock) -> None
         WorkflowSearch(store, journal, metrics, clock, maximum_event_bytes=maximum_event_bytes),
         WorkflowListing(ListSchema()),
         *workflow_schemas.readers(),
+    )
+
+
+def _add_incidents(
+    services: Services, settings: Settings, clock: Clock, is_shutting_down: ShutdownFlag
+) -> None:
+    database, metrics = services[Database], services[Metrics]
+    new_incident = incident_schemas.NewIncidentSchema(clock)
+    services.add(
+        IncidentService(IncidentStore(database), settings.incidents, metrics, is_shutting_down),
+        TallyService(TallyStore(database), metrics, clock),
+        IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
+        incident_readers.IncidentQuery(clock),
+        incident_readers.IncidentExportQuery(clock),
+        incident_readers.IncidentIdPath(),
+        tally_readers.LegacyRateQuery(),
+        tally_readers.NamespacesQuery(),
+        tally_readers.SeveritiesQuery(),
+        tally_readers.TrendQuery(),
+        tally_readers.IncidentTypeRateQuery(),
+        tally_readers.WorkflowRateQuery(),
+        tally_readers.MultiDimensionalRateQuery(),
+        new_incident,
+        incident_schemas.IncidentBatch(new_incident),
+        incident_schemas.OutcomeSchema(),
     )
 
 

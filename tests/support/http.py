@@ -69,5 +69,7 @@ def assert_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     assert problem["title"]
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["X-Request-ID"]
-    assert problem.get("retry", False) is (status >= 500 or slug in {"deadlock", "transaction-conflict"})
+    assert problem.get("retry", False) is (
+        status >= 500 or slug in {"deadlock", "transaction-conflict", "too-many-exports"}
+    )
     return problem
