@@ -28,6 +28,10 @@ run: $(VENV)/.run ## start the service with its own PostgreSQL and Redis on http
 test: $(VENV)/.dev ## lint, types, unit, integration, api, e2e, guards
 	$(BIN)/tox run
 
+.PHONY: chaos
+chaos: $(VENV)/.dev ## break PostgreSQL, Redis, the network and the service under load; about ten minutes
+	$(BIN)/tox run -e chaos
+
 .PHONY: lock
 lock: $(VENV)/.dev ## write both lock files again from setup.cfg
 	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded -o requirements.lock

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +12,8 @@ from sqlalchemy import text
 
 from tests.lab.proxy import Mode
 from tests.lab.stand import Stand, wait_until
+from tests.support.exposition import Scrape
+from tests.support.service import ServiceProcess
 
 FAULT_SECONDS = 4.0
 """How long most faults last: several write budgets and many circuit breaker probes."""
@@ -117,9 +118,10 @@ def redis_killed(stand: Stand) -> Iterator[None]:
 
 @contextmanager
 def redis_down(stand: Stand) -> Iterator[None]:
-    """Redis gone, PostgreSQL fine."""
+    """Redis gone, PostgreSQL fine: nobody but the health check notices."""
     stand.redis.kill()
     _hold()
+    assert stand.service.api.get("/health").json["redis"] == "unreachable"
     stand.redis.start()
     yield
 
@@ -163,6 +165,8 @@ def commit_answer_lost(stand: Stand) -> Iterator[None]:
     stand.proxy.mode = Mode.LOSE_COMMIT_ANSWER
     _hold()
     stand.proxy.mode = Mode.PASS
+    # What was queued had been committed: its replay has to find it there.
+    wait_until(lambda: _replayed(stand.service, "duplicate") > 0, 30, lambda: "no commit went through")
     yield
 
 
@@ -244,11 +248,14 @@ def worker_killed_while_replaying(stand: Stand) -> Iterator[None]:
     stand.postgres.kill()
     _hold(5)
     stand.postgres.start()
+    interrupted = 0
     for _ in range(6):
         _hold(0.4)
+        interrupted += stand.queued() > 0
         for pid in workers_of(stand.service.pid):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: len(workers_of(stand.service.pid)) == 2, 30)
+    assert interrupted, "the queue was empty before the first kill"
     yield
 
 
@@ -256,12 +263,18 @@ def worker_killed_while_replaying(stand: Stand) -> Iterator[None]:
 def two_services_replaying(stand: Stand) -> Iterator[None]:
     """A second pod joins while the queue is long, and both empty it."""
     stand.postgres.kill()
-    _hold(5)
-    starter = threading.Thread(target=stand.add_service)
-    starter.start()  # ready only when the database is back
+    _hold()
+    stand.add_service(ready=False)  # ready only when the database is back
+    _hold(2)
     stand.postgres.start()
-    starter.join()
+    wait_until(
+        lambda: all(_replayed(service, "success") for service in stand.services), 60, lambda: "one did it all"
+    )
     yield
+
+
+def _replayed(service: ServiceProcess, result: str) -> float:
+    return Scrape(service.metrics_api).value("dlq_retry_total", stream="events", result=result)
 
 
 @contextmanager

@@ -26,7 +26,11 @@ class Verdict:
     lost: int
     duplicated: int
     refused_but_stored: int
-    """Answered 503 although the commit had gone through: its outcome could not be known."""
+    """Answered 503 although the record is there: the outcome of a commit, or of queueing, was unknown."""
+    given_up: int
+    """Became dead letters and were brought back as an operator would; counts as kept if stored then."""
+    slowest_seconds: float
+    """The longest wait for an answer."""
 
 
 class Ledger:
@@ -37,24 +41,16 @@ class Ledger:
         self._lock = Lock()
         self._statuses: dict[str, int] = {}
         self._requests = 0
+        self._slowest_seconds = 0.0
 
-    def note(self, event_ids: list[str], status: int) -> None:
-        """Remember the one answer that these events got."""
+    def note(self, event_ids: list[str], status: int, seconds: float) -> None:
+        """Remember the one answer that these events got, and how long it took."""
         with self._lock:
             self._requests += 1
+            self._slowest_seconds = max(self._slowest_seconds, seconds)
             self._statuses |= dict.fromkeys(event_ids, status)
 
-    def count(self, *statuses: int) -> int:
-        """Return how many events got one of ``statuses`` so far."""
-        with self._lock:
-            return sum(1 for status in self._statuses.values() if status in statuses)
-
-    @property
-    def requests(self) -> int:
-        """Requests answered, or given up, so far."""
-        return self._requests
-
-    def compare(self, connection: Connection) -> Verdict:
+    def compare(self, connection: Connection, *, given_up: int = 0) -> Verdict:
         """Compare every promise with the rows of the database."""
         ids = select(audit_events.c.event_id).where(audit_events.c.correlation_id == self.correlation_id)
         stored = Counter(str(event_id) for event_id in connection.execute(ids).scalars())
@@ -72,4 +68,6 @@ class Ledger:
             lost=sum(1 for i, status in self._statuses.items() if status in ACKNOWLEDGED and not stored[i]),
             duplicated=sum(1 for number in stored.values() if number > 1),
             refused_but_stored=sum(1 for i, status in self._statuses.items() if status == 503 and stored[i]),
+            given_up=given_up,
+            slowest_seconds=round(self._slowest_seconds, 2),
         )

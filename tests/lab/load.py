@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 import uuid
 from types import TracebackType
 from typing import Any, Self
@@ -54,12 +55,13 @@ class Load:
             is_batch = dice.random() < BATCH_SHARE
             events = [self._event(dice) for _ in range(BATCH_EVENTS if is_batch else 1)]
             ids = [event["event_id"] for event in events]
+            started = time.monotonic()
             try:
                 answer = api.post(BATCH, events) if is_batch else api.post(EVENTS, events[0])
                 status = answer.status
             except urllib3.exceptions.HTTPError:
                 status = NO_ANSWER
-            self._ledger.note(ids, status)
+            self._ledger.note(ids, status, time.monotonic() - started)
             # A steady stream, not a hammer: what is lost in an outage of seconds fits into the queue.
             self._stopping.wait(0.01 if status in {200, 201, 202} else 0.1)
         api.close()

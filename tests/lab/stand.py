@@ -10,8 +10,11 @@ from typing import Self
 import redis
 from sqlalchemy import Connection, NullPool, create_engine, make_url
 
+from datastorage.dlq.desk import OperatorDesk
+from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
+from datastorage.platform.clock import utc_now
 from tests.lab.proxy import Proxy
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
@@ -24,6 +27,8 @@ QUEUE_KEYS = (
     "audit:dlq:events:retry",
     "audit:dlq:notifications:retry",
 )
+
+REASON_FIELDS = ("outcome", "reason", "db_reason", "dlq_reason")
 
 
 class Stand:
@@ -81,14 +86,14 @@ class Stand:
     ) -> None:
         self._stack.close()
 
-    def add_service(self) -> ServiceProcess:
-        """Start one more service on the same servers."""
+    def add_service(self, *, ready: bool = True) -> ServiceProcess:
+        """Start one more service on the same servers, and wait until it is ready (or only alive)."""
         directory = self.directory / f"service-{len(self.services)}"
         directory.mkdir()
         service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
         self.services.append(service)
         self._stack.callback(service.stop)
-        return service.start()
+        return service.start(ready=ready)
 
     @property
     def service(self) -> ServiceProcess:
@@ -109,9 +114,24 @@ class Stand:
             sizes = [client.zcard(key) if key.endswith("retry") else client.xlen(key) for key in QUEUE_KEYS]
         return sum(int(size) for size in sizes)
 
+    def reasons(self) -> set[str]:
+        """Return why writes did not go the ordinary way, in the words of the services' logs."""
+        lines = [line for service in self.services for line in service.log_lines]
+        return {str(line[name]) for line in lines for name in REASON_FIELDS if name in line}
+
     def wait_until_quiet(self) -> None:
         """Wait until the queue is empty."""
         wait_until(lambda: self.queued() == 0, QUIET_SECONDS, lambda: f"{self.queued()} still queued")
+
+    def bring_back_dead_letters(self) -> int:
+        """Do what an operator does about records that were given up; return how many there were."""
+        with self.redis_client() as client:
+            desk = OperatorDesk(client)
+            letters = list(desk.entries(Stream.EVENTS, dead=True))
+            for letter in letters:
+                desk.bring_back(Stream.EVENTS, letter, utc_now())
+        self.wait_until_quiet()
+        return len(letters)
 
 
 def wait_until(

@@ -1,0 +1,19 @@
+"""Two quick cases of the fault laboratory; ``make chaos`` runs all of them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cases import COMMIT_ANSWER_LOST, POSTGRES_KILLED, Case, run
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes it finds in /proc")
+
+
+@pytest.mark.parametrize(
+    "case", [POSTGRES_KILLED, COMMIT_ANSWER_LOST], ids=lambda case: case.name.replace(" ", "-")
+)
+def test_nothing_acknowledged_is_lost_or_stored_twice(case: Case, tmp_path: Path) -> None:
+    verdict, reasons = run(case, tmp_path)
+
+    case.check(verdict, reasons)
