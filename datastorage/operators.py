@@ -17,7 +17,8 @@ from datastorage.health.service import HealthService
 from datastorage.platform.clock import utc_now
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
-from datastorage.wiring import Services, build_services, redis_client, replays_of
+from datastorage.wiring import Services, build_services
+from datastorage.wiring.queue import redis_client, replays_of
 
 DISCARDED = "datastorage.dlq.discarded"
 

@@ -9,6 +9,9 @@ ROOT_NAME = PACKAGE.name
 CELLAR = {"platform", "settings", "errors"}
 """What every feature stands on; it knows none of them."""
 
+FOLDED = {"wiring"}
+"""Contents pages that are a folder, because one file would be too long."""
+
 PRIVATE = {"store", "tables", "routes", "queries"}
 """Modules of a feature that only the feature itself and the contents pages import."""
 
@@ -91,7 +94,7 @@ def room_of(module: str) -> str:
 
 
 def features() -> set[str]:
-    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - CELLAR
+    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - CELLAR - FOLDED
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str]:

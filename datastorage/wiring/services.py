@@ -1,0 +1,47 @@
+"""The objects of one process: filed by class, started after the fork, closed at the end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from datastorage.dlq.worker import RetryWorker
+from datastorage.platform.loop import Loop
+
+T = TypeVar("T")
+
+STOP_TIMEOUT = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Services:
+    """The objects of one process, by class, with what has to be started and closed."""
+
+    by_class: dict[type, object] = field(default_factory=dict)
+    loops: list[Loop | RetryWorker] = field(default_factory=list)
+    starters: list[Callable[[], object]] = field(default_factory=list)
+    closers: list[Callable[[], object]] = field(default_factory=list)
+
+    def __getitem__(self, cls: type[T]) -> T:
+        """Return the object of class ``cls``."""
+        found = self.by_class[cls]
+        assert isinstance(found, cls)  # noqa: S101 - filed by class below
+        return found
+
+    def add(self, *objects: object) -> None:
+        """File objects by their class."""
+        self.by_class.update({type(each): each for each in objects})
+
+    def start(self) -> None:
+        """Start the background work; after the fork, never before."""
+        for loop in self.loops:
+            loop.start()
+        for start in self.starters:
+            start()
+
+    def close(self) -> None:
+        """Stop the loops, then close what they and the views used, last opened first."""
+        for loop in self.loops:
+            loop.stop(STOP_TIMEOUT)
+        for close in reversed(self.closers):
+            close()
