@@ -1,0 +1,101 @@
+"""A replay that stores the parent while its child is looking for it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from uuid import uuid4
+
+import pytest
+
+from datastorage.audit.model import AuditEvent, BatchRecorded, Recorded
+from datastorage.audit.service import AuditService
+from datastorage.audit.store import AuditStore
+from datastorage.audit.writer import GroupWriter
+from datastorage.dlq.attempt import WriteAttempts
+from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.service import DeadLetterQueue
+from datastorage.dlq.stream import RedisQueue
+from datastorage.errors import InvalidInput
+from datastorage.platform.clock import utc_now
+from datastorage.platform.db.database import Database
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+from tests.support.builders import an_audit_event
+from tests.support.pods import connect
+
+
+class Meanwhile(DeadLetterQueue):
+    """The queue, and what happens between the look into the database and the one into it."""
+
+    happens: Callable[[], object] = staticmethod(lambda: None)
+
+    def are_queued(self, event_ids: Sequence[str]) -> list[bool]:
+        self.happens()
+        return super().are_queued(event_ids)
+
+
+class Scene:
+    """The service on the real servers, with a queue that can be slow to answer."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        metrics = Metrics()
+        client = connect(redis_url)
+        queue = RedisQueue(client, group="g", consumer="c", max_len=10, dead_max_len=10)
+        self.database = Database(settings.database, share=2, metrics=metrics)
+        self.store = AuditStore(self.database, settings.audit, settings.database)
+        self.queue = Meanwhile(queue, settings.redis, settings.audit, metrics, utc_now)
+        self.service = AuditService(
+            store=self.store,
+            writer=GroupWriter(self.store.append, max_wait_seconds=5),
+            queue=self.queue,
+            attempts=WriteAttempts(CircuitBreaker(metrics.circuit_breaker_state), metrics),
+            metrics=metrics,
+            clock=utc_now,
+        )
+        self._closers = (client.close, self.database.close)
+
+    def store_meanwhile(self, event: AuditEvent) -> None:
+        """Let a replay store ``event`` and drop its id just before the queue is asked."""
+        self.queue.happens = lambda: self.store.append([event])
+
+    def close(self) -> None:
+        for close in self._closers:
+            close()
+
+
+@pytest.fixture
+def scene(settings: Settings, redis_url: str) -> Iterator[Scene]:
+    scene = Scene(settings, redis_url)
+    yield scene
+    scene.close()
+
+
+def test_child_of_a_parent_that_was_just_stored_is_recorded(scene: Scene) -> None:
+    parent = an_audit_event()
+    child = an_audit_event(parent_event_id=parent.event_id)
+    scene.store_meanwhile(parent)
+
+    assert isinstance(scene.service.record(child), Recorded)
+
+    stored = scene.store.find(child.event_id)
+    assert stored is not None
+    assert stored["parent_event_date"] == parent.event_date
+
+
+def test_batch_with_a_child_of_a_parent_that_was_just_stored_is_recorded(scene: Scene) -> None:
+    parent = an_audit_event()
+    batch = [an_audit_event(), an_audit_event(parent_event_id=parent.event_id)]
+    scene.store_meanwhile(parent)
+
+    assert isinstance(scene.service.record_batch(batch), BatchRecorded)
+
+    assert all(scene.store.find(event.event_id) for event in batch)
+
+
+def test_parent_that_is_nowhere_is_unknown(scene: Scene) -> None:
+    child = an_audit_event(parent_event_id=uuid4())
+    scene.store_meanwhile(an_audit_event())
+
+    with pytest.raises(InvalidInput) as refused:
+        scene.service.record(child)
+
+    assert set(refused.value.field_errors) == {"parent_event_id"}
+    assert scene.store.find(child.event_id) is None
