@@ -13,18 +13,25 @@ _c = resource_action_traces.c
 _NEWEST_FIRST = (_c.action_timestamp.desc(), _c.id.desc())
 
 
-def page(
-    wanted: IncidentFilter, *, view: View, limit: int, offset: int = 0, after: Position | None = None
-) -> Select[Any]:
+def page(wanted: IncidentFilter, *, view: View, limit: int, after: Position | None = None) -> Select[Any]:
     """Select a stretch of the result as JSON texts; the order is total, so pages never repeat a row."""
     found = (
         select(*_members(view))
         .where(*conditions(wanted), *_behind(after))
         .order_by(*_NEWEST_FIRST)
         .limit(limit)
-        .offset(offset)
     )
     return _as_json(found)
+
+
+def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
+    """Select the sort key of one row of the result, counted from 1.
+
+    A page at an offset starts behind it: with OFFSET in ``page`` PostgreSQL would write the JSON of all
+    rows that it skips, while their keys are in the index.
+    """
+    keys = select(_c.action_timestamp, _c.id).where(*conditions(wanted))
+    return keys.order_by(*_NEWEST_FIRST).limit(1).offset(number - 1)
 
 
 def one(incident_id: int, at: datetime | None = None) -> Select[Any]:

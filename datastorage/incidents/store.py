@@ -32,17 +32,16 @@ class IncidentStore:
 
         def work(connection: Connection) -> FoundRows:
             started = monotonic_seconds()
-            total = None
-            if wanted.is_counted and wanted.offset:
-                # Rows to skip are read as well: past the end of the result only the count is needed.
-                total = _count(connection, wanted.filter)
-                if wanted.offset >= total:
-                    return FoundRows([], total)
-                _leave_rest_of_time(connection, started)
-            rows = _texts(connection, _page(wanted))
-            if wanted.is_counted and total is None:
-                total = _total(connection, wanted, len(rows), started)
-            return FoundRows(rows, total)
+            if not wanted.offset:
+                rows = _page(connection, wanted, wanted.after)
+                return FoundRows(rows, _total(connection, wanted, len(rows), started))
+            total = _count(connection, wanted.filter) if wanted.is_counted else None
+            if total is not None and wanted.offset >= total:
+                return FoundRows([], total)
+            _leave_rest_of_time(connection, started)
+            key = connection.execute(queries.key_of_row(wanted.filter, wanted.offset)).first()
+            _leave_rest_of_time(connection, started)
+            return FoundRows(_page(connection, wanted, Position(*key)) if key else [], total)
 
         custom_plan = wanted.filter.depends_on_value
         return self._database.read(work, timeout=READ_TIMEOUT, custom_plan=custom_plan)
@@ -74,17 +73,18 @@ class IncidentStore:
         )
 
 
-def _total(connection: Connection, wanted: PageRequest, rows: int, started: float) -> int:
+def _page(connection: Connection, wanted: PageRequest, after: Position | None) -> list[str]:
+    statement = queries.page(wanted.filter, view=wanted.view, limit=wanted.limit + 1, after=after)
+    return _texts(connection, statement)
+
+
+def _total(connection: Connection, wanted: PageRequest, rows: int, started: float) -> int | None:
+    if not wanted.is_counted:
+        return None
     if wanted.after is None and rows <= wanted.limit:
         return rows  # the page is the whole result
     _leave_rest_of_time(connection, started)
     return _count(connection, wanted.filter)
-
-
-def _page(wanted: PageRequest) -> Select[Any]:
-    return queries.page(
-        wanted.filter, view=wanted.view, limit=wanted.limit + 1, offset=wanted.offset, after=wanted.after
-    )
 
 
 def _count(connection: Connection, wanted: IncidentFilter) -> int:
@@ -96,6 +96,6 @@ def _texts(connection: Connection, statement: Select[Any]) -> list[str]:
 
 
 def _leave_rest_of_time(connection: Connection, started: float) -> None:
-    """Limit the next statement to what the one before did not use: both together keep the limit."""
+    """Limit the next statement to what those before did not use: all together keep the limit."""
     left = READ_TIMEOUT - timedelta(seconds=monotonic_seconds() - started)
     set_local(connection, statement_timeout=max(left, LEAST_TIMEOUT))

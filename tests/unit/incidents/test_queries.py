@@ -34,7 +34,8 @@ def text_of(statement: ClauseElement) -> str:
 
 def test_every_value_is_a_bound_parameter() -> None:
     statements = [
-        queries.page(WANTED, view=View.FULL, limit=1234, offset=5678, after=Position(AT, 91011)),
+        queries.page(WANTED, view=View.FULL, limit=1234, after=Position(AT, 91011)),
+        queries.key_of_row(WANTED, 5679),
         queries.count(WANTED),
         queries.one(121314),
         tally_queries.workflow_outcomes(LegacyRateRequest(HOSTILE, timedelta(days=7))),
