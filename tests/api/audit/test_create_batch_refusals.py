@@ -68,7 +68,9 @@ def test_element_that_is_not_an_object_is_named(api: Api, owner: Connection, val
     assert count_events(owner, event["correlation_id"]) == 0
 
 
-@pytest.mark.parametrize("value", [an_event(), {}, "text", 5, None, True], ids=str)
+@pytest.mark.parametrize(
+    "value", [an_event(), {}, "text", 5, None, True], ids=["E", "{}", "text", "5", "null", "true"]
+)
 def test_body_must_be_an_array(api: Api, value: Any) -> None:
     problem = refused(api, value)
 

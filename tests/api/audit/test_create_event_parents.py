@@ -37,7 +37,9 @@ def test_child_knows_the_date_of_its_parent(api: Api, parent_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "hint", [THREE_DAYS_AGO[:10], THREE_DAYS_AGO, YESTERDAY[:10], "2026-01-14T08:12:45+01:00", "", None]
+    "hint",
+    [THREE_DAYS_AGO[:10], THREE_DAYS_AGO, YESTERDAY[:10], "2026-01-14T08:12:45+01:00", "", None],
+    ids=["its-date", "its-instant", "another-date", "another-instant", "blank", "null"],
 )
 def test_date_sent_with_a_parent_is_only_a_hint(api: Api, parent_id: str, hint: str | None) -> None:
     members = read_again(api, an_event(parent_event_id=parent_id, parent_event_date=hint))

@@ -9,6 +9,8 @@ from tests.support.builders import unique
 from tests.support.http import Api, assert_problem
 from tests.support.workflow_builders import WORKFLOWS, path_of, register
 
+UNKNOWN_ID = "3f2b8a56-0d4e-4c6f-9a1b-7e5d2c4b6a90"
+
 
 def versions_path(name: str) -> str:
     return f"{WORKFLOWS}/by-name/{quote(name, safe='')}/versions"
@@ -117,10 +119,10 @@ def test_name_with_a_nul_character_is_refused(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", f"{WORKFLOWS}/{uuid4()}", {"GET", "HEAD", "OPTIONS", "PATCH"}),
+        ("DELETE", f"{WORKFLOWS}/{UNKNOWN_ID}", {"GET", "HEAD", "OPTIONS", "PATCH"}),
         ("PUT", WORKFLOWS, {"GET", "HEAD", "OPTIONS", "POST"}),
         ("GET", f"{WORKFLOWS}/search", {"OPTIONS", "POST"}),
-        ("POST", f"{WORKFLOWS}/{uuid4()}/disable", {"OPTIONS", "PATCH"}),
+        ("POST", f"{WORKFLOWS}/{UNKNOWN_ID}/disable", {"OPTIONS", "PATCH"}),
     ],
 )
 def test_other_methods_are_not_allowed(api: Api, method: str, path: str, allowed: set[str]) -> None:
@@ -130,6 +132,6 @@ def test_other_methods_are_not_allowed(api: Api, method: str, path: str, allowed
     assert set(answer.headers["Allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize("path", [f"{WORKFLOWS}/", f"{WORKFLOWS}/search/", f"{WORKFLOWS}/{uuid4()}/"])
+@pytest.mark.parametrize("path", [f"{WORKFLOWS}/", f"{WORKFLOWS}/search/", f"{WORKFLOWS}/{UNKNOWN_ID}/"])
 def test_trailing_slash_is_another_path(api: Api, path: str) -> None:
     assert_problem(api.get(path), 404, "not-found")
