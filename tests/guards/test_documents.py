@@ -59,7 +59,9 @@ def commands_in(text: str) -> list[tuple[str, str]]:
     """Return what follows `make`, `tox run -e` and `datastorage` in shell blocks and in code spans."""
     shell = "\n".join([*SHELL.findall(text), *re.findall(r"`([^`\n]+)`", text)])
     found = re.findall(
-        r"^(?:\$ )?(make|tox(?= run -e )|datastorage) (?:run -e )?([a-z][a-z0-9-]*)", shell, re.MULTILINE
+        r"^(?:\$ )?(?:\.venv/bin/)?(make|tox(?= run -e )|datastorage) (?:run -e )?([a-z][a-z0-9-]*)",
+        shell,
+        re.MULTILINE,
     )
     return [(program, word) for program, word in found]
 
