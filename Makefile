@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+BENCH  ?= quick
 
 .DEFAULT_GOAL := help
 
@@ -31,6 +32,10 @@ test: $(VENV)/.dev ## lint, types, unit, integration, api, e2e, guards
 .PHONY: chaos
 chaos: $(VENV)/.dev ## break PostgreSQL, Redis, the network and the service under load; about ten minutes
 	$(BIN)/tox run -e chaos
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure the service beside its own SQL; BENCH=full takes a million incidents
+	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write both lock files again from setup.cfg

@@ -1,0 +1,126 @@
+"""Searching a catalogue of workflows, and adding to it."""
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from bench.figures import Figure, Goal, figure
+from bench.load import HttpTarget, Request, SqlTarget, Statement
+from bench.rounds import CLIENTS, Effort, by_turns, compare, failures, latencies, rates
+from bench.stand import Stand, statement
+from datastorage.workflows import queries
+from datastorage.workflows.schemas import NewWorkflowSchema, SearchSchema
+from tests.support.workflow_builders import SEARCH, WORKFLOWS, a_search, a_workflow
+
+if TYPE_CHECKING:
+    from sqlalchemy import ClauseElement
+
+CREATES_PER_ROUND = 200
+SIGNALS = 40
+WIDE_SHARE = 10
+"""One workflow in so many is for one signal, severity and place, and matches one search."""
+
+# A signal and severity have about 80 workflows, of which a search matches a sixth: 14.
+_CATALOGUE = """
+    INSERT INTO remediation_workflow_catalog (
+        workflow_name, version, name, description, content, content_hash, labels, custom_labels,
+        detected_labels, is_latest_version)
+    SELECT 'workflow-' || n, 'v1.0.0', 'Workflow ' || n, repeat('frees what fills the disk; ', 4),
+           repeat('kind: step', 100), repeat('0', 64),
+           CASE WHEN mod(n, %(wide)s) = 0 THEN jsonb_build_object(
+               'signal_type', 'Wide', 'severity', 'high', 'component', 'pod', 'environment', '*',
+               'priority', '*')
+           ELSE jsonb_build_object(
+               'signal_type', 'Signal' || mod(n, %(signals)s),
+               'severity', (ARRAY['critical', 'high', 'medium', 'low'])[mod(n / %(signals)s, 4) + 1],
+               'component', (ARRAY['pod', 'node', 'deployment', '*'])[mod(n / 7, 4) + 1],
+               'environment', (ARRAY['production', 'staging', '*'])[mod(n / 11, 3) + 1],
+               'priority', (ARRAY['P1', '*'])[mod(n / 13, 2) + 1]) END,
+           jsonb_build_object('team', jsonb_build_array('name=team-' || mod(n, 20))),
+           jsonb_build_object('gitOpsManaged', mod(n, 2) = 0, 'stateful', mod(n, 3) = 0),
+           true
+    FROM generate_series(1, %(workflows)s::int) AS n
+"""
+
+
+def fill(url: str, workflows: int) -> None:
+    """Load a catalogue in which every workflow is the latest of its name."""
+    parameters = {"workflows": workflows, "signals": SIGNALS, "wide": WIDE_SHARE}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_CATALOGUE, parameters)
+
+
+def measure(stand: Stand, effort: Effort) -> list[Figure]:
+    """Run every scenario."""
+    common = [_search(f"Signal{number}/critical/pod/production/P1") for number in range(SIGNALS)]
+    wide = [_search("Wide/high/pod/production/P1")]
+    busy_goals = {50: None, 95: Goal(500), 99: Goal(1000)}
+    return [
+        *_searches(stand, effort, "workflow search, 1 client", common, {95: Goal(200)}, clients=1),
+        *_searches(stand, effort, f"workflow search, {CLIENTS} clients", common, busy_goals),
+        *_searches(stand, effort, "workflow search, 1,000 match", wide, {50: None, 95: None}, clients=1),
+        _creates(stand, effort),
+    ]
+
+
+def _search(mandatory: str) -> dict[str, Any]:
+    detected, custom = {"gitOpsManaged": True, "stateful": False}, {"team": ["name=team-3"]}
+    return a_search(mandatory, detected_labels=detected, custom_labels=custom, top_k=10)
+
+
+def _searches(  # noqa: PLR0913 - one row of a table
+    stand: Stand,
+    effort: Effort,
+    name: str,
+    searches: list[dict[str, Any]],
+    goals: dict[int, Goal | None],
+    *,
+    clients: int = CLIENTS,
+) -> list[Figure]:
+    schema = SearchSchema()
+    requests = [Request("POST", SEARCH, json.dumps(search).encode()) for search in searches]
+    selects = [[statement(queries.candidates(schema.read(search)))] for search in searches]
+    sides = HttpTarget(stand.service_url, requests), SqlTarget(stand.app_url, selects)
+    return latencies(name, compare(name, stand, effort, sides, clients=clients), goals)
+
+
+def _creates(stand: Stand, effort: Effort) -> Figure:
+    name = "workflows created one after another"
+    rounds = [(partial(_create, stand), partial(_insert, stand)) for _ in range(effort.rounds)]
+    pairs = by_turns(name, rounds)
+    goal = Goal(200, is_least=True)
+    return figure(name, "per minute", rates(pairs, factor=60), goal=goal, failed=failures(pairs))
+
+
+def _create(stand: Stand) -> Any:
+    bodies = [json.dumps(a_workflow()).encode() for _ in range(CREATES_PER_ROUND)]
+    requests = [Request("POST", WORKFLOWS, body) for body in bodies]
+    target = HttpTarget(stand.service_url, requests, repeats=False)
+    return stand.generator.drive(target, clients=1, seconds=60)
+
+
+def _insert(stand: Stand) -> Any:
+    work = [_insertion() for _ in range(CREATES_PER_ROUND)]
+    return stand.generator.drive(SqlTarget(stand.app_url, work, repeats=False), clients=1, seconds=60)
+
+
+def _insertion() -> list[Statement]:
+    """Return the statements of the transaction that adds one workflow."""
+    schema = NewWorkflowSchema()
+    workflow = schema.read(schema.decode(json.dumps(a_workflow()).encode()))
+    expressions: tuple[ClauseElement, ...] = (
+        queries.lock_name(workflow.workflow_name),
+        queries.NOW,
+        queries.demote_latest(workflow.workflow_name),
+        queries.insert_latest(workflow),
+    )
+    return [_with_json(statement(expression)) for expression in expressions]
+
+
+def _with_json(made: Statement) -> Statement:
+    parameters = made.parameters or {}
+    adapted = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    return Statement(made.sql, adapted)
