@@ -54,6 +54,13 @@ ALIASES = OUTCOME_ALIASES | {
 }
 
 
+def _given(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has one of ``names``, and not as ``null``."""
+    return {
+        "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
+    }
+
+
 def field_names() -> frozenset[str]:
     """Return the names that a metric may show."""
     declared = NewIncidentSchema._declared_fields.keys() | OutcomeSchema._declared_fields.keys()  # noqa: SLF001
@@ -62,6 +69,8 @@ def field_names() -> frozenset[str]:
 
 class StrictContract(Contract):
     """A contract that refuses unknown members, and aliases that contradict each other."""
+
+    beside_it = "equal to it beside it"
 
     error_messages: dict[str, str] = {"unknown": UNKNOWN}  # noqa: RUF012 - marshmallow declares it like this
 
@@ -103,6 +112,7 @@ class OutcomeSchema(StrictContract):
 
     resource = "incident"
     aliases = OUTCOME_ALIASES
+    rules = ({"minProperties": 1},)
     example = examples.OUTCOME
 
     execution_status = Listed(EXECUTION_STATUSES)
@@ -161,6 +171,12 @@ class NewIncidentSchema(StrictContract):
 
     resource = "incident"
     aliases = ALIASES
+    rules = (
+        _given("signal_name", "alert_name"),
+        _given("resource_kind", "resource_type", "action_history_id"),
+        _given("resource_name", "action_history_id"),
+        {"anyOf": [_given("workflow_id"), {"properties": {"workflow_version": {"type": "null"}}}]},
+    )
     example = examples.NEW_INCIDENT
 
     action_id = Exact(required=True, maximum=64)

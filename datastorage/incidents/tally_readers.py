@@ -25,6 +25,10 @@ VERSION_ALONE = Fault("requires workflow_id")
 FIELD_NAMES = frozenset({"time_range", "min_samples", "period", "fill"})
 """Names that a metric may show, beside those of filters."""
 
+UP_TO_3650 = "([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650)"
+UP_TO_87600 = "([1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-6][0-9]{3}|87[0-5][0-9]{2}|87600)"
+"""As a pattern of the API document, which cannot say it in numbers; the grammar decides."""
+
 PERIODS = {"7d": timedelta(days=7), "30d": timedelta(days=30), "90d": timedelta(days=90)}
 DEFAULT_PERIOD = "7d"
 DEFAULT_TIME_RANGE = "7d"
@@ -35,7 +39,7 @@ _TIME_RANGE = Parameter(
     name="time_range",
     meaning="Only incidents of this last stretch of time, such as `24h` or `7d`; all time when left out.",
     judge=grammar.window,
-    schema={"type": "string", "pattern": "^[0-9]+(h|d)$"},
+    schema={"type": "string", "pattern": f"^0*({UP_TO_87600}h|{UP_TO_3650}d)$"},
 )
 _RATE_TIME_RANGE = replace(
     _TIME_RANGE,

@@ -5,7 +5,7 @@ judged, or raise ``InvalidInput`` with every fault. ``returns`` knows status and
 type, so a view has no ``if``. Both leave a ``ViewContract`` on the view for ``openapi``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -38,6 +38,10 @@ class Contract(marshmallow.Schema):
     glossary: ClassVar[Mapping[str, str]] = {}
     """What each field means, for the API document."""
     example: ClassVar[dict[str, Any] | None] = None
+    beside_it: ClassVar[str] = "ignored beside it"
+    """What an older name is beside the current one, for the API document."""
+    rules: ClassVar[Sequence[dict[str, Any]]] = ()
+    """JSON Schemas about members together, for the API document."""
 
     class Meta:
         """Unknown members are ignored: existing clients send some."""

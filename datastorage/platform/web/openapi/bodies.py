@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
-from marshmallow import Schema, fields
+from marshmallow import RAISE, Schema, fields
 
 from datastorage.platform.web.contract import ArrayContract, Contract
 from datastorage.platform.web.fields import WITHOUT_NUL
@@ -86,7 +86,7 @@ def _object(contract: Contract) -> dict[str, Any]:
     renamed = set(contract.aliases.values())
     properties = {name: _member(contract, name) for name in declared}
     for alias, name in contract.aliases.items():
-        notes = {"description": f"Older name of `{name}`; ignored beside it.", "deprecated": True}
+        notes = {"description": f"Older name of `{name}`; {contract.beside_it}.", "deprecated": True}
         properties[alias] = properties[name] | notes
     described: dict[str, Any] = {
         "type": "object",
@@ -94,16 +94,21 @@ def _object(contract: Contract) -> dict[str, Any]:
         "properties": properties,
         "required": [name for name, field in declared.items() if field.required and name not in renamed],
     }
-    either = [
-        {"anyOf": [{"required": [name]}, {"required": [alias]}]}
-        for alias, name in contract.aliases.items()
-        if declared[name].required
-    ]
-    if either:
-        described["allOf"] = either
+    if contract.unknown == RAISE:
+        described["additionalProperties"] = False
+    rules = [*_required_by_any_name(contract), *contract.rules]
+    if rules:
+        described["allOf"] = rules
     if contract.example is not None:
         described["examples"] = [contract.example]
     return described
+
+
+def _required_by_any_name(contract: Contract) -> Iterator[dict[str, Any]]:
+    for name, field in contract.fields.items():
+        older = [alias for alias, current in contract.aliases.items() if current == name]
+        if field.required and older:
+            yield {"anyOf": [{"required": [each]} for each in (name, *older)]}
 
 
 def _member(contract: Contract, name: str) -> dict[str, Any]:
