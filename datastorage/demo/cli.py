@@ -1,5 +1,7 @@
 """``datastorage demo``: fills a running service with a believable story."""
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 
@@ -23,7 +25,7 @@ from datastorage.platform.clock import utc_now
 )
 @click.option("--seed", default=1, show_default=True, help="Another number tells another story.")
 def demo(url: str, count: int, seed: int) -> None:
-    """Load sample data: a week of remediations.
+    """Load sample data: a catalogue of workflows, and a week of remediations.
 
     Loading the same seed again on the same day changes nothing but adds what has happened since.
     """
@@ -37,11 +39,12 @@ def demo(url: str, count: int, seed: int) -> None:
         sender.close()
     _print_counts(told, receipt)
     _print_tour(url.rstrip("/"), told)
+    _print_workflows(url.rstrip("/"), told)
 
 
 def _send(sender: Sender, told: Story) -> Receipt:
     total = Receipt(0)
-    records = len(told.events) + len(told.notifications)
+    records = len(told.workflows) + len(told.events) + len(told.notifications) + len(told.incidents)
     with click.progressbar(length=records, label="Sending") as progress:
         for receipt in _receipts(sender, told):
             total += receipt
@@ -50,13 +53,25 @@ def _send(sender: Sender, told: Story) -> Receipt:
 
 
 def _receipts(sender: Sender, told: Story) -> Iterator[Receipt]:
-    yield from sender.send_events(told.events)
-    yield from sender.send_notifications(told.notifications)
+    """Workflows go first: everything else names them by the ids they are given."""
+    ids: dict[str, str] = {}
+    for workflow in told.workflows:
+        receipt, ids[workflow.reference] = sender.register(workflow)
+        yield receipt
+    named = told.with_ids(ids)
+    yield from sender.send_events(named.events)
+    yield from sender.send_notifications(named.notifications)
+    yield from sender.send_incidents(named.incidents)
 
 
 def _print_counts(told: Story, receipt: Receipt) -> None:
     categories = Counter(event["event_category"] for event in told.events)
-    rows = [*categories.most_common(), ("delivery records", len(told.notifications))]
+    rows = [
+        *categories.most_common(),
+        ("delivery records", len(told.notifications)),
+        ("incidents", len(told.incidents)),
+        ("workflow versions", len(told.workflows)),
+    ]
     click.echo()
     for name, number in rows:
         click.echo(f"  {name:18} {number:7}")
@@ -83,4 +98,17 @@ The latest failure, and everything that led to it:
 Remediations that did not help, found by their payload:
 
   curl -s '{events}?event_type=effectivenessmonitor.evaluation.completed&event_data.issue_resolved=false'
+""")
+
+
+def _print_workflows(url: str, told: Story) -> None:
+    search = shlex.quote(json.dumps(told.search))
+    signal = told.search["filters"]["signal_type"]
+    click.echo(f"""Which workflow helps against the signal of that first remediation, and why not the others:
+
+  curl -s '{url}/api/v1/workflows/search' -H 'Content-Type: application/json' -d {search}
+
+What ran against that signal in the last week, and how often it helped:
+
+  curl -s '{url}/api/v1/success-rate/incident-type?incident_type={signal}'
 """)

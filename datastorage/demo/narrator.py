@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from datastorage.demo.action import Incident
 from datastorage.demo.catalogue import Catalogue
 from datastorage.demo.world import Scene
 
@@ -14,19 +15,27 @@ Event = dict[str, Any]
 Notification = dict[str, Any]
 
 
+class Ending(NamedTuple):
+    """An incident, and when all of it was known."""
+
+    known_at: str
+    incident: Incident
+
+
 @dataclass(slots=True)
 class Part:
-    """One remediation: its events, each after its parent, and what people were sent."""
+    """One remediation: its events, each after its parent, what people were sent, and how it ended."""
 
     events: list[Event] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
 
     def until(self, instant: datetime) -> "Part":
         """Return what has happened by ``instant``."""
         return self._up_to(rfc3339(instant), len(self.events))
 
     def first(self, count: int) -> "Part":
-        """Return the first ``count`` events, one or more, and what people were sent in that time."""
+        """Return the first ``count`` events, one or more, and all else of that time."""
         kept = self.events[:count]
         return self._up_to(kept[-1]["event_timestamp"], len(kept))
 
@@ -35,6 +44,7 @@ class Part:
         return Part(
             [event for event in self.events[:count] if event["event_timestamp"] <= last],
             [sent for sent in self.notifications if sent["sent_at"] <= last],
+            [ending for ending in self.endings if ending.known_at <= last],
         )
 
 
@@ -114,6 +124,10 @@ class Narrator:
         """Add a delivery record of this instant."""
         record = {"remediation_id": self._scene.correlation_id, "notification_id": notification_id}
         self.part.notifications.append(record | members | {"sent_at": self.now})
+
+    def end(self, incident: Incident) -> None:
+        """Add the incident, all of which is known at this instant."""
+        self.part.endings.append(Ending(self.now, incident))
 
 
 def rfc3339(at: datetime) -> str:

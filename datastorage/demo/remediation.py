@@ -6,7 +6,9 @@ to another endpoint, and calls it from the plots of ``story``.
 
 from datetime import datetime
 from random import Random
+from typing import Any
 
+from datastorage.demo.action import Action
 from datastorage.demo.catalogue import Catalogue
 from datastorage.demo.narrator import Narrator, Part
 from datastorage.demo.world import CHANNELS, ENRICHERS, GATEWAY_ERRORS, MODELS, REJECTIONS, Scene
@@ -27,10 +29,11 @@ class Remediation:
         self._tell = self._narrator.tell
         self._wait = self._narrator.wait
         self._id = scene.correlation_id
-        self._fingerprint = f"fp-{scene.suffix}"
+        self._fingerprint = scene.fingerprint
         self._signal = f"sp-{scene.suffix}"
         self._analysis = f"aa-{scene.suffix}"
-        self._workflow_id = f"wf-{scene.problem.workflow}"
+        self._workflow_id = scene.workflow.reference
+        self._action = Action(scene)
         self._phase = "Pending"
         self._deliveries = 0
 
@@ -58,7 +61,7 @@ class Remediation:
         """The signal becomes a remediation request; while its cause lasts it comes again."""
         place = {"namespace": self._scene.workload.namespace, "cluster": self._scene.cluster}
         signal = {"alert_name": self._scene.problem.alert, "signal_fingerprint": self._fingerprint, **place}
-        first_seen = self._narrator.now
+        first_seen = self._action.fired_at = self._narrator.now
         verdict = {"is_duplicate": False, "action": "created_crd"}
         self._tell("gateway.signal.received", signal | verdict, duration_ms=self._rng.randint(3, 40))
         took = self._wait(0.02, 1.5)
@@ -110,6 +113,7 @@ class Remediation:
     def is_investigated(self) -> None:
         """A model looks for the root cause."""
         provider, model = self._rng.choice(MODELS)
+        self._action.model = model
         prompt = {"llm_provider": provider, "llm_model": model, "prompt_tokens": self._rng.randint(900, 6000)}
         start = {"analysis_id": self._analysis, "signal_id": self._signal} | prompt
         self._wait(0.1, 2)
@@ -126,15 +130,15 @@ class Remediation:
         """The cause is known, and the catalogue has a workflow against it."""
         problem = self._scene.problem
         took = self._wait(4, 75)
-        found = {"rca_summary": problem.cause, "confidence": self._ratio(0.55, 0.97), "duration_ms": took}
+        confidence = self._action.confidence = self._ratio(0.55, 0.97)
+        found = {"rca_summary": problem.cause, "confidence": confidence, "duration_ms": took}
         tokens = {"completion_tokens": self._rng.randint(300, 2500)}
         completed = {"analysis_id": self._analysis} | found | tokens
         self._tell("analysis.investigation.completed", completed, duration_ms=took)
-        took, score = self._wait(0.01, 0.25), self._ratio(0.6, 0.98)
-        component = self._scene.workload.kind.lower()
-        wanted = {"signal_type": problem.signal_type, "severity": problem.severity, "component": component}
+        took, score = self._wait(0.01, 0.25), self._ratio(0.35, 0.58)
         best = {"top_match_id": self._workflow_id, "top_match_score": score, "duration_ms": took}
-        search = {"query_filters": wanted, "results_count": self._rng.randint(1, 8)} | best
+        wanted = self._scene.searched
+        search = {"query_filters": wanted, "results_count": self._rng.randint(1, 3)} | best
         self._tell("workflow.catalog.search_completed", search, duration_ms=took)
         self._wait(0.1, 3)
         choice = {"workflow_matched": problem.workflow, "workflow_score": score}
@@ -144,6 +148,7 @@ class Remediation:
     def is_requested(self) -> None:
         """The orchestrator takes over."""
         self._wait(0.1, 2)
+        self._action.requested_at = self._narrator.now
         data = {"remediation_request_id": self._id, "workflow_id": self._workflow_id}
         origin = {"signal_id": self._signal, "requested_by": "analysis"}
         self._tell("remediationorchestrator.request.created", data | origin)
@@ -171,12 +176,15 @@ class Remediation:
         """Somebody says no."""
         self._wait(60, 1500)
         self._enters("Cancelled", "denied_by_operator", outcome="failure")
+        self._ends("cancelled", ai_manual_escalation=True)
 
     def runs(self, steps: int | None = None) -> None:
         """The workflow's steps run, all of them or the first few."""
         if self._phase != "Executing":
             self._enters("Executing", "no_approval_needed")
-        for number, step in enumerate(self._scene.problem.steps[:steps], start=1):
+        self._action.began_at = self._narrator.now
+        for number, step in enumerate(self._scene.workflow.steps[:steps], start=1):
+            self._action.steps.append(step)
             child = {"child_request_id": f"{self._id}-step-{number}", "child_reason": step}
             data = {"parent_request_id": self._id} | child | {"step_number": number}
             self._tell("remediationorchestrator.child.created", data, duration_ms=self._wait(8, 240))
@@ -184,6 +192,7 @@ class Remediation:
     def completes(self) -> None:
         """Every step ended well."""
         self._enters("Completed", "all_steps_succeeded")
+        self._action.ended_at = self._narrator.now
 
     def breaks_off(self) -> None:
         """A step meets an obstacle."""
@@ -193,6 +202,11 @@ class Remediation:
         members = {"error_code": error, "error_message": message}
         self._tell("remediationorchestrator.error.occurred", data, **FAILURE, **members)
         self._enters("Failed", "step_failed", outcome="failure")
+        self._ends("failed", execution_error=message, ai_manual_escalation=True)
+
+    def _ends(self, status: str, **members: Any) -> None:
+        self._action.ended_at = self._action.ended_at or self._narrator.now
+        self._narrator.end(self._action.incident(status, **members))
 
     def _enters(self, phase: str, reason: str, outcome: str = "success") -> None:
         self._wait(0.1, 4)
@@ -215,6 +229,7 @@ class Remediation:
         verdict = {"effectiveness_score": score, "issue_resolved": score >= RESOLVED_FROM} | counts
         judged = {"evaluation_id": evaluation} | verdict
         self._tell("effectivenessmonitor.evaluation.completed", judged, duration_ms=took)
+        self._ends("completed", effectiveness_score=score)
         self._wait(0.1, 2)
         delta = round((score - RESOLVED_FROM) / 10, 3)
         reason = "repeated_success" if delta >= 0 else "issue_not_resolved"

@@ -6,21 +6,29 @@ identical, and what has happened since is added.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
-from datastorage.demo import catalogue
+from datastorage.demo import catalogue, tour, workflows
+from datastorage.demo.action import Incident
 from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.narrator import Event, Narrator, Notification, Part
+from datastorage.demo.narrator import Event, Notification, Part
 from datastorage.demo.remediation import Remediation
-from datastorage.demo.world import CLUSTERS, PROBLEMS, WORKLOADS, Scene, choose_scene
+from datastorage.demo.workflows import Shelf, Workflow
+from datastorage.demo.world import Scene, choose_place
 
 DAYS_BACK = timedelta(days=6)
 MARGIN = timedelta(hours=1)
 """Kept free at the old end: events of more than seven days are refused, and sending takes its time."""
 TOUR_BEFORE_MIDNIGHT = timedelta(hours=4)
+RELEASED_BEFORE_MIDNIGHT = timedelta(days=2)
+"""Before then the first version of each workflow ran, since then the newest."""
+
+REFERRING = ("workflow_id", "top_match_id")
+"""Members that name a version of a workflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,32 @@ class Story:
 
     Attributes:
         tour: correlation id of the remediation that has an event of every type.
+        search: the search that finds its workflow.
     """
 
+    workflows: list[Workflow]
     events: list[Event]
     notifications: list[Notification]
+    incidents: list[Incident]
     tour: str
+    search: dict[str, Any]
+
+    def with_ids(self, ids: Mapping[str, str]) -> "Story":
+        """Return the story with the ids that the service gave the workflows, by their references."""
+
+        def named(members: dict[str, Any]) -> dict[str, Any]:
+            return members | {name: ids[members[name]] for name in REFERRING if name in members}
+
+        events = [event | {"event_data": named(event["event_data"])} for event in self.events]
+        return replace(self, events=events, incidents=[named(incident) for incident in self.incidents])
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What can be told: types of events, and workflows."""
+
+    types: Catalogue
+    shelf: Shelf
 
 
 def tell(seed: int, now: datetime, count: int) -> Story:
@@ -44,16 +73,21 @@ def tell(seed: int, now: datetime, count: int) -> Story:
     Args:
         seed: another one gives another story, with other ids.
         now: an aware datetime; its day, in UTC, is the last of the story.
-        count: number of events; the delivery records come on top.
+        count: number of events; workflows, delivery records and incidents come on top.
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    types = catalogue.load()
-    tour = _tour(seed, midnight, types)
-    parts = [tour, *_until_enough(_remediations(seed, midnight, types), now, count - len(tour.events))]
+    world = World(catalogue.load(), workflows.load())
+    rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
+    scene = tour.scene(world.shelf, _correlation_id(rng, begins))
+    shown = tour.tell(rng, world.types, scene, begins)
+    parts = [shown, *_until_enough(_remediations(seed, midnight, world), now, count - len(shown.events))]
     return Story(
+        workflows=[version for versions in world.shelf.values() for version in versions],
         events=sorted((event for part in parts for event in part.events), key=_instant),
         notifications=[sent for part in parts for sent in part.notifications],
-        tour=tour.events[0]["correlation_id"],
+        incidents=[ending.incident for part in parts for ending in part.endings],
+        tour=scene.correlation_id,
+        search=tour.search(scene),
     )
 
 
@@ -72,27 +106,18 @@ def _until_enough(parts: Iterator[Part], now: datetime, wanted: int) -> Iterator
             wanted -= len(past.events)
 
 
-def _tour(seed: int, midnight: datetime, types: Catalogue) -> Part:
-    """One remediation in which everything happens once, with the samples of the catalogue."""
-    rng = _dice(seed, midnight, "tour")
-    begins = midnight - TOUR_BEFORE_MIDNIGHT
-    scene = Scene(WORKLOADS[0], PROBLEMS[0], CLUSTERS[0], _correlation_id(rng, begins))
-    narrator = Narrator(rng, types, scene, begins)
-    for kind in types.values():
-        narrator.tell(kind.name, kind.sample)
-        narrator.wait(2, 90)
-    return narrator.part
-
-
-def _remediations(seed: int, midnight: datetime, types: Catalogue) -> Iterator[Part]:
+def _remediations(seed: int, midnight: datetime, world: World) -> Iterator[Part]:
     plots, weights = zip(*PLOTS, strict=True)
     first = midnight - DAYS_BACK + MARGIN
     span_seconds = (midnight + timedelta(days=1) - first).total_seconds()
     for number in itertools.count():
         rng = _dice(seed, midnight, str(number))
         begins = first + timedelta(seconds=rng.uniform(0, span_seconds))
-        scene = choose_scene(rng, _correlation_id(rng, begins))
-        remediation = Remediation(rng, types, scene, begins)
+        workload, problem, cluster = choose_place(rng)
+        versions = world.shelf[problem.workflow]
+        workflow = versions[-1 if begins >= midnight - RELEASED_BEFORE_MIDNIGHT else 0]
+        scene = Scene(workload, problem, cluster, workflow, _correlation_id(rng, begins))
+        remediation = Remediation(rng, world.types, scene, begins)
         plot: Plot = rng.choices(plots, weights)[0]
         plot(remediation, rng)
         yield remediation.part

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from datastorage.demo.workflows import Workflow
+
 Risk = Literal["low", "medium", "high"]
 
 
@@ -19,7 +21,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an alert means and how it is remedied, step by step; ``strikes`` names kinds or workloads."""
+    """What an alert means and which workflow remedies it; ``strikes`` names kinds or workloads."""
 
     alert: str
     signal_type: str
@@ -29,11 +31,14 @@ class Problem:
     workflow: str
     remedy: str
     risk: Risk
-    steps: tuple[str, ...]
     strikes: frozenset[str]
 
 
 CLUSTERS = ("eu-central-1a", "eu-central-1b", "us-east-2", "ap-southeast-1", "edge-lyon")
+
+ENVIRONMENTS = dict.fromkeys(CLUSTERS, "production") | {"edge-lyon": "staging"}
+URGENCY = {"critical": ("critical", "P0"), "error": ("high", "P1"), "warning": ("medium", "P2")}
+"""Severity and priority of workflow labels by the severity of a problem."""
 
 WORKLOADS = (
     Workload("payments", "Deployment", "checkout-api", "checkout"),
@@ -58,7 +63,6 @@ PROBLEMS = (
         workflow="raise-heap-limit",
         remedy="Raise the heap limit by half",
         risk="medium",
-        steps=("patch_limits", "rolling_restart"),
         strikes=frozenset({"Deployment", "DaemonSet"}),
     ),
     Problem(
@@ -70,7 +74,6 @@ PROBLEMS = (
         workflow="relax-readiness-probe",
         remedy="Give the readiness probe 10 s instead of 2 s",
         risk="low",
-        steps=("patch_probe",),
         strikes=frozenset({"Deployment", "StatefulSet"}),
     ),
     Problem(
@@ -82,7 +85,6 @@ PROBLEMS = (
         workflow="defragment-etcd",
         remedy="Defragment one member after the other, the leader last",
         risk="high",
-        steps=("snapshot", "defragment_followers", "defragment_leader"),
         strikes=frozenset({"etcd"}),
     ),
     Problem(
@@ -94,7 +96,6 @@ PROBLEMS = (
         workflow="expand-volume",
         remedy="Expand the volume to 200Gi",
         risk="low",
-        steps=("expand_claim", "follow_up_verification"),
         strikes=frozenset({"StatefulSet"}),
     ),
     Problem(
@@ -106,7 +107,6 @@ PROBLEMS = (
         workflow="drain-and-spread",
         remedy="Cordon the node and spread its pods",
         risk="high",
-        steps=("cordon", "drain", "follow_up_verification"),
         strikes=frozenset({"DaemonSet", "CronJob", "metrics-store"}),
     ),
     Problem(
@@ -118,7 +118,6 @@ PROBLEMS = (
         workflow="renew-certificate",
         remedy="Request the certificate again",
         risk="low",
-        steps=("renew",),
         strikes=frozenset({"token-issuer", "checkout-api", "invoice-export"}),
     ),
     Problem(
@@ -130,7 +129,6 @@ PROBLEMS = (
         workflow="roll-back",
         remedy="Roll back to the previous revision",
         risk="medium",
-        steps=("rollout_undo", "follow_up_verification"),
         strikes=frozenset({"Deployment"}),
     ),
 )
@@ -156,11 +154,12 @@ GATEWAY_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where one remediation plays, and the names its events share."""
+    """Where one remediation plays, what could help there, and the names its events share."""
 
     workload: Workload
     problem: Problem
     cluster: str
+    workflow: Workflow
     correlation_id: str
 
     @property
@@ -168,9 +167,26 @@ class Scene:
         """What distinguishes the ids of this remediation."""
         return self.correlation_id.rpartition("-")[2]
 
+    @property
+    def fingerprint(self) -> str:
+        """What repeated signals have in common."""
+        return f"fp-{self.suffix}"
 
-def choose_scene(rng: Random, correlation_id: str) -> Scene:
-    """Return a place and a problem that can happen there."""
+    @property
+    def searched(self) -> dict[str, str]:
+        """The labels by which a workflow is looked for."""
+        severity, priority = URGENCY[self.problem.severity]
+        return {
+            "signal_type": self.problem.signal_type,
+            "severity": severity,
+            "component": self.workload.kind.lower(),
+            "environment": ENVIRONMENTS[self.cluster],
+            "priority": priority,
+        }
+
+
+def choose_place(rng: Random) -> tuple[Workload, Problem, str]:
+    """Return a workload, a problem it can have, and a cluster."""
     workload = rng.choice(WORKLOADS)
     problems = [each for each in PROBLEMS if each.strikes & {workload.kind, workload.name}]
-    return Scene(workload, rng.choice(problems), rng.choice(CLUSTERS), correlation_id)
+    return workload, rng.choice(problems), rng.choice(CLUSTERS)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 import urllib3
 
-from datastorage.demo import catalogue
+from datastorage.demo import catalogue, workflows
 from tests.conftest import StartService
 from tests.support.http import Api
 from tests.support.service import ServiceProcess, free_port
@@ -38,9 +38,15 @@ def commands_in(output: str) -> list[str]:
 
 def run_command(command: str) -> urllib3.BaseHTTPResponse:
     """Do what curl would do."""
-    program, silent, url = shlex.split(command)
+    program, silent, url, *post = shlex.split(command)
     assert (program, silent) == ("curl", "-s")
-    return urllib3.request("GET", url, retries=False)
+    if not post:
+        return urllib3.request("GET", url, retries=False)
+    header, content_type, data, body = post
+    assert (header, content_type, data) == ("-H", "Content-Type: application/json", "-d")
+    return urllib3.request(
+        "POST", url, body=body, headers={"Content-Type": "application/json"}, retries=False
+    )
 
 
 def test_every_type_is_loaded_and_counted(service: ServiceProcess, seed: str) -> None:
@@ -49,38 +55,79 @@ def test_every_type_is_loaded_and_counted(service: ServiceProcess, seed: str) ->
     assert result.returncode == 0, result.stderr
     counts = dict(re.findall(r"^  ([a-z ]+?) +(\d+)$", result.stdout, re.MULTILINE))
     deliveries, together = int(counts.pop("delivery records")), int(counts.pop("together"))
+    incidents, versions = int(counts.pop("incidents")), int(counts.pop("workflow versions"))
     assert counts.keys() == {"gateway", "signalprocessing", "analysis", "workflow"} | {
         "orchestration",
         "notification",
     }
     assert sum(map(int, counts.values())) == 700
-    assert together == 700 + deliveries
+    assert together == 700 + deliveries + incidents + versions
     assert deliveries > 0
+    assert incidents > 0
+    assert versions == sum(map(len, workflows.load().values()))
 
 
 def test_printed_commands_find_what_they_promise(service: ServiceProcess, seed: str) -> None:
     result = run_demo(service.api.url, "--seed", seed)
 
-    tour, failure, history, unresolved = (run_command(line).json() for line in commands_in(result.stdout))
+    answers = [run_command(line).json() for line in commands_in(result.stdout)]
+    tour, failure, history, unresolved, found, rate = answers
     assert {event["event_type"] for event in tour["data"]} == set(catalogue.load())
     assert failure["event_outcome"] == "failure"
     assert failure in history["data"]
     assert history["data"][0]["parent_event_id"] is None
     assert all(event["event_data"]["issue_resolved"] is False for event in unresolved["data"])
+    assert [each["title"] for each in found["workflows"]] == ["Raise the heap limit of a crashing workload"]
+    assert found["workflows"][0]["workflow_id"] in {
+        each["workflow_id"] for each in rate["breakdown_by_workflow"]
+    }
+
+
+def test_events_and_incidents_name_registered_workflows(api: Api, seed: str) -> None:
+    result = run_demo(api.url, "--seed", seed)
+
+    tour = run_command(commands_in(result.stdout)[0]).json()["data"]
+    requested = next(
+        event["event_data"]["workflow_id"]
+        for event in tour
+        if event["event_type"] == "remediationorchestrator.request.created"
+    )
+    wanted = {"correlation_id": tour[0]["correlation_id"]}
+    [incident] = api.get("/api/v1/incidents", wanted).json["data"]
+    workflow = api.get(f"/api/v1/workflows/{requested}").json
+    assert (incident["workflow_id"], incident["workflow_version"]) == (requested, workflow["version"])
+    assert workflow["workflow_name"] == "raise-heap-limit"
 
 
 def test_loading_twice_stores_nothing_twice(api: Api, seed: str) -> None:
     first = run_demo(api.url, "--seed", seed, "--events", "100")
     tour = commands_in(first.stdout)[0]
 
+    stored = inventory(api)
     second = run_demo(api.url, "--seed", seed, "--events", "100")
 
-    assert "stored before" not in first.stdout
+    # Other tests may have registered the workflows, which are the same for every seed.
+    versions = sum(map(len, workflows.load().values()))
+    assert number_in(first.stdout, KNOWN) in (0, versions)
     assert second.returncode == 0, second.stderr
-    known = re.search(r"^(\d+) of them were stored before\.$", second.stdout, re.MULTILINE)
-    assert known
-    assert int(known[1]) >= 100
+    assert number_in(second.stdout, KNOWN) >= 100 + versions
+    assert inventory(api) == stored
     assert run_command(tour).json()["pagination"]["total"] == len(catalogue.load())
+
+
+KNOWN = r"^(\d+) of them were stored before\.$"
+
+
+def number_in(output: str, pattern: str) -> int:
+    found = re.search(pattern, output, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def inventory(api: Api) -> list[int]:
+    """Return how many workflow versions and incidents are stored."""
+    return [
+        api.get(path, {"limit": "1"}).json["total"] for path in ("/api/v1/workflows", "/api/v1/incidents")
+    ]
 
 
 def test_service_that_is_not_there_is_named() -> None:
@@ -110,9 +157,17 @@ def test_something_else_on_the_port_is_noticed() -> None:
     assert "404 without an explanation: is this datastorage?" in result.stderr
 
 
+def test_registration_without_an_id_is_noticed() -> None:
+    with stand_in([Reply(201, {}, b"{}")]) as url:
+        result = run_demo(url)
+
+    assert result.returncode == 1
+    assert "the answer names no workflow_id: is this datastorage?" in result.stderr
+
+
 def test_busy_service_is_asked_again_when_it_says_so() -> None:
     busy = Reply(503, {"Retry-After": "0"}, b"{}")
-    stored = Reply(201, {}, b"{}")
+    stored = Reply(201, {}, b'{"workflow_id": "5b0c3f7e-2d64-4d0e-9c55-0f8e4c1f7a21"}')
 
     with stand_in([busy, busy, stored]) as url:
         result = run_demo(url)

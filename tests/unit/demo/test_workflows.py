@@ -1,0 +1,83 @@
+"""The service accepts the catalogue, which has the workflow for each problem of the story."""
+
+import json
+from collections import Counter
+from hashlib import sha256
+from itertools import product
+
+import pytest
+import yaml
+
+from datastorage.demo import workflows
+from datastorage.demo.workflows import Workflow
+from datastorage.demo.world import CLUSTERS, PROBLEMS, WORKLOADS, Scene
+from datastorage.workflows.labels import MANDATORY, WILDCARD, Match, match_mandatory
+from datastorage.workflows.model import NewWorkflow
+from datastorage.workflows.schemas import NewWorkflowSchema
+from datastorage.workflows.scoring import Labels, score
+
+SHELF = workflows.load()
+VERSIONS = [version for versions in SHELF.values() for version in versions]
+SCENES = [
+    Scene(workload, problem, cluster, SHELF[problem.workflow][-1], "rr-1")
+    for workload, problem, cluster in product(WORKLOADS, PROBLEMS, CLUSTERS)
+    if problem.strikes & {workload.kind, workload.name}
+]
+
+
+def registered(workflow: Workflow) -> NewWorkflow:
+    schema = NewWorkflowSchema()
+    new: NewWorkflow = schema.read(schema.decode(json.dumps(workflow.body).encode()))
+    return new
+
+
+def answers(workflow: NewWorkflow, wanted: dict[str, str]) -> bool:
+    declared = workflow.labels
+    matches = (match_mandatory(name, declared[name], wanted[name]) for name in MANDATORY)
+    return workflow.status == "active" and Match.NONE not in matches
+
+
+@pytest.mark.parametrize("workflow", VERSIONS, ids=lambda version: version.reference)
+def test_the_service_accepts_a_version_whose_hash_is_that_of_its_content(workflow: Workflow) -> None:
+    new = registered(workflow)
+
+    definition = yaml.safe_load(new.content)
+    assert new.content_hash == sha256(new.content.encode()).hexdigest()
+    assert definition["metadata"] == {"name": workflow.name, "version": workflow.version}
+    assert tuple(step["name"] for step in definition["steps"]) == workflow.steps
+
+
+def test_the_catalogue_shows_what_a_catalogue_can_hold() -> None:
+    new = [registered(version) for version in VERSIONS]
+
+    assert len(SHELF) == 12
+    assert sorted(Counter(each.workflow_name for each in new).values())[-3:] == [1, 2, 2]
+    assert Counter(each.status for each in new) == {"active": 12, "disabled": 1, "deprecated": 1}
+    assert all(each.deprecation_notice for each in new if each.status == "deprecated")
+    assert {name for each in new for name, label in each.labels.items() if label == WILDCARD} == {
+        "component", "environment", "priority",
+    }  # fmt: skip
+    assert any(each.custom_labels for each in new)
+    assert any(each.detected_labels for each in new)
+
+
+def test_references_differ_and_the_newest_version_has_the_plain_one() -> None:
+    references = [version.reference for version in VERSIONS]
+
+    assert len(set(references)) == len(references)
+    assert all(versions[-1].reference == f"wf-{name}" for name, versions in SHELF.items())
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: f"{s.workload.name}-{s.problem.alert}-{s.cluster}")
+def test_a_search_finds_first_what_the_story_runs(scene: Scene) -> None:
+    wanted = Labels(scene.searched, {}, {})
+    newest = [registered(versions[-1]) for versions in SHELF.values()]
+
+    found = {
+        each.workflow_name: score(wanted, Labels(each.labels, {}, {})).points
+        for each in newest
+        if answers(each, wanted.mandatory)
+    }
+
+    best = max(found.values())
+    assert [name for name, points in found.items() if points == best] == [scene.problem.workflow]
