@@ -7,24 +7,21 @@ import msgspec
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    FromClause,
     Insert,
     Select,
-    String,
     and_,
     bindparam,
     cast,
-    column,
     func,
     or_,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import INET, JSONB, TEXT, insert
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
 
 from datastorage.audit.model import AuditFilter, PayloadMatch
 from datastorage.audit.tables import audit_events
+from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
 WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
 """Every column is written by the service, so the table's defaults never decide anything."""
@@ -49,33 +46,19 @@ _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def _sent_rows() -> FromClause:
-    """``unnest(:event_id, :event_version, …) AS sent``: one statement text for any number of rows."""
-    arrays = [bindparam(c.name, type_=ARRAY(_wire_type(c.type))) for c in audit_events.columns]
-    columns = [column(c.name, _wire_type(c.type)) for c in audit_events.columns]
-    return func.unnest(*arrays).table_valued(*columns, name="sent").render_derived()
-
-
-def _wire_type(stored: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type a value travels as: text for jsonb, inet and varchar, its own for the rest."""
-    return TEXT() if isinstance(stored, JSONB | INET | String) else stored
-
-
-def _stored(sent: FromClause, name: str) -> ColumnElement[Any]:
-    target = audit_events.c[name].type
-    return cast(sent.c[name], target) if isinstance(target, JSONB | INET) else sent.c[name]
-
-
 def insert_sent_rows() -> Insert:
     """Insert all sent rows, skip those whose id is already stored on that date, return the new ids.
 
     INSERT INTO audit_events (…) SELECT … FROM unnest(…) AS sent
     ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date
     """
-    sent = _sent_rows()
+    sent = sent_rows(audit_events.columns)
     return (
         insert(audit_events)
-        .from_select(list(WRITTEN_COLUMNS), select(*(_stored(sent, name) for name in WRITTEN_COLUMNS)))
+        .from_select(
+            list(WRITTEN_COLUMNS),
+            select(*(as_stored(sent, audit_events.c[name]) for name in WRITTEN_COLUMNS)),
+        )
         .on_conflict_do_nothing(index_elements=[audit_events.c.event_id, audit_events.c.event_date])
         .returning(audit_events.c.event_id, audit_events.c.event_date)
     )
@@ -86,12 +69,13 @@ def identical_rows() -> Select[Any]:
 
     The parent's date is ours, not the client's, and may have been unknown when the row was stored.
     """
-    sent = _sent_rows()
+    sent = sent_rows(audit_events.columns)
     same_key = and_(
         audit_events.c.event_id == sent.c.event_id, audit_events.c.event_date == sent.c.event_date
     )
     same_content = [
-        audit_events.c[name].is_not_distinct_from(_stored(sent, name)) for name in _COMPARED_COLUMNS
+        audit_events.c[name].is_not_distinct_from(as_stored(sent, audit_events.c[name]))
+        for name in _COMPARED_COLUMNS
     ]
     return (
         select(sent.c.event_id, sent.c.event_date)

@@ -18,6 +18,7 @@ from datastorage.platform.clock import Clock
 from datastorage.platform.db.keyset import InvalidCursor
 from datastorage.platform.web import fields, json
 from datastorage.platform.web.contract import Contract
+from datastorage.platform.web.literals import strict_integer
 
 MAX_OFFSET = 2**63 - 1
 MAX_PAGE_ROWS = 1000
@@ -58,21 +59,14 @@ class Number(fields.Judged):
         """Return the number, or the default when the parameter was not sent."""
         if value is missing:
             return self.default
-        if not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+        number = strict_integer(value)
+        if number is None:
             raise fields.refuse("must be an integer")
-        # Digits beyond any limit are out of range whatever they say; int() need not read megabytes.
-        number = int(value) if len(value) <= len(str(MAX_OFFSET)) + 1 else self._far_out(value)
         if number < self.minimum:
             raise fields.refuse(f"must be at least {self.minimum}")
         if number > self.maximum:
             raise fields.refuse(f"must be at most {self.maximum}")
         return number
-
-    def _far_out(self, value: str) -> int:
-        digits = value.lstrip("+-0")
-        if len(digits) <= len(str(MAX_OFFSET)):
-            return int(value[0] + digits) if value[0] == "-" and digits else int(digits or 0)
-        return self.minimum - 1 if value[0] == "-" else self.maximum + 1
 
     def openapi(self) -> dict[str, Any]:
         """The range and the default."""

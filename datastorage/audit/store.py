@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from datastorage.audit import queries
 from datastorage.audit.model import AuditEvent, AuditFilter, Position, Written
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import AuditSettings, DatabaseSettings
 
 EXPORT_FETCH_ROWS = 500
@@ -228,7 +229,7 @@ def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, 
         if name != "parent_event_date"
     }
     arrays["parent_event_date"] = [_parent_date(event, parents) for event in events]
-    return arrays
+    return as_parameters(arrays)
 
 
 _BLANK_WHEN_ABSENT = ("namespace", "cluster_name", "severity", "error_code", "error_message")
