@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.http import Api, assert_problem
 from tests.support.incident_builders import INCIDENTS
-from tests.support.incident_stand import ARABIC, CHINESE, MIXED, ROCKET, ids
+from tests.support.incident_stand import ARABIC, CHINESE, MIXED, ROCKET, Stand, ids
 
 NEWEST_FIRST = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 10, 12]
 
@@ -229,3 +229,13 @@ def test_other_method_is_refused_with_the_allowed_ones(twelve: Api) -> None:
 @pytest.mark.parametrize("path", [f"{INCIDENTS}/", "/api/v1/incident", f"{INCIDENTS}/1/", f"{INCIDENTS}//1"])
 def test_other_path_is_not_found(twelve: Api, path: str) -> None:
     assert_problem(twelve.get(path), 404, "not-found")
+
+
+def test_request_is_logged_with_what_it_returned(twelve_stand: Stand) -> None:
+    answer = twelve_stand.api.get(f"{INCIDENTS}?limit=5&offset=10&namespace=kube-system")
+    request_id = answer.headers["X-Request-ID"]
+
+    line = next(line for line in twelve_stand.service.log_lines if line.get("request_id") == request_id)
+    assert (line["result_count"], line["limit"], line["offset"], line["status"]) == (0, 5, 10, 200)
+    assert line["duration_ms"] > 0
+    assert "kube-system" not in str(line)

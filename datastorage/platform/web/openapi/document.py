@@ -20,11 +20,12 @@ DESCRIPTION = """\
 The one service through which a Kubernetes remediation platform reads and writes its database.
 
 **Requests.** Bodies are strict JSON in UTF-8, sent as `application/json` or `application/*+json`; a missing
-`Content-Type` counts as JSON. Members and parameters that are not documented are ignored. In an optional
-member `null` means absent. No string that is stored may contain U+0000, nor may a name inside a payload.
+`Content-Type` counts as JSON. Members and parameters that are not documented are ignored, except that bodies
+of incidents have no other members. In an optional member `null` means absent. No string that is stored may
+contain U+0000, nor may a name inside a payload.
 
 **Names.** Some members and parameters have an older name that existing clients use. It is documented as
-deprecated and counts only where the current name is absent.
+deprecated and counts only where the current name is absent; in bodies of incidents the two have to be equal.
 
 **Errors.** Every error is an RFC 9457 problem document. Clients retry on 5xx and network errors with the same
 `event_id`; a 4xx means that the request can never succeed as it is, except for those with `retry`. An unknown
