@@ -14,6 +14,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes
     "case", [POSTGRES_KILLED, COMMIT_ANSWER_LOST], ids=lambda case: case.name.replace(" ", "-")
 )
 def test_nothing_acknowledged_is_lost_or_stored_twice(case: Case, tmp_path: Path) -> None:
-    verdict, reasons = run(case, tmp_path)
+    verdict, reasons = run(case, tmp_path, settle_seconds=0.5)
 
     case.check(verdict, reasons)

@@ -8,12 +8,12 @@ from pathlib import Path
 from tests.lab import faults
 from tests.lab.faults import Fault
 from tests.lab.ledger import Ledger, Verdict
-from tests.lab.load import Load
+from tests.lab.load import Load, Mix
 from tests.lab.stand import Stand
 from tests.support.builders import unique
 
-BEFORE_SECONDS = 2.0
-AFTER_SECONDS = 3.0
+SETTLE_SECONDS = 2.5
+"""How long the load goes on before the fault and after it."""
 
 UNREACHABLE = "db_unreachable"
 
@@ -44,7 +44,7 @@ class Case:
     name: str
     fault: Fault
     proof: Proof
-    months: tuple[str, ...] = ()
+    mix: Mix = field(default_factory=Mix)
     postgres: dict[str, str] = field(default_factory=dict)
     redis: dict[str, str] = field(default_factory=dict)
     service: dict[str, str] = field(default_factory=dict)
@@ -148,25 +148,26 @@ CASES = [
     Case(
         name="partition detached",
         fault=faults.partition_detached,
-        months=faults.MONTHS,
+        mix=Mix(months=faults.MONTHS),
         proof=Proof(answers=QUEUED, reason="partition_missing"),
     ),
     Case(
         name="partition locked",
         fault=faults.partition_locked,
-        months=faults.MONTHS,
+        mix=Mix(months=faults.MONTHS),
         proof=Proof(answers=QUEUED, reason="lock_timeout"),
     ),
     Case(
         name="partition missing",
         fault=faults.partition_missing,
-        months=faults.MONTHS,
+        mix=Mix(months=faults.MONTHS),
         proof=Proof(answers=QUEUED, reason="partition_missing"),
     ),
     Case(
         name="pool exhausted",
         fault=faults.pool_exhausted,
         service=SMALL_POOL,
+        mix=Mix(clients=12, batch_share=0.5),  # single events share a connection; batches want one each
         proof=Proof(answers=QUEUED, reason="pool_timeout"),
     ),
     Case(
@@ -183,18 +184,18 @@ CASES = [
 ]
 
 
-def run(case: Case, directory: Path) -> tuple[Verdict, set[str]]:
+def run(case: Case, directory: Path, *, settle_seconds: float = SETTLE_SECONDS) -> tuple[Verdict, set[str]]:
     """Drive the load through one fault, heal it, wait for quiet; return the comparison and logged reasons."""
     ledger = Ledger(unique("lab"))
     with Stand(
         directory, postgres_settings=case.postgres, redis_settings=case.redis, **case.service
     ) as stand:
-        if case.months:
+        if case.mix.months:
             faults.make_months(stand)
-        with Load(stand.service.api.url, ledger, months=case.months):
-            time.sleep(BEFORE_SECONDS)
+        with Load(stand.service.api.url, ledger, case.mix):
+            time.sleep(settle_seconds)
             with case.fault(stand):
-                time.sleep(AFTER_SECONDS)
+                time.sleep(settle_seconds)
         stand.wait_until_quiet()
         given_up = stand.bring_back_dead_letters()
         with stand.owner() as connection:

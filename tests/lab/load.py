@@ -4,6 +4,7 @@ import random
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,8 +14,22 @@ from tests.lab.ledger import NO_ANSWER, Ledger
 from tests.support.builders import BATCH, EVENTS, an_event, now, rfc3339
 from tests.support.http import Api
 
-BATCH_SHARE = 0.1
 BATCH_EVENTS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Who sends what.
+
+    Args:
+        clients: threads, each with a connection of its own.
+        batch_share: how many requests of all are batches, from 0 to 1.
+        months: days (ISO dates) to spread events over, the present when empty.
+    """
+
+    clients: int = 4
+    batch_share: float = 0.1
+    months: tuple[str, ...] = ()
 
 
 class Load:
@@ -23,17 +38,16 @@ class Load:
     Args:
         url: of the service.
         ledger: gets every answer.
-        clients: threads, each with a connection of its own.
-        months: first days of months to spread events over (ISO dates), the present when empty.
+        mix: of clients and events.
     """
 
-    def __init__(self, url: str, ledger: Ledger, *, clients: int = 4, months: tuple[str, ...] = ()) -> None:
+    def __init__(self, url: str, ledger: Ledger, mix: Mix) -> None:
         self._ledger = ledger
-        self._months = months
+        self._mix = mix
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._send, args=(url, seed), name=f"client-{seed}")
-            for seed in range(clients)
+            for seed in range(mix.clients)
         ]
 
     def __enter__(self) -> Self:
@@ -52,7 +66,7 @@ class Load:
         api = Api(url)
         dice = random.Random(seed)  # noqa: S311 - the same mix in every run
         while not self._stopping.is_set():
-            is_batch = dice.random() < BATCH_SHARE
+            is_batch = dice.random() < self._mix.batch_share
             events = [self._event(dice) for _ in range(BATCH_EVENTS if is_batch else 1)]
             ids = [event["event_id"] for event in events]
             started = time.monotonic()
@@ -67,7 +81,8 @@ class Load:
         api.close()
 
     def _event(self, dice: random.Random) -> dict[str, Any]:
-        timestamp = f"{dice.choice(self._months)}T12:00:00Z" if self._months else rfc3339(now())
+        months = self._mix.months
+        timestamp = f"{dice.choice(months)}T12:00:00Z" if months else rfc3339(now())
         return an_event(
             event_id=str(uuid.uuid4()),
             event_timestamp=timestamp,
