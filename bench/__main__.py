@@ -2,6 +2,8 @@
 
 import os
 import platform
+import signal
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +24,8 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 @click.argument("size", type=click.Choice(list(EFFORTS)), default="quick")
 def main(size: str) -> None:
     """Measure with little data in two minutes (quick), or with a million incidents (full)."""
+    # As Ctrl-C does: stop what was started, and remove the folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = utc_now()
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="datastorage-bench-") as directory:

@@ -63,10 +63,13 @@ def by_turns(name: str, rounds: Sequence[tuple[Measure, Measure]]) -> list[Pair]
 def latencies(name: str, pairs: Sequence[Pair], goals: Mapping[int, Goal | None]) -> list[Figure]:
     """Return a line for each percentile."""
     failed = failures(pairs)
-    return [
+    lines = [
         figure(f"{name}, p{percent}", "ms", _percentiles(pairs, percent), goal=goal, failed=failed)
         for percent, goal in goals.items()
     ]
+    # At once: a run that is ended half-way has told what it found.
+    click.echo("".join(f"    {line.name}: {line.value:g} ms, ratio {line.ratio:g}\n" for line in lines))
+    return lines
 
 
 def _percentiles(pairs: Sequence[Pair], percent: int) -> list[Round]:
