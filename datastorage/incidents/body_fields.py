@@ -117,7 +117,6 @@ class Document(Judged):
 
     container: type = dict
     described = "an object"
-    json_type = "object"
 
     def judge(self, value: Any) -> str:
         """Refuse other types, too deep nesting, and NUL anywhere."""
@@ -132,8 +131,8 @@ class Document(Judged):
         return text
 
     def openapi(self) -> dict[str, Any]:
-        """Any object."""
-        return {"type": self.json_type}
+        """Any object whose names and strings have no U+0000."""
+        return fields.JSON_OBJECT
 
 
 class Items(Document):
@@ -141,4 +140,7 @@ class Items(Document):
 
     container = list
     described = "an array"
-    json_type = "array"
+
+    def openapi(self) -> dict[str, Any]:
+        """Any array, likewise."""
+        return {"type": "array", "items": fields.JSON_VALUE}

@@ -21,6 +21,8 @@ INT64_MAX = 2**63 - 1
 NOT_A_TIME = Fault("must be a duration such as 24h or 1h30m, an RFC 3339 timestamp, or a date")
 NOT_A_WINDOW = Fault("must be a number of hours or days such as 24h or 7d, above zero and up to 3650d")
 
+AGO_PATTERN = r"^(?=[0-9])([0-9]{1,12}d)?([0-9]{1,12}h)?([0-9]{1,12}m)?([0-9]{1,12}s)?$"
+"""A duration, for the API document; it must be above zero and within ten years as well."""
 _AGO = re.compile(
     r"(?=[0-9])(?:(?P<days>[0-9]{1,12})d)?(?:(?P<hours>[0-9]{1,12})h)?"
     r"(?:(?P<minutes>[0-9]{1,12})m)?(?:(?P<seconds>[0-9]{1,12})s)?",

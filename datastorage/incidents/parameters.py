@@ -10,6 +10,7 @@ from typing import Any
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.grammar import Judge, any_text
+from datastorage.platform.web.fields import WITHOUT_NUL
 from datastorage.platform.web.literals import shown
 
 INVALID = "invalid-parameter"
@@ -31,7 +32,7 @@ class Parameter:
     name: str
     meaning: str
     judge: Judge = any_text
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string", "pattern": WITHOUT_NUL})
     slug: str = INVALID
     missing: Fault | None = None
     missing_slug: str = "validation-error"
@@ -45,7 +46,7 @@ class Parameter:
 
     def openapi(self) -> dict[str, Any]:
         """Return the JSON Schema of the text."""
-        return dict(self.schema)
+        return {**self.schema, "minLength": 1} if self.required else dict(self.schema)
 
     def read(self, sent: Mapping[str, str]) -> Any:
         """Return its value in ``sent``, its default, or a ``Fault``."""

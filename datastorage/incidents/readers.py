@@ -19,6 +19,7 @@ from datastorage.incidents.model import (
 from datastorage.incidents.parameters import INVALID, Judged, Parameter, judge, raise_first, refuse_unknown
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.keyset import MAX_CURSOR_CHARACTERS, InvalidCursor
+from datastorage.platform.web.fields import WITHOUT_NUL
 from datastorage.platform.web.literals import shown, strict_integer
 
 DEFAULT_PAGE_ROWS = 100
@@ -224,7 +225,7 @@ class IncidentIdPath:
 _CURSOR = Parameter(
     name="cursor",
     meaning="`next_cursor` of the page before.",
-    schema={"type": "string", "maxLength": MAX_CURSOR_CHARACTERS},
+    schema={"type": "string", "maxLength": MAX_CURSOR_CHARACTERS, "pattern": WITHOUT_NUL},
     slug="invalid-cursor",
 )
 
@@ -238,7 +239,11 @@ def _filters(clock: Clock) -> tuple[Parameter, ...]:
             name=name,
             meaning=meaning,
             judge=grammar.instant(clock),
-            schema={"type": "string", "examples": ["24h", "2026-11-20T10:15:00Z", "2026-11-20"]},
+            schema={
+                "type": "string",
+                "anyOf": [{"format": "date-time"}, {"format": "date"}, {"pattern": grammar.AGO_PATTERN}],
+                "examples": ["24h", "2026-11-20T10:15:00Z", "2026-11-20"],
+            },
             slug="invalid-time-range",
         )
         for name, meaning in (("since", "Not older than this."), ("until", "Not newer than this."))

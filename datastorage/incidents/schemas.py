@@ -112,7 +112,10 @@ class OutcomeSchema(StrictContract):
 
     resource = "incident"
     aliases = OUTCOME_ALIASES
-    rules = ({"minProperties": 1},)
+    rules = (
+        {"minProperties": 1},
+        {"properties": {name: {"not": {"type": "null"}} for name in ("execution_status", "status")}},
+    )
     example = examples.OUTCOME
 
     execution_status = Listed(EXECUTION_STATUSES)

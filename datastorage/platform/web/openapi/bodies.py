@@ -7,9 +7,7 @@ from apispec import APISpec
 from marshmallow import RAISE, Schema, fields
 
 from datastorage.platform.web.contract import ArrayContract, Contract
-from datastorage.platform.web.fields import WITHOUT_NUL
-
-JSON_VALUE = {"$ref": "#/components/schemas/JsonValue"}
+from datastorage.platform.web.fields import JSON_OBJECT, JSON_VALUE, WITHOUT_NUL
 
 
 def component_name(schema: Any) -> str:
@@ -34,7 +32,7 @@ def add_components(spec: APISpec) -> None:
         {"type": "string", "pattern": WITHOUT_NUL},
         {"type": ["number", "boolean", "null"]},
         {"type": "array", "items": JSON_VALUE},
-        {"$ref": "#/components/schemas/JsonObject"},
+        JSON_OBJECT,
     ]
     spec.components.schema("JsonValue", {"anyOf": any_value})
 

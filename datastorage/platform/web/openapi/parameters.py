@@ -1,5 +1,6 @@
 """Parameters: what a path, a query string and the headers of a request may say."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -51,7 +52,8 @@ def _of_query(contract: Contract, name: str, description: str, alias: str | None
         content = {field.media_type: {"schema": schema, "example": field.example}}
         return _parameter("query", alias or name, description, content=content)
     # An empty parameter means "not given", except where the field judges the empty text itself.
-    accepted = schema if getattr(field, "refuses_empty", False) else _or_empty(schema)
+    refuses_empty = field.required or getattr(field, "refuses_empty", False)
+    accepted = schema if refuses_empty else _or_empty(schema)
     return _parameter("query", alias or name, description, schema=accepted)
 
 
@@ -60,9 +62,14 @@ def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
         return schema | {"enum": [*schema["enum"], ""]}
     if "anyOf" in schema:
         return schema | {"anyOf": [*schema["anyOf"], {"maxLength": 0}]}
-    if schema.get("type") != "string" or "format" in schema:
-        return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
-    return schema
+    if schema.get("type") == "string" and _accepts_empty(schema):
+        return schema
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+
+
+def _accepts_empty(schema: dict[str, Any]) -> bool:
+    is_bound = "format" in schema or schema.get("minLength", 0) > 0
+    return not is_bound and re.search(schema.get("pattern", ""), "") is not None
 
 
 def _field(contract: Contract, name: str) -> Any:
