@@ -32,7 +32,7 @@ def _array() -> fields.List[Any]:
 
 
 class IncidentSummarySchema(Schema):
-    """One incident as lists show it."""
+    """What every view of an incident shows."""
 
     id = _integer()
     action_history_id = _integer()
@@ -98,11 +98,20 @@ class IncidentSchema(IncidentSummarySchema):
     ai_workflow_customization = _object()
 
 
+class ListedIncidentSchema(IncidentSchema):
+    """One incident as lists and exports show it: with `view=full` in full, else its summary."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in self.fields.keys() - IncidentSummarySchema().fields.keys():
+            self.fields[name].required = False
+
+
 class IncidentPageSchema(Schema):
     """One page of incidents; `data` and `incidents` are the same rows."""
 
-    data = fields.List(fields.Nested(IncidentSummarySchema))
-    incidents = fields.List(fields.Nested(IncidentSummarySchema))
+    data = fields.List(fields.Nested(ListedIncidentSchema))
+    incidents = fields.List(fields.Nested(ListedIncidentSchema))
     total = _integer(nullable=True)
     pagination = fields.Nested(PaginationSchema, required=True)
 

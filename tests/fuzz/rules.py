@@ -37,9 +37,7 @@ def bend_incident(incident: dict[str, Any]) -> None:
     for name in ("execution_start_time", "execution_end_time", "start_time", "end_time"):
         replace(incident, name, INSTANT, lambda _: None)  # their distance has to be the duration
     history: Any = incident.get("action_history_id")
-    if (
-        type(history) in {int, float} and history > 0 and history % 1 == 0
-    ):  # of rows that only other services write
+    if is_count(history) and history > 0:  # of rows that only other services write
         incident |= {"action_history_id": None, "resource_kind": "Deployment", "resource_name": "web"}
 
 
@@ -71,9 +69,15 @@ def bend_rate(query: dict[str, Any]) -> None:
 
 def bend_change(change: dict[str, Any]) -> None:
     """Let a workflow not succeed more often than it ran; what is not sent counts as it is stored."""
-    ran, succeeded = change.get("total_executions", 0), change.get("successful_executions")
-    if type(ran) is int and type(succeeded) is int and min(ran, succeeded) >= 0:
+    ran: Any = change.get("total_executions") or 0
+    succeeded: Any = change.get("successful_executions")
+    if is_count(ran) and is_count(succeeded):
         change["total_executions"] = max(ran, succeeded)
+
+
+def is_count(value: Any) -> bool:
+    """Tell whether JSON Schema calls it an integer that is not negative; 5.0 is one, ``true`` is not."""
+    return type(value) in {int, float} and value >= 0 and value % 1 == 0
 
 
 def bend_event(event: dict[str, Any]) -> None:

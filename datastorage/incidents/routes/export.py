@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 
 from datastorage.errors import DatabaseError
-from datastorage.incidents.answers import IncidentSummarySchema
+from datastorage.incidents.answers import ListedIncidentSchema
 from datastorage.incidents.export import IncidentExport
 from datastorage.incidents.model import ExportRequest
 from datastorage.incidents.readers import IncidentExportQuery
@@ -70,7 +70,7 @@ def _end(export: IncidentExport) -> dict[str, Any]:
     Answer(
         IncidentExport,
         200,
-        IncidentSummarySchema,
+        ListedIncidentSchema,
         "One incident per line, then a record with the single key `_end` or `_error`.",
         media_type=NDJSON,
         body=Lines,
