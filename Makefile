@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 BENCH  ?= quick
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
 
@@ -36,6 +37,10 @@ chaos: $(VENV)/.dev ## break PostgreSQL, Redis, the network and the service unde
 .PHONY: bench
 bench: $(VENV)/.dev ## measure the service beside its own SQL; BENCH=full takes a million incidents
 	$(BIN)/python -m bench $(BENCH)
+
+.PHONY: soak
+soak: $(VENV)/.dev ## an hour of steady load: does anything grow? MINUTES=60
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write both lock files again from setup.cfg
