@@ -42,10 +42,15 @@ bench: $(VENV)/.dev ## measure the service beside its own SQL; BENCH=full takes 
 soak: $(VENV)/.dev ## an hour of steady load: does anything grow? MINUTES=60
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
+# The image's list comes first and binds the others: what is tested is what ships.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 .PHONY: lock
-lock: $(VENV)/.dev ## write both lock files again from setup.cfg
-	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded -o requirements.lock
-	$(BIN)/uv pip compile --quiet setup.cfg --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra binary --extra embedded --extra test --constraint requirements.lock -o requirements-dev.lock
+lock: $(VENV)/.dev ## write the lock files again from setup.cfg
+	$(COMPILE) setup.cfg --extra image -o requirements-image.lock
+	printf 'setuptools>=77\nwheel\n' | $(COMPILE) - --no-annotate -o requirements-build.lock
+	$(COMPILE) setup.cfg --extra binary --extra embedded --constraint requirements-image.lock -o requirements.lock
+	$(COMPILE) setup.cfg --extra binary --extra embedded --extra test --constraint requirements.lock -o requirements-dev.lock
 
 .PHONY: openapi
 openapi: $(VENV)/.dev ## write docs/openapi.yaml from the code

