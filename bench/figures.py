@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-HEADER = ("SCENARIO", "VALUE", "UNIT", "BASELINE", "RATIO", "SPREAD", "FAILED", "GOAL", "MET")
+HEADER = (
+    "SCENARIO", "VALUE", "UNIT", "BASELINE", "RATIO", "SPREAD",
+    "SERVICE", "DATABASE", "FAILED", "GOAL", "MET",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,20 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round measured, and its baseline a moment before or after; in the same unit."""
+    """What one round measured, and its baseline a moment before or after; in the same unit.
+
+    ``service_ms`` and ``database_ms`` are processor time for each piece of work.
+    """
 
     value: float
     baseline: float
+    service_ms: float | None = None
+    database_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the result; ``spread`` is (highest - lowest round) / median."""
+    """One line of the result; spreads are (highest - lowest round) / median."""
 
     name: str
     value: float
@@ -50,6 +58,9 @@ class Figure:
     spread: float
     rounds: int
     failed: int
+    ratio_spread: float = 0.0
+    service_ms: float | None = None
+    database_ms: float | None = None
 
 
 def figure(
@@ -61,7 +72,8 @@ def figure(
     """
     values = [each.value for each in rounds]
     value = statistics.median(values)
-    ratio = statistics.median(each.value / each.baseline for each in rounds)
+    ratios = [each.value / each.baseline for each in rounds]
+    ratio = statistics.median(ratios)
     return Figure(
         name=name,
         value=round(value, 3),
@@ -70,10 +82,22 @@ def figure(
         ratio=round(ratio, 3),
         goal=None if goal is None else str(goal),
         met=None if goal is None else goal.is_met_by(value, ratio) and not failed,
-        spread=round((max(values) - min(values)) / value, 3),
+        spread=_spread(values, value),
         rounds=len(rounds),
         failed=failed,
+        ratio_spread=_spread(ratios, ratio),
+        service_ms=_median_of_known([each.service_ms for each in rounds]),
+        database_ms=_median_of_known([each.database_ms for each in rounds]),
     )
+
+
+def _spread(values: Sequence[float], median: float) -> float:
+    return round((max(values) - min(values)) / median, 3)
+
+
+def _median_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known), 4) if known else None
 
 
 def table(figures: Sequence[Figure]) -> str:
@@ -87,11 +111,20 @@ def table(figures: Sequence[Figure]) -> str:
 
 def _cells(line: Figure) -> tuple[str, ...]:
     met = {None: "", True: "yes", False: "NO"}[line.met]
-    numbers = (_short(line.value), line.unit, _short(line.baseline), f"{line.ratio:.2f}")
-    return (line.name, *numbers, f"{line.spread:.0%}", str(line.failed), line.goal or "", met)
+    numbers = (
+        _short(line.value),
+        line.unit,
+        _short(line.baseline),
+        f"{line.ratio:.2f}",
+        f"{line.spread:.0%}",
+    )
+    processor = (_short(line.service_ms), _short(line.database_ms))
+    return (line.name, *numbers, *processor, str(line.failed), line.goal or "", met)
 
 
-def _short(number: float) -> str:
+def _short(number: float | None) -> str:
+    if number is None:
+        return ""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - three digits tell enough
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import psycopg
 import urllib3
@@ -29,7 +29,7 @@ Call = Callable[[Any], bool]
 
 
 class Target(Protocol):
-    """What is driven: pieces of work, and a connection that does one at a time."""
+    """What is driven by threads: pieces of work, and a connection that does one at a time."""
 
     @property
     def work(self) -> Sequence[Any]:
@@ -125,11 +125,16 @@ class CopyTarget:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it: the latency of each success in milliseconds, and how long it took in all."""
+    """What came of it: the latency of each success in milliseconds, and how long it took in all.
+
+    ``service_seconds`` and ``database_seconds`` are processor time, where it was looked at.
+    """
 
     latencies_ms: list[float]
     failed: int
     elapsed_seconds: float
+    service_seconds: float | None = None
+    database_seconds: float | None = None
 
     def percentile(self, percent: int) -> float:
         """Return a percentile of the latencies in milliseconds."""
@@ -147,6 +152,14 @@ class _Client:
     failed: int = 0
 
 
+@runtime_checkable
+class SelfDriven(Protocol):
+    """What knows a better way to be driven than threads."""
+
+    def drive(self, clients: int, seconds: float) -> Load:
+        """Send work from so many clients at once, for so long."""
+
+
 class Generator:
     """A process that drives a target whenever it is asked to."""
 
@@ -154,7 +167,7 @@ class Generator:
         context = multiprocessing.get_context("spawn")
         self._process = ProcessPoolExecutor(max_workers=1, mp_context=context)
 
-    def drive(self, target: Target, *, clients: int, seconds: float) -> Load:
+    def drive(self, target: Target | SelfDriven, *, clients: int, seconds: float) -> Load:
         """Send work from so many clients at once, for so long or until there is none left."""
         return self._process.submit(_drive, target, clients, seconds).result()
 
@@ -163,7 +176,13 @@ class Generator:
         self._process.shutdown()
 
 
-def _drive(target: Target, clients: int, seconds: float) -> Load:
+def _drive(target: Target | SelfDriven, clients: int, seconds: float) -> Load:
+    if isinstance(target, SelfDriven):
+        return target.drive(clients, seconds)
+    return _drive_threads(target, clients, seconds)
+
+
+def _drive_threads(target: Target, clients: int, seconds: float) -> Load:
     # next() of both is one step under the interpreter's lock: every piece goes to one client.
     pieces = itertools.cycle(target.work) if target.repeats else iter(target.work)
     started: list[float] = []

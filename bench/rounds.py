@@ -1,12 +1,13 @@
 """Rounds: a scenario and its baseline by turns, so that a busy minute of the machine touches both."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
 from bench.figures import Figure, Goal, Round, figure
-from bench.load import Load, Target
+from bench.load import Load, SelfDriven, Target
+from bench.processors import of_tree
 from bench.stand import Stand
 
 Measure = Callable[[], Load]
@@ -19,32 +20,60 @@ class Effort:
 
     Attributes:
         trace_rows: incidents in the table.
+        audit_rows: events in the table.
+        growth_rows: events in the smaller of two tables that are compared.
         rounds: of each scenario.
         seconds: of each side of a round.
     """
 
     trace_rows: int
+    audit_rows: int
+    growth_rows: int
     rounds: int
     seconds: float
 
 
-QUICK = Effort(trace_rows=200_000, rounds=3, seconds=2)
-FULL = Effort(trace_rows=1_000_000, rounds=5, seconds=4)
+QUICK = Effort(trace_rows=200_000, audit_rows=110_000, growth_rows=15_000, rounds=3, seconds=2)
+FULL = Effort(trace_rows=1_000_000, audit_rows=1_000_000, growth_rows=100_000, rounds=5, seconds=5)
 EFFORTS = {"quick": QUICK, "full": FULL}
 WORKFLOWS = 10_000
 CLIENTS = 16
 
 
 def compare(
-    name: str, stand: Stand, effort: Effort, sides: tuple[Target, Target], *, clients: int = CLIENTS
+    name: str,
+    stand: Stand,
+    effort: Effort,
+    sides: tuple[Target | SelfDriven, Target | SelfDriven],
+    *,
+    clients: int = CLIENTS,
 ) -> list[Pair]:
     """Drive a target and its baseline in every round."""
-    measured, baseline = (_driving(stand, effort, side, clients) for side in sides)
+    measured, baseline = (driving(stand, effort, side, clients) for side in sides)
     return by_turns(name, [(measured, baseline)] * effort.rounds)
 
 
-def _driving(stand: Stand, effort: Effort, target: Target, clients: int) -> Measure:
-    return lambda: stand.generator.drive(target, clients=clients, seconds=effort.seconds)
+def driving(
+    stand: Stand,
+    effort: Effort,
+    target: Target | SelfDriven,
+    clients: int,
+    *,
+    service_pid: int | None = None,
+) -> Measure:
+    """Return what drives ``target`` once, and looks at the processor time of service and database."""
+    service_pid = service_pid or stand.service_pid
+
+    def measure() -> Load:
+        service, database = of_tree(service_pid), of_tree(stand.postgres_pid)
+        load = stand.generator.drive(target, clients=clients, seconds=effort.seconds)
+        return replace(
+            load,
+            service_seconds=of_tree(service_pid) - service,
+            database_seconds=of_tree(stand.postgres_pid) - database,
+        )
+
+    return measure
 
 
 def by_turns(name: str, rounds: Sequence[tuple[Measure, Measure]]) -> list[Pair]:
@@ -73,12 +102,39 @@ def latencies(name: str, pairs: Sequence[Pair], goals: Mapping[int, Goal | None]
 
 
 def _percentiles(pairs: Sequence[Pair], percent: int) -> list[Round]:
-    return [Round(load.percentile(percent), baseline.percentile(percent)) for load, baseline in pairs]
+    return [
+        Round(load.percentile(percent), baseline.percentile(percent), *_processor_ms(load))
+        for load, baseline in pairs
+    ]
 
 
 def rates(pairs: Sequence[Pair], *, factor: float = 1) -> list[Round]:
     """Return successes per second of each round, times ``factor``."""
-    return [Round(load.per_second * factor, baseline.per_second * factor) for load, baseline in pairs]
+    return [
+        Round(
+            load.per_second * factor,
+            baseline.per_second * factor,
+            *(milliseconds and milliseconds / factor for milliseconds in _processor_ms(load)),
+        )
+        for load, baseline in pairs
+    ]
+
+
+def costs(pairs: Sequence[Pair]) -> list[Round]:
+    """Return the service's processor time per success of each round, in milliseconds."""
+    return [
+        Round(_processor_ms(load)[0] or 0.0, _processor_ms(baseline)[0] or 0.0, *_processor_ms(load))
+        for load, baseline in pairs
+    ]
+
+
+def _processor_ms(load: Load) -> tuple[float | None, float | None]:
+    """Return milliseconds of service and database for each success."""
+    service, database = (
+        seconds and seconds * 1000 / len(load.latencies_ms)
+        for seconds in (load.service_seconds, load.database_seconds)
+    )
+    return service, database
 
 
 def failures(pairs: Sequence[Pair]) -> int:

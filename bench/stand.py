@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from bench.floor import FlaskProcess
 from bench.load import Generator, Statement
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
@@ -31,12 +32,27 @@ class Stand:
         owner_url: how data are loaded.
         app_url: how the service and the baselines log in.
         service_url: the API.
+        service_pid: the arbiter of the service.
+        postgres: the server itself, for further databases.
+        redis_url: the queue.
+        stock: an empty Flask application under gunicorn's own threaded worker.
+        ours: the same under the service's worker.
     """
 
     owner_url: str
     app_url: str
     service_url: str
     generator: Generator
+    service_pid: int
+    postgres: EmbeddedPostgres
+    redis_url: str
+    stock: FlaskProcess
+    ours: FlaskProcess
+
+    @property
+    def postgres_pid(self) -> int:
+        """The first process of PostgreSQL."""
+        return self.postgres.pid
 
 
 @contextmanager
@@ -55,12 +71,26 @@ def servers(directory: Path) -> Iterator[tuple[EmbeddedPostgres, EmbeddedRedis]]
 
 @contextmanager
 def serving(directory: Path, postgres: EmbeddedPostgres, redis: EmbeddedRedis) -> Iterator[Stand]:
-    """Start the service with default settings, and a load generator."""
+    """Start the service with default settings, empty applications beside it, and a load generator."""
     app_url = postgres.url(DATABASE, APP_ROLE)
     generator = Generator()
     try:
-        with ServiceProcess(directory / "service", app_url, redis.url) as service:
-            yield Stand(postgres.url(DATABASE, OWNER_ROLE), app_url, service.api.url, generator)
+        with (
+            ServiceProcess(directory / "service", app_url, redis.url) as service,
+            FlaskProcess(directory / "stock", app_url, redis.url, is_stock=True) as stock,
+            FlaskProcess(directory / "ours", app_url, redis.url, is_stock=False) as ours,
+        ):
+            yield Stand(
+                owner_url=postgres.url(DATABASE, OWNER_ROLE),
+                app_url=app_url,
+                service_url=service.api.url,
+                generator=generator,
+                service_pid=service.pid,
+                postgres=postgres,
+                redis_url=redis.url,
+                stock=stock,
+                ours=ours,
+            )
     finally:
         generator.close()
 
