@@ -26,11 +26,21 @@ KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One stream entry in our hands: ``fields`` as Redis has them, not judged yet."""
+    """One stream entry in our hands: ``fields`` as Redis has them, not judged yet.
+
+    ``earlier_deliveries`` is how often it was in hands that never finished it: 0 for a new entry, 1 for
+    one that was read together with others, and one more for each death while it alone was in work.
+    """
 
     stream: Stream
     id: str
     fields: dict[bytes, bytes]
+    earlier_deliveries: int = 0
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a process died while it worked on this very entry."""
+        return self.earlier_deliveries > 1
 
     @property
     def message(self) -> bytes | None:

@@ -186,7 +186,7 @@ class Replayer:
         self._queue.park(delivery, entry.encode(), policy.due_at(entry, self._settings.dlq_backoff))
 
     def without_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Bury those entries of one stream on which too many consumers died; return the others.
+        """Bury those entries on which too many consumers died; return the others.
 
         Raises:
             redis.RedisError: all stay pending.
@@ -200,9 +200,9 @@ class Replayer:
         return [delivery for delivery in deliveries if delivery not in poison]
 
     def find_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Return those entries of one stream on which too many consumers died."""
-        counts = self._queue.delivery_counts(deliveries)
-        return [each for each in deliveries if counts.get(each.id, 1) > self._settings.dlq_max_deliveries]
+        """Return those entries on which too many consumers died."""
+        limit = self._settings.dlq_max_deliveries
+        return [delivery for delivery in deliveries if delivery.earlier_deliveries > limit]
 
     def _bury_unreadable(self, delivery: Delivery, error: Unreadable) -> Step:
         self._metrics.dlq_validation_failures.labels(delivery.stream, "unparseable").inc()

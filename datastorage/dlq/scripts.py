@@ -30,6 +30,35 @@ if created.err and not string.find(created.err, 'BUSYGROUP', 1, true) then retur
 return 1
 """
 
+# Neither of the two raises the delivery counter, as the commands with payload would: to be read again
+# beside the entry of which a process died is no fault. Entries that somebody deleted stay in the pending
+# list until acknowledged.
+OWN: Final = """
+local found, after = {}, ARGV[3]
+repeat
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '(' .. after, '+', ARGV[4], ARGV[2])
+  for _, each in ipairs(pending) do
+    after = each[1]
+    local entry = redis.call('XRANGE', KEYS[1], after, after)[1]
+    if entry then found[#found + 1] = {after, entry[2], each[4]}
+    else redis.call('XACK', KEYS[1], ARGV[1], after) end
+  end
+until #found > 0 or #pending == 0
+return found
+"""
+
+CLAIM: Final = """
+local range = {ARGV[4], 'COUNT', ARGV[5], 'JUSTID'}
+local claimed = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], unpack(range))
+local found = {}
+for _, id in ipairs(claimed[2]) do
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
+  local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+  if entry and pending then found[#found + 1] = {id, entry[2], pending[4]} end
+end
+return {claimed[1], found}
+"""
+
 # Two pods may hold the same entry: only the one that still finds it moves it, or it would be there twice.
 PARK: Final = """
 redis.call('ZCARD', KEYS[2])

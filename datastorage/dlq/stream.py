@@ -133,17 +133,10 @@ class RedisQueue:
         return self._read(dict.fromkeys(Stream, ">"), count, block_ms=max(1, round(seconds * 1000)))
 
     def read_own(self, stream: Stream, count: int, after: str = "0") -> list[Delivery]:
-        """Take again what this consumer was given after entry ``after`` and never finished."""
-        while deliveries := self._read({stream: after}, count):
-            # An entry that somebody deleted stays in the pending list, without fields, until acknowledged.
-            phantoms = [delivery.id for delivery in deliveries if not delivery.fields]
-            if phantoms:
-                self._client.xack(KEYS[stream].stream, self._group, *phantoms)
-            existing = [delivery for delivery in deliveries if delivery.fields]
-            if existing:
-                return existing
-            after = phantoms[-1]
-        return []
+        """Return again what this consumer was given after entry ``after`` and never finished."""
+        arguments: list[Any] = [self._group, self._consumer, after, count]
+        found: Any = self._client.eval(scripts.OWN, 1, KEYS[stream].stream, *arguments)
+        return [_recovered(stream, *each) for each in found]
 
     def _read(self, starts: dict[Stream, str], count: int, block_ms: int | None = None) -> list[Delivery]:
         streams: dict[Any, Any] = {KEYS[stream].stream: start for stream, start in starts.items()}
@@ -163,44 +156,29 @@ class RedisQueue:
 
     def claim(self, stream: Stream, *, min_idle: timedelta, count: int) -> list[Delivery]:
         """Take over entries whose consumer has not finished them for ``min_idle``."""
-        cursor: Any = "0-0"
+        cursor: Any = b"0-0"
+        idle_ms = round(min_idle.total_seconds() * 1000)
         while True:
             # Redis looks at some entries per call only: those of living consumers may come first.
-            answer: Any = self._client.xautoclaim(
-                KEYS[stream].stream,
-                self._group,
-                self._consumer,
-                min_idle_time=round(min_idle.total_seconds() * 1000),
-                start_id=cursor,
-                count=count,
-            )
-            cursor = answer[0]
-            deliveries = [delivery for delivery in _deliveries(stream, answer[1]) if delivery.fields]
-            if deliveries or cursor == b"0-0":
-                return deliveries
+            arguments: list[Any] = [self._group, self._consumer, idle_ms, cursor, count]
+            answer: Any = self._client.eval(scripts.CLAIM, 1, KEYS[stream].stream, *arguments)
+            cursor, found = answer
+            if found or cursor == b"0-0":
+                return [_recovered(stream, *each) for each in found]
 
-    def delivery_counts(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
-        """Return how often each of these entries of one stream, in their order, was handed out."""
-        if not deliveries:
-            return {}
-        pending: Any = self._client.xpending_range(
-            KEYS[deliveries[0].stream].stream,
-            self._group,
-            min=deliveries[0].id,
-            max=deliveries[-1].id,
-            count=_MOST_PENDING,
-            consumername=self._consumer,
+    def begin(self, delivery: Delivery) -> None:
+        """Note that this entry is in work now: should we die of it, whoever comes next has to know."""
+        self._set_delivery_counter(delivery, delivery.earlier_deliveries + 1)
+
+    def spare(self, delivery: Delivery) -> None:
+        """Take back what ``begin`` noted: we live, and it was not the entry that failed."""
+        self._set_delivery_counter(delivery, delivery.earlier_deliveries)
+
+    def _set_delivery_counter(self, delivery: Delivery, value: int) -> None:
+        ids: Any = [delivery.id]
+        self._client.xclaim(
+            KEYS[delivery.stream].stream, self._group, self._consumer, 0, ids, retrycount=value, justid=True
         )
-        return {entry["message_id"].decode(): int(entry["times_delivered"]) for entry in pending}
-
-    def spare(self, deliveries: Sequence[Delivery]) -> None:
-        """Set the delivery counters back: we had these entries, and it was not they who failed."""
-        for stream in Stream:
-            ids: Any = [delivery.id for delivery in deliveries if delivery.stream is stream]
-            if ids:
-                self._client.xclaim(
-                    KEYS[stream].stream, self._group, self._consumer, 0, ids, retrycount=1, justid=True
-                )
 
     def finish(self, delivery: Delivery, record_id: str) -> None:
         """Remove an entry whose row is committed."""
@@ -283,10 +261,11 @@ class RedisQueue:
         self._client.close()
 
 
-_MOST_PENDING: Final = 10_000
-
-
 def _deliveries(stream: Stream, entries: Any) -> Iterator[Delivery]:
     for entry_id, fields in entries:
         if entry_id is not None:  # Redis 6.2 claims deleted entries, and returns nothing for them
             yield Delivery(stream, entry_id.decode(), fields or {})
+
+
+def _recovered(stream: Stream, entry_id: bytes, flat: list[bytes], counter: int) -> Delivery:
+    return Delivery(stream, entry_id.decode(), dict(zip(flat[::2], flat[1::2], strict=True)), int(counter))

@@ -3,6 +3,9 @@
 When the holder dies, even by SIGKILL, the kernel frees the lock and another process takes over. An
 outage of the database, however long, costs no entry an attempt: nothing is touched while the database
 does not answer.
+
+A process that dies takes a batch of entries with it, and most of them are innocent. So only the one
+entry it was working on is counted, in Redis, and from then on tried after all others.
 """
 
 import fcntl
@@ -11,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from threading import Event, Thread
 
@@ -97,6 +101,7 @@ class RetryWorker:
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="dlq-retry", daemon=True)
         self._held: list[Delivery] = []
+        self._suspects: list[Delivery] = []
         self._is_fresh = True
         self._claimed_at = float("-inf")
         self._down_since: float | None = None
@@ -185,21 +190,30 @@ class RetryWorker:
             while self._held:
                 if self._stopping.is_set():
                     return
-                if self._replayer.process(self._held[0]) is Step.PAUSE:
+                if self._process(self._held[0]) is Step.PAUSE:
                     self._note_outage()
-                    self._queue.spare(self._held)
                     return
                 self._held.pop(0)
                 self._gauges.refresh_if_older_than(REFRESH_INTERVAL_SECONDS)
         self._note_recovery()
 
+    def _process(self, delivery: Delivery) -> Step:
+        """Process one entry; one that was recovered leaves a trace in Redis, should we die of it."""
+        if not delivery.earlier_deliveries:
+            return self._replayer.process(delivery)
+        self._queue.begin(delivery)
+        step = self._replayer.process(delivery)
+        if step is Step.PAUSE:
+            self._queue.spare(delivery)
+        return step
+
     def _rounds(self) -> Iterator[list[Delivery]]:
-        """Yield what to process, in order: held back, own and abandoned, then new until none is left."""
+        """Yield what to process, in order: held back, own and abandoned, new, and at the end suspects."""
         if self._held:
-            # Not read from Redis again: that would raise their delivery counters for no fault of theirs.
             yield self._held
         if self._is_fresh:
             self._queue.create_groups()
+            self._suspects = []
             for stream in Stream:
                 yield from self._own(stream)
             self._is_fresh = False
@@ -209,13 +223,17 @@ class RetryWorker:
             self._queue.promote(stream, self._clock(), PROMOTE_COUNT)
             while deliveries := self._queue.read_new(stream, count):
                 yield deliveries
+        # One by one, after everybody else is safe, and the least suspected first.
+        self._suspects.sort(key=attrgetter("earlier_deliveries"))
+        while self._suspects:
+            yield [self._suspects.pop(0)]
         yield from self._arriving(count)
 
     def _own(self, stream: Stream) -> Iterator[list[Delivery]]:
         after = "0"
         while deliveries := self._queue.read_own(stream, self._settings.dlq_max_batch_size, after):
             after = deliveries[-1].id
-            yield self._replayer.without_poison(deliveries)
+            yield self._without_suspects(deliveries)
 
     def _claimed(self) -> Iterator[list[Delivery]]:
         now = monotonic_seconds()
@@ -225,7 +243,13 @@ class RetryWorker:
         min_idle, count = self._settings.dlq_claim_min_idle, self._settings.dlq_claim_count
         for stream in Stream:
             while deliveries := self._queue.claim(stream, min_idle=min_idle, count=count):
-                yield self._replayer.without_poison(deliveries)
+                yield self._without_suspects(deliveries)
+
+    def _without_suspects(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Keep for the end what a process died of, give up what too many died of, return the others."""
+        kept = self._replayer.without_poison(deliveries)
+        self._suspects += [delivery for delivery in kept if delivery.is_suspect]
+        return [delivery for delivery in kept if not delivery.is_suspect]
 
     def _arriving(self, count: int) -> Iterator[list[Delivery]]:
         """Yield what arrives while we listen, in short turns: a stop must not wait for Redis."""

@@ -162,8 +162,9 @@ def test_entry_on_which_consumers_died_is_not_touched_at_the_end(pod: Pod) -> No
     pod.park_events(1)
     pod.queue.create_groups()
     pod.queue.read_new(EVENTS, 1)
-    for _ in range(4):
-        pod.queue.read_own(EVENTS, 1)
+    for _ in range(5):
+        [delivery] = pod.queue.read_own(EVENTS, 1)
+        pod.queue.begin(delivery)
 
     statistics = pod.drain()
 

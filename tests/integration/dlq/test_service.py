@@ -269,7 +269,7 @@ def test_killed_redis_is_unavailable_and_comes_back_with_everything(own_redis: E
         assert pod.value("dlq_enqueue_failures_total", stream="events", reason="redis_unavailable") == 1
         assert [entry.record_id for entry in pod.entries()] == queued
         assert pod.ids() == set(queued)
-        assert pod.queue.read_own(EVENTS, 10) == held
+        assert [each.id for each in pod.queue.read_own(EVENTS, 10)] == [each.id for each in held]
         assert [delivery.stream for delivery in pod.queue.read_new(EVENTS, 10)] == [EVENTS]
 
 

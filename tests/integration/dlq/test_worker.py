@@ -7,45 +7,24 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from datastorage.dlq.desk import OperatorDesk
 from datastorage.dlq.keys import KEYS
 from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.errors import Unavailable
 from tests.integration.dlq.conftest import Lines, StartPod
-from tests.support.pods import EVENTS, NO_PARTITION, NOTIFICATIONS, UNREACHABLE, Pod
+from tests.support.pods import EVENTS, NO_PARTITION, NOTIFICATIONS, UNREACHABLE, Pod, make_idle
 from tests.support.waiting import eventually
 
 READ_ONLY = Unavailable("no", reason="read_only", sqlstate="25006", server_message="read only")
 QUICKLY = timedelta(milliseconds=100)
 
 
-def die_holding(pod: Pod, count: int = 1, times: int = 1) -> None:
-    """Take entries as ``pod`` and leave them there, ``times`` times, as if each process had died on them."""
+def die_holding(pod: Pod, count: int = 1) -> None:
+    """Take new entries as ``pod`` and leave them there, as if its process had died at once."""
     pod.queue.create_groups()
     pod.queue.read_new(EVENTS, count)
-    for _ in range(times - 1):
-        pod.queue.read_own(EVENTS, count)
-
-
-def make_idle(pod: Pod, seconds: int) -> None:
-    """Let what ``pod`` holds look as if it had held it for that long."""
-    key, group = KEYS[EVENTS].stream, pod.settings.dlq_consumer_group
-    pending: Any = pod.client.xpending_range(key, group, "-", "+", 1000, pod.queue.consumer)
-    for entry in pending:
-        pod.client.xclaim(
-            key,
-            group,
-            pod.queue.consumer,
-            0,
-            [entry["message_id"]],
-            idle=seconds * 1000,
-            retrycount=entry["times_delivered"],
-            justid=True,
-        )
 
 
 def test_unreachable_database_leaves_everything_as_it_is(pod: Pod, lines: Lines) -> None:
@@ -88,17 +67,15 @@ def test_database_that_answers_but_takes_nothing_is_an_outage(pod: Pod, lines: L
     assert (still_down, len(lines("DLQ resumed"))) == ([], 1)
 
 
-def test_held_entries_come_first_and_are_not_delivered_again(pod: Pod) -> None:
+def test_held_entries_come_first(pod: Pod) -> None:
     held = pod.park_events(3)
     pod.archive.outcomes = iter([UNREACHABLE])
     worker = pod.worker()
     worker.run_cycle()
     later = pod.park_events(1)
-    deliveries = pod.queue.delivery_counts(list(OperatorDesk(pod.client).entries(EVENTS)))
 
     worker.run_cycle()
 
-    assert list(deliveries.values()) == [1, 1, 1]
     assert list(pod.archive.rows) == [*held, *later]
 
 
@@ -140,57 +117,6 @@ def test_claims_are_an_interval_apart(start_pod: StartPod) -> None:
     worker.run_cycle()
 
     assert heir.archive.rows == {}
-
-
-def test_entry_on_which_consumers_died_is_given_up(start_pod: StartPod, lines: Lines) -> None:
-    pod = start_pod()
-    [deadly] = pod.park_events(1)
-    die_holding(pod, times=5)
-    healthy = pod.park_events(1)
-
-    pod.worker().run_cycle()
-
-    [letter] = pod.dead()
-    assert (letter["reason"], letter["final_retry_count"]) == ("max_deliveries", "0")
-    assert deadly in letter["message"]
-    assert deadly not in pod.archive.attempts
-    assert list(pod.archive.rows) == healthy
-    assert (pod.depth(), pod.pending(), pod.ids()) == (0, 0, set())
-    assert lines("Message moved to dead letter")[0]["reason"] == "max_deliveries"
-
-
-def test_claimed_entry_on_which_consumers_died_is_given_up(start_pod: StartPod) -> None:
-    dead, heir = start_pod("dead"), start_pod("heir")
-    dead.park_events(1)
-    die_holding(dead, times=5)
-    make_idle(dead, 61)
-
-    heir.worker().run_cycle()
-
-    assert [letter["reason"] for letter in heir.dead()] == ["max_deliveries"]
-
-
-def test_fifth_delivery_is_still_tried(start_pod: StartPod) -> None:
-    pod = start_pod()
-    event_ids = pod.park_events(1)
-    die_holding(pod, times=4)
-
-    pod.worker().run_cycle()
-
-    assert (list(pod.archive.rows), pod.dead()) == (event_ids, [])
-
-
-def test_restarts_while_the_database_takes_nothing_make_no_entry_deadly(start_pod: StartPod) -> None:
-    pod = start_pod()
-    event_ids = pod.park_events(3)
-    pod.archive.always(READ_ONLY)
-
-    for _ in range(10):
-        pod.worker().run_cycle()
-    pod.archive.heal()
-    pod.worker().run_cycle()
-
-    assert (list(pod.archive.rows), pod.dead()) == (event_ids, [])
 
 
 def test_two_pods_store_a_shared_entry_once(start_pod: StartPod) -> None:
