@@ -1,19 +1,41 @@
-"""What a gunicorn worker loads after the fork: the application, with its background work running."""
+"""What gunicorn calls: the application in a worker, its end, and the last drain in the arbiter's child."""
 
-from typing import Any
+import logging
+from contextlib import ExitStack
+from datetime import timedelta
+from threading import Thread
+from typing import Any, Final
 
+import redis
 from flask import Flask
 
 from datastorage.app import create_app
-from datastorage.platform.server.gunicorn_conf import IS_SHUTTING_DOWN, SETTINGS
+from datastorage.audit.journal import FLUSH_TIMEOUT
+from datastorage.dlq.drain import Drain
+from datastorage.dlq.replay import Replayer
+from datastorage.dlq.stream import RedisQueue
+from datastorage.health.checks import Check, findings
+from datastorage.health.probes import DatabaseProbe
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.database import Database
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.server import gunicorn_conf
 from datastorage.platform.web.current import EXTENSION
 from datastorage.wiring import Services, build_services
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT: Final = FLUSH_TIMEOUT + timedelta(seconds=1)
+"""What the worker wrote about itself and has not stored yet may take longer than its connections."""
+PING_SECONDS: Final = 1.0
 
 
 def application() -> Flask:
     """Build the application and start its loops."""
-    services = build_services(SETTINGS, is_shutting_down=IS_SHUTTING_DOWN)
-    app = create_app(SETTINGS, services)
+    # Read from the module at each start of a worker: a reload changes them.
+    settings = gunicorn_conf.SETTINGS
+    services = build_services(settings, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
+    app = create_app(settings, services)
     services.start()
     return app
 
@@ -23,4 +45,53 @@ def close(gunicorn_app: Any) -> None:
     app = gunicorn_app.callable
     if isinstance(app, Flask):
         services: Services = app.extensions[EXTENSION][Services]
-        services.close()
+        closing = Thread(target=services.close, name="close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_TIMEOUT.total_seconds())
+        if closing.is_alive():
+            logger.warning("Connections not closed in time")
+
+
+def drain_queue(deadline: float) -> None:
+    """Bring queued records back until ``deadline`` (monotonic seconds), then close the connections."""
+    services = build_services(gunicorn_conf.SETTINGS, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
+    with ExitStack() as stack:
+        stack.callback(_close_redis, services[redis.Redis])
+        stack.callback(_close_database, services[Database])
+        try:
+            _drain(services, deadline - monotonic_seconds())
+        except Exception:
+            # What was not drained is still in Redis: no reason to end as if something had failed.
+            logger.exception("DLQ drain failed")
+
+
+def _drain(services: Services, seconds: float) -> None:
+    if seconds <= 0:
+        logger.info("DLQ drain skipped", extra={"reason": "no time left"})
+        return
+    drain = Drain(
+        services[RedisQueue],
+        services[Replayer],
+        database_answers=lambda: _answers(services[Database]),
+        metrics=services[Metrics],
+    )
+    drain.run(timedelta(seconds=seconds))
+
+
+def _answers(database: Database) -> bool:
+    probe = DatabaseProbe(database)
+    [found] = findings(Check("database", probe, abort=probe.abort, budget_seconds=PING_SECONDS))
+    probe.close()
+    return found.is_up
+
+
+def _close_database(database: Database) -> None:
+    logger.info("Closing database connections")
+    database.close()
+    logger.info("Database connections closed successfully")
+
+
+def _close_redis(client: redis.Redis) -> None:
+    logger.info("Closing Redis connections")
+    client.close()
+    logger.info("Redis connections closed successfully")

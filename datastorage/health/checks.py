@@ -43,6 +43,7 @@ class Check:
         probe: does the check; any exception means "down". Must be safe to abandon.
         abort: ends a probe that is still running when the budget is spent, so that no thread is left.
         on_finding: told every new finding, for the gauge.
+        budget_seconds: how long a caller waits.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Check:
         *,
         abort: Callable[[], None] | None = None,
         on_finding: Callable[[bool], None] | None = None,
+        budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
         self._name = name
         self._probe = probe
         self._abort = abort
         self._on_finding = on_finding
+        self._budget_seconds = budget_seconds
         self._condition = Condition()
         self._running = False
         self._finding: Finding | None = None
@@ -74,7 +77,7 @@ class Check:
     def answer(self, asked_at: float) -> Finding:
         """Wait for a finding fresh at ``asked_at``; "down" when none arrives within the budget."""
         with self._condition:
-            remaining = asked_at + BUDGET_SECONDS - monotonic_seconds()
+            remaining = asked_at + self._budget_seconds - monotonic_seconds()
             self._condition.wait_for(lambda: self._fresh(asked_at) is not None, remaining)
             return self._fresh(asked_at) or self._give_up()
 

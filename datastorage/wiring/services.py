@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from datastorage.dlq.worker import RetryWorker
+from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.loop import Loop
 
 T = TypeVar("T")
@@ -41,7 +42,10 @@ class Services:
 
     def close(self) -> None:
         """Stop the loops, then close what they and the views used, last opened first."""
+        deadline = monotonic_seconds() + STOP_TIMEOUT.total_seconds()
         for loop in self.loops:
-            loop.stop(STOP_TIMEOUT)
+            loop.stop(timedelta())  # all of them first: none waits for the round of another
+        for loop in self.loops:
+            loop.stop(timedelta(seconds=max(0.0, deadline - monotonic_seconds())))
         for close in reversed(self.closers):
             close()

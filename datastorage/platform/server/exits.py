@@ -1,9 +1,9 @@
-"""How workers end, counted by the arbiter, the only process that is there to see it."""
+"""What the arbiter counts: how workers end, and that the service does. No worker is there to see it."""
 
 import logging
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.server import metrics_files
@@ -12,13 +12,23 @@ from datastorage.platform.server.readiness import ShutdownFlag
 logger = logging.getLogger(__name__)
 
 
-class WorkerExits:
-    """The arbiter's one metric. A whole ``Metrics`` would add gauges of a process that serves nothing."""
+class ArbiterMetrics:
+    """The arbiter's two metrics. A whole ``Metrics`` would add gauges of a process that serves nothing."""
 
     worker_exits: Counter
+    shutting_down: Gauge
 
     def __init__(self) -> None:
-        Metrics.worker_exits.build(self, CollectorRegistry())
+        registry = CollectorRegistry()
+        Metrics.worker_exits.build(self, registry)
+        Metrics.shutting_down.build(self, registry)
+
+    def begin_shutdown(self) -> None:
+        """Show that a graceful shutdown has begun."""
+        try:
+            self.shutting_down.set(1)
+        except OSError as error:
+            _warn(error)
 
     def watch(self, worker: Any) -> None:
         """Give ``worker``, which is about to be forked, a flag that it raises when it leaves by itself.
@@ -34,4 +44,8 @@ class WorkerExits:
             self.worker_exits.labels(reason).inc()
             metrics_files.forget(worker.pid)
         except OSError as error:
-            logger.warning("Metrics directory not writable", extra={"reason": error.strerror})
+            _warn(error)
+
+
+def _warn(error: OSError) -> None:
+    logger.warning("Metrics directory not writable", extra={"reason": error.strerror})

@@ -1,4 +1,4 @@
-"""gunicorn's configuration: knobs from our settings, and hooks of one call each.
+"""gunicorn's configuration: knobs from our settings, and hooks of a few calls each.
 
 Start with ``datastorage serve`` or ``gunicorn -c python:datastorage.platform.server.gunicorn_conf``.
 What is made here exists before the fork and is inherited by every worker: settings and the shutdown
@@ -8,32 +8,41 @@ Whatever touches the Prometheus client is imported inside the hooks: it decides 
 whether metrics are shared between processes, and by then the runtime directory must be known.
 """
 
+import math
 import os
 from importlib import import_module
 from typing import Any
 
 from datastorage.platform.server.readiness import ShutdownFlag
-from datastorage.platform.server.startup import load_settings, open_runtime_directory
-from datastorage.settings import SECRET_VARIABLES, environment
+from datastorage.platform.server.startup import load_settings, open_runtime_directory, reload_settings
+from datastorage.settings import SECRET_VARIABLES, Settings, environment
 
 SETTINGS = load_settings(environment())
 IS_SHUTTING_DOWN = ShutdownFlag()
 RUNTIME = open_runtime_directory()
 
-for _name in SECRET_VARIABLES:
-    os.environ.pop(_name, None)  # noqa: TID251 - a worker, or what it starts, has no business with these
+# A worker, or what it starts, has no business with these; a reload has.
+_SECRETS = {name: os.environ.pop(name) for name in SECRET_VARIABLES if name in os.environ}  # noqa: TID251
 
-_server = SETTINGS.server
+
+def _of(settings: Settings) -> dict[str, Any]:
+    """Return the knobs that a reload may turn; the ports stay, a restart changes them."""
+    return {
+        "SETTINGS": settings,
+        "workers": settings.server.workers,
+        "threads": settings.server.threads,
+        "graceful_timeout": math.ceil(settings.server.shutdown_timeout.total_seconds()),
+    }
+
+
+globals().update(_of(SETTINGS))  # gunicorn reads names of this module, also when it reloads
 wsgi_app = "datastorage.wsgi:application()"
-bind = [f"{_server.host}:{_server.port}", f"{_server.host}:{_server.metrics_port}"]
-workers = _server.workers
-threads = _server.threads
+bind = [f"{SETTINGS.server.host}:{port}" for port in (SETTINGS.server.port, SETTINGS.server.metrics_port)]
 worker_class = "datastorage.platform.server.worker.LaneWorker"
 logger_class = "datastorage.platform.logs.GunicornLogger"
 preload_app = False
 keepalive = 15
 timeout = 30
-graceful_timeout = int(_server.shutdown_timeout.total_seconds())
 max_requests = 0
 limit_request_line = 8190
 control_socket_disable = True
@@ -45,24 +54,64 @@ def on_starting(arbiter: Any) -> None:
     """Before the first fork: forget the metrics of the last run, import what every worker needs.
 
     Modules connect to nothing, so they may be there before the fork. A worker, also one that
-    replaces another, then starts without half a second of imports.
+    replaces another, then starts without half a second of imports; so does the drain of the queue.
     """
     from datastorage.platform.server import metrics_files
-    from datastorage.platform.server.exits import WorkerExits
+    from datastorage.platform.server.exits import ArbiterMetrics
 
     metrics_files.empty()
-    arbiter.worker_exits = WorkerExits()
+    arbiter.metrics = ArbiterMetrics()
     import_module(wsgi_app.partition(":")[0])
 
 
+def when_ready(arbiter: Any) -> None:
+    """Before the first fork, with gunicorn's signal handlers and listeners in place: do it our way."""
+    from datastorage.platform.server.arbiter import ShutdownControl
+    from datastorage.platform.server.shutdown import Shutdown
+    from datastorage.wsgi import drain_queue
+
+    shutdown = Shutdown(IS_SHUTTING_DOWN, SETTINGS)
+    arbiter.control = ShutdownControl(
+        arbiter,
+        shutdown,
+        reload=lambda: _reload(arbiter, shutdown),
+        drain_queue=drain_queue,
+        on_begin=arbiter.metrics.begin_shutdown,
+    )
+    _limit_stalls(arbiter)
+    arbiter.control.take_over()
+
+
+def _limit_stalls(arbiter: Any) -> None:
+    from datastorage.platform.server.slow_clients import limit_stalls
+
+    limit_stalls(arbiter.LISTENERS, SETTINGS.server.read_timeout, SETTINGS.server.write_timeout)
+
+
+def _reload(arbiter: Any, shutdown: Any) -> bool:
+    """Adopt what file, secret files and environment say now, unless it is wrong; return whether."""
+    settings = reload_settings({**environment(), **_SECRETS}, SETTINGS)
+    if settings is None:
+        return False
+    globals().update(_of(settings))
+    shutdown.settings = settings
+    _limit_stalls(arbiter)
+    return True
+
+
 def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Prepare to tell how the worker will end, and which signals it may miss; runs in the arbiter."""
-    arbiter.worker_exits.watch(worker)
-    worker.inherited_signals = arbiter.SIG_QUEUE
+    """Give the worker what it shares with the arbiter; runs in the arbiter."""
+    from datastorage.platform.server.tally import RequestTally
+
+    arbiter.metrics.watch(worker)
+    worker.server_settings = SETTINGS.server
+    worker.is_shutting_down = IS_SHUTTING_DOWN
+    worker.tally = RequestTally()
+    worker.inherited_signals = arbiter.control.meant_for_child
 
 
 def worker_exit(_arbiter: Any, worker: Any) -> None:
-    """Close what the worker opened; runs in the worker."""
+    """Close what the worker opened; runs in the worker, but in the arbiter for one that is long gone."""
     from datastorage.wsgi import close
 
     worker.has_left.set()
@@ -71,4 +120,9 @@ def worker_exit(_arbiter: Any, worker: Any) -> None:
 
 def child_exit(arbiter: Any, worker: Any) -> None:
     """Count a worker that is gone and forget its live gauges; runs in the arbiter."""
-    arbiter.worker_exits.count(worker)
+    arbiter.metrics.count(worker)
+
+
+def on_exit(arbiter: Any) -> None:
+    """Bring back what is queued, and leave; after the last worker."""
+    arbiter.control.finish()

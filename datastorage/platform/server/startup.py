@@ -1,4 +1,7 @@
-"""What can fail before the first listener is opened: one ERROR line and exit code 1 each."""
+"""What can fail before the first listener is opened: one ERROR line and exit code 1 each.
+
+When the same fails later, in a reload, the service goes on as it was.
+"""
 
 import logging
 import socket
@@ -25,11 +28,33 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         configure_logging(LoggingSettings(), __version__, socket.gethostname())
         logger.error(str(error), extra={"problems": list(error.problems)})  # noqa: TRY400 - the trace says nothing more
         raise SystemExit(1) from error
+    _adopt(settings)
+    return settings
+
+
+def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings | None:
+    """Return what the configuration says now, or ``None``, with the reason in the log, when it is wrong."""
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        extra = {"problems": list(error.problems)}
+        logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)  # noqa: TRY400 - see above
+        return None
+    _adopt(settings)
+    if _addresses(settings) != _addresses(current):
+        logger.warning("Reload keeps the old ports: a restart changes them")
+    return settings
+
+
+def _adopt(settings: Settings) -> None:
     configure_logging(settings.logging, __version__, socket.gethostname())
     for warning in settings.warnings:
         logger.warning(warning)
     logger.info("Configuration loaded successfully", extra=settings.summary())
-    return settings
+
+
+def _addresses(settings: Settings) -> tuple[str, int, int]:
+    return settings.server.host, settings.server.port, settings.server.metrics_port
 
 
 def open_runtime_directory() -> Path:

@@ -1,60 +1,97 @@
-"""The worker class: gunicorn's threaded worker, with lanes and with our words in its errors.
+"""The worker class: gunicorn's threaded worker, with lanes, a good end, and our words in its errors.
 
 Connections on the metrics port run in a lane of their own, so a saturated API never delays a scrape or
-a probe there. Errors that gunicorn finds before there is a request become problem documents.
+a probe there. A worker that stops takes what is queued and then closes its listeners, so that nobody
+waits for an answer that will not come (DD-007).
 """
 
+import errno
 import logging
+import select
 import signal
 import socket
-import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any
+from threading import get_ident
+from typing import Any, Final
 
-from gunicorn.http import errors as http_errors
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
-from datastorage.platform.web import json
-from datastorage.platform.web.problems import FORCE_CLOSE, KINDS, MEDIA_TYPE, document
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.malformed import answer_malformed
+from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.server.slow_clients import PatientConnection
+from datastorage.platform.server.tally import RequestTally
+from datastorage.platform.web.http_metrics import path_template
+from datastorage.platform.web.problems import FORCE_CLOSE
+from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
-METRICS_LANE_THREADS = 2
+METRICS_LANE_THREADS: Final = 2
+STOPPING_TICK_SECONDS: Final = 0.2
+FAREWELL_SECONDS: Final = 0.5
+"""How long before the end of the drain a worker names the requests that will be cut off."""
 
-_SLUGS: tuple[tuple[type[Exception], str, str], ...] = (
-    (http_errors.LimitRequestLine, "uri-too-long", "the request line is too long"),
-    (
-        http_errors.LimitRequestHeaders,
-        "request-header-fields-too-large",
-        "a request header, or all of them together, are too large",
-    ),
-    (http_errors.ParseException, "validation-error", "the request is not valid HTTP"),
+OVERRIDDEN: Final = (
+    "init_process",
+    "init_signals",
+    "load_wsgi",
+    "handle_exit",
+    "notify",
+    "is_parent_alive",
+    "set_accept_enabled",
+    "accept",
+    "enqueue_req",
+    "wait_for_and_dispatch_events",
+    "_cap_keepalive",
+    "handle",
+    "handle_request",
+    "handle_error",
 )
+"""Methods of gunicorn's worker that are overridden; a test asserts that they exist."""
+
+WILL_NOT_ACCEPT: Final = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 
 
 class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotations
-    """``gthread`` with two lanes: one for the API, one for metrics and probes."""
+    """``gthread`` with two lanes: one for the API, one for metrics and probes.
 
+    The arbiter sets these before the fork.
+    """
+
+    server_settings: ServerSettings
+    is_shutting_down: ShutdownFlag
+    tally: RequestTally
     inherited_signals: SimpleQueue[int]
-    """The arbiter's signals as they were at the fork."""
+    """What this process was sent before it had handlers of its own."""
 
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
+        self._answering: dict[int, dict[str, Any]] = {}
+        self._told_to_stop_at: float | None = None
         super().init_process()
 
     def init_signals(self) -> None:
-        """Also heed a SIGTERM that came between the fork and now.
+        """Also heed a SIGTERM that came between the fork and now, and leave Ctrl-C to the arbiter.
 
-        It went into the worker's copy of the arbiter's queue, where nobody reads: the arbiter would wait
+        The signal reached the arbiter's handler in the worker, which nobody reads: the arbiter would wait
         for this worker until the end of the drain and then kill it.
         """
         super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         while not self.inherited_signals.empty():
-            if self.inherited_signals.get_nowait() == signal.SIGTERM:
-                self.alive = False
+            if self.inherited_signals.get_nowait() in {signal.SIGTERM, signal.SIGQUIT}:
+                self.handle_exit(signal.SIGTERM, None)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Remember when the drain began; SIGTERM."""
+        if self._told_to_stop_at is None:
+            self._told_to_stop_at = monotonic_seconds()
+        super().handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
         """Begin to stop when the arbiter is gone.
@@ -75,11 +112,47 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         def closable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             response = start_response.__self__  # type: ignore[attr-defined] # gunicorn passes a bound method
             environ[FORCE_CLOSE] = response.force_close
-            return application(environ, start_response)
+            self._answering[get_ident()] = environ
+
+            def start(*arguments: Any) -> Any:
+                # Asked when the head of the answer is made: the flag may have come up during the request.
+                # After a body that broke off nobody knows where the next request begins.
+                if self.is_shutting_down() or environ["wsgi.input"].failed:
+                    response.force_close()
+                return start_response(*arguments)
+
+            return application(environ, start)
 
         self.wsgi = closable
 
-    def enqueue_req(self, conn: TConn) -> None:
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
+        """Take what is queued and close the listeners when this worker stops.
+
+        Otherwise a connection made now is completed by the kernel, waits for the last worker to exit, and is
+        then reset. A refused one can go to another pod at once.
+        """
+        super().set_accept_enabled(enabled)
+        if self.alive or enabled:
+            return
+        for listener in (each for each in self.sockets if each.sock is not None):
+            while _has_queued(listener):
+                self.accept(listener)
+            listener.close()
+
+    def accept(self, listener: Any) -> None:
+        """Accept one connection, if nobody else was faster."""
+        try:
+            accepted = listener.accept()
+        except OSError as error:
+            if error.errno not in WILL_NOT_ACCEPT:
+                raise
+            return
+        self.nr_conns += 1
+        accepted[0].setblocking(True)
+        read_timeout = self.server_settings.read_timeout
+        self.enqueue_req(PatientConnection(self.cfg, accepted, listener.getsockname(), read_timeout))
+
+    def enqueue_req(self, conn: PatientConnection) -> None:
         """Choose the lane by the port the client connected to."""
         on_metrics_port = isinstance(conn.server, tuple) and conn.server[1] == self._metrics_port
         lane = self.metrics_pool if on_metrics_port else self.tpool
@@ -91,44 +164,68 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         # The second of our two binds; getattr keeps a worker with one bind working.
         return int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
 
+    def handle(self, conn: PatientConnection) -> Any:
+        """Close on this thread what will be closed: the main thread would wait for the client to hang up."""
+        keep = super().handle(conn)
+        if not keep:
+            conn.close(graceful=True)
+        return keep
+
+    def handle_request(self, req: Any, conn: PatientConnection) -> bool:
+        """Count the request while it is worked on, and give its body a deadline of its own."""
+        with self.tally.one_more():
+            conn.expect_body()
+            try:
+                keep: bool = super().handle_request(req, conn)
+            except BlockingIOError as error:
+                # SO_SNDTIMEO: what was asked for is done, only the answer is not wanted.
+                logger.info("Client stopped reading its answer", extra={"path": req.path})
+                raise StopIteration from error
+            finally:
+                self._answering.pop(get_ident(), None)
+                conn.expect_head()
+        if not self.alive:
+            self.tally.drained()
+        return keep
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Look up more often once this worker stops: its end has a deadline."""
+        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Wait no longer for connections on which nothing was ever sent than for kept-alive ones."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+    def notify(self) -> None:
+        """Also name, once, the requests that are about to be cut off; nobody else knows them."""
+        super().notify()
+        if (
+            self._told_to_stop_at is not None
+            and monotonic_seconds() >= self._told_to_stop_at + self._patience
+        ):
+            self._told_to_stop_at = None
+            for environ in list(self._answering.values()):
+                extra = {
+                    "method": environ["REQUEST_METHOD"],
+                    "path": environ["PATH_INFO"],
+                    "route": path_template(environ),
+                }
+                logger.error("Request still running at the end of the drain", extra=extra)
+
+    @property
+    def _patience(self) -> float:
+        server = self.server_settings
+        longest = server.shutdown_total_budget - server.endpoint_propagation_delay
+        return min(server.shutdown_timeout, longest).total_seconds() - FAREWELL_SECONDS
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what never became a request with a problem document, and close."""
-        slug, detail = _slug_of(exc)
-        request_id = f"req-{uuid.uuid4().hex}"
-        if slug == "internal-error":
-            logger.error("Request handling failed", exc_info=exc, extra={"request_id": request_id})
-        else:
-            remote = addr[0] if addr else ""
-            extra = {"slug": slug, "remote_addr": remote, "request_id": request_id}
-            logger.warning("Malformed HTTP refused", extra=extra)
-        members = {"field_errors": {"body": detail}} if KINDS[slug].status == 400 else {}  # noqa: PLR2004
-        problem = document(
-            slug, detail, instance=getattr(req, "path", "") or "", request_id=request_id, **members
-        )
-        _send(client, slug, json.encode(problem), request_id)
+        """Answer what never became a request in the words of the API, and close."""
+        answer_malformed(req, client, addr, exc)
 
 
-def _slug_of(error: Exception) -> tuple[str, str]:
-    # A header that the application tried to send is our fault, although its class says otherwise.
-    ours = (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName)
-    if not isinstance(error, ours):
-        for cls, slug, detail in _SLUGS:
-            if isinstance(error, cls):
-                return slug, detail
-    return "internal-error", "internal error - the log has it under this request id"
-
-
-def _send(client: socket.socket, slug: str, body: bytes, request_id: str) -> None:
-    kind = KINDS[slug]
-    head = (
-        f"HTTP/1.1 {kind.status} {kind.title}\r\n"
-        f"Connection: close\r\n"
-        f"Content-Type: {MEDIA_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        f"Cache-Control: no-store\r\n"
-        f"X-Request-ID: {request_id}\r\n\r\n"
-    )
-    try:
-        client.sendall(head.encode("ascii") + body)
-    except OSError:
-        logger.debug("Client went away before its error could be sent")
+def _has_queued(listener: Any) -> bool:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))

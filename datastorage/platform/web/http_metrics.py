@@ -172,7 +172,13 @@ def _note_path(sender: Flask) -> None:
 
 def _labels(environ: WSGIEnvironment) -> tuple[str, str]:
     method = environ["REQUEST_METHOD"]
-    return method if method in METHODS else OTHER_METHOD, environ.get(_PATH_KEY, UNMATCHED)
+    return method if method in METHODS else OTHER_METHOD, path_template(environ)
+
+
+def path_template(environ: WSGIEnvironment) -> str:
+    """Return the path of a request with its variables named, as its metrics call it."""
+    found: str = environ.get(_PATH_KEY, UNMATCHED)
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,115 @@
+"""Clients that stop in the middle of a request, or send it drop by drop, hold a thread for a bounded time.
+
+The kernel ends a single read or write that stalls (``SO_RCVTIMEO``, ``SO_SNDTIMEO``); what it cannot
+see is a client that sends one byte now and then, so the reader also has a deadline for the whole.
+"""
+
+import socket
+import struct
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+from gunicorn.http.errors import NoMoreData
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import TConn
+
+from datastorage.platform.clock import monotonic_seconds
+
+CLOSED: Final = -1
+
+
+def limit_stalls(listeners: Iterable[Any], read_timeout: timedelta, write_timeout: timedelta) -> None:
+    """Set both timeouts on listening sockets; on Linux the accepted ones inherit them."""
+    for listener in listeners:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(read_timeout))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_timeout))
+
+
+def _timeval(period: timedelta) -> bytes:
+    return struct.pack("@ll", period.days * 86400 + period.seconds, period.microseconds)
+
+
+class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotations
+    """A connection whose requests have to arrive in time.
+
+    Args:
+        cfg: gunicorn's configuration.
+        accepted: what ``accept`` returned: socket and address of the client.
+        server: our own address.
+        read_timeout: for the head of a request, and again for its body.
+    """
+
+    def __init__(
+        self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, read_timeout: timedelta
+    ) -> None:
+        super().__init__(cfg, *accepted, server)
+        self._read_timeout = read_timeout
+
+    def init(self) -> None:
+        """Read through a reader with deadlines; safe to call again."""
+        is_first = not self.initialized
+        super().init()
+        if is_first:
+            self.parser.unreader = PatientReader(self.sock, self._read_timeout.total_seconds())
+
+    def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+        """Close it; safe to call again."""
+        if self.sock.fileno() != CLOSED:
+            super().close(graceful)
+
+    def expect_head(self) -> None:
+        """Begin to wait for the next request, with all the time there is."""
+        self.parser.unreader.expect(is_body=False)
+
+    def expect_body(self) -> None:
+        """Begin to wait for a body, with all the time there is."""
+        self.parser.unreader.expect(is_body=True)
+
+
+class PatientReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no annotations
+    """Reads from a socket until a deadline that starts with the first read of a head or a body."""
+
+    def __init__(self, client: socket.socket, timeout_seconds: float) -> None:
+        super().__init__(client)
+        self._timeout_seconds = timeout_seconds
+        self._expires_at: float | None = None
+        self._is_body = False
+
+    def expect(self, *, is_body: bool) -> None:
+        """Start over: what comes next is a head or a body."""
+        self._expires_at = None
+        self._is_body = is_body
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Return what has arrived, waiting for something if need be.
+
+        Raises:
+            TimeoutError: in a body, which is answered with 408.
+            NoMoreData: in a head, as if the client had hung up.
+        """
+        try:
+            return self._first(size_hint) if self._expires_at is None else self._next(size_hint)
+        except (TimeoutError, BlockingIOError) as error:
+            # When its time is up, a socket with SO_RCVTIMEO says EAGAIN; one with a Python timeout raises.
+            if self._is_body:
+                raise TimeoutError from error
+            raise NoMoreData from error
+
+    def _first(self, size_hint: int | None) -> bytes:
+        # The kernel's timeout is the whole time as well: no further call for what arrives in one piece.
+        self._expires_at = monotonic_seconds() + self._timeout_seconds
+        data: bytes = super().chunk(size_hint)
+        return data
+
+    def _next(self, size_hint: int | None) -> bytes:
+        before = self.sock.gettimeout()
+        left = (self._expires_at or 0.0) - monotonic_seconds()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left if before is None else min(before, left))
+        try:
+            data: bytes = super().chunk(size_hint)
+            return data
+        finally:
+            self.sock.settimeout(before)
