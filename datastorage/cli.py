@@ -2,20 +2,31 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from datastorage import __version__
 
+
+class Place(NamedTuple):
+    """Where a command is, an attribute of the same name there, and what the overview says about it."""
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "serve": "datastorage.platform.server.cli",  # the service, under gunicorn
-    "dev": "datastorage.embedded.cli",  # the service with its own PostgreSQL and Redis, for development
-    "partitions": "datastorage.partitions.cli",  # list, ensure
-    "dlq": "datastorage.operators",  # status, list, show, replay, discard
-    "openapi": "datastorage.openapi",  # the API document
-    "demo": "datastorage.demo.cli",  # sample data through the HTTP API
+    "serve": Place("datastorage.platform.server.cli", "Serve the API and the metrics, under gunicorn."),
+    "dev": Place("datastorage.embedded.cli", "Start PostgreSQL, Redis and the service, for development."),
+    "validate": Place(
+        "datastorage.validation.cli", "Check what the service needs, and say how to repair it."
+    ),
+    "partitions": Place("datastorage.partitions.cli", "List the monthly partitions, create missing ones."),
+    "dlq": Place("datastorage.operators", "Look at the dead-letter queue, replay it, discard from it."),
+    "openapi": Place("datastorage.openapi", "Print the API document."),
+    "demo": Place("datastorage.demo.cli", "Load sample data through the HTTP API."),
 }
-"""The module of each command, which is an attribute of the same name there."""
 
 
 class Commands(click.Group):
@@ -31,8 +42,14 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name].module), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview from the page above: asking each command would import the whole service."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 
 
 @click.group(cls=Commands)

@@ -9,8 +9,8 @@ ROOT_NAME = PACKAGE.name
 CELLAR = {"platform", "settings", "errors"}
 """What every feature stands on; it knows none of them."""
 
-FOLDED = {"wiring"}
-"""Contents pages that are a folder, because one file would be too long."""
+FOLDED = {"wiring", "validation"}
+"""Contents pages that are a folder, because one file would be too long; they may look at everything."""
 
 PRIVATE = {"store", "tables", "routes", "queries"}
 """Modules of a feature that only the feature itself and the contents pages import."""

@@ -1,0 +1,120 @@
+"""Check 8: the service starts."""
+
+import json
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.validation.check import Broken
+from datastorage.validation.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import urllib3
+
+STOP_SECONDS = 5.0
+EXCERPT_LINES = 5
+_HOST = "127.0.0.1"
+
+
+def start(subject: Subject, seconds: float) -> str:
+    """Start the service on free ports, with one worker, and return how long it took to be alive."""
+    import urllib3
+
+    port, metrics_port = _free_port(), _free_port()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _running(subject, Path(folder), port, metrics_port) as process,
+    ):
+        began = monotonic_seconds()
+        deadline = began + seconds - STOP_SECONDS
+        http = urllib3.PoolManager(retries=False, timeout=1)
+        while not _is_alive(http, port):
+            if process.poll() is not None:
+                raise Broken(
+                    f"the service ended with exit code {process.returncode}: {_excerpt(Path(folder))}",
+                    "correct what the line says, see docs/settings.md",
+                )
+            if monotonic_seconds() > deadline:
+                raise Broken(
+                    f"the service is not alive: {_excerpt(Path(folder))}", "read its log: datastorage serve"
+                )
+            time.sleep(0.05)
+        return f"the service starts and answers /health/live after {monotonic_seconds() - began:.1f} s"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(
+    subject: Subject, folder: Path, port: int, metrics_port: int
+) -> "Iterator[subprocess.Popen[bytes]]":
+    environ = dict(subject.environ) | {
+        "DATASTORAGE_SERVER_HOST": _HOST,
+        "DATASTORAGE_SERVER_PORT": str(port),
+        "DATASTORAGE_SERVER_METRICS_PORT": str(metrics_port),
+        "DATASTORAGE_SERVER_WORKERS": "1",
+        "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
+        "DATASTORAGE_LOGGING_FORMAT": "json",
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+        "TMPDIR": str(folder),
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            subject.command("serve"),
+            env=environ,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _is_alive(http: "urllib3.PoolManager", port: int) -> bool:
+    import urllib3
+
+    try:
+        return http.request("GET", f"http://{_HOST}:{port}/health/live").status == 200  # noqa: PLR2004
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+def _excerpt(folder: Path) -> str:
+    """Return the last errors of the log, or its last lines when it has none; secrets are not logged."""
+    lines = (folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [text for line in lines if (text := _error_in(line))]
+    return " | ".join((errors or lines)[-EXCERPT_LINES:]) or "it wrote nothing"
+
+
+def _error_in(line: str) -> str | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    is_error = isinstance(entry, dict) and entry.get("level") == "error"
+    return str(entry.get("msg")) if is_error else None
