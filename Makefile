@@ -47,10 +47,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files again from setup.cfg
-	$(COMPILE) setup.cfg --extra image -o requirements-image.lock
+	$(COMPILE) setup.cfg --extra image --extra telemetry -o requirements-image.lock
 	printf 'setuptools>=77\nwheel\n' | $(COMPILE) - --no-annotate -o requirements-build.lock
-	$(COMPILE) setup.cfg --extra binary --extra embedded --constraint requirements-image.lock -o requirements.lock
-	$(COMPILE) setup.cfg --extra binary --extra embedded --extra test --constraint requirements.lock -o requirements-dev.lock
+	$(COMPILE) setup.cfg --extra binary --extra embedded --extra telemetry --constraint requirements-image.lock -o requirements.lock
+	$(COMPILE) setup.cfg --extra binary --extra embedded --extra telemetry --extra test --constraint requirements.lock -o requirements-dev.lock
 
 .PHONY: openapi
 openapi: $(VENV)/.dev ## write docs/openapi.yaml from the code

@@ -13,7 +13,11 @@ from tests.guards.source import ROOT
 RUN, DEVELOPMENT, IMAGE = "requirements.lock", "requirements-dev.lock", "requirements-image.lock"
 BUILD = "requirements-build.lock"
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
-EXTRAS = {RUN: ("binary", "embedded"), DEVELOPMENT: ("binary", "embedded", "test"), IMAGE: ("image",)}
+EXTRAS = {
+    RUN: ("binary", "embedded", "telemetry"),
+    DEVELOPMENT: ("binary", "embedded", "telemetry", "test"),
+    IMAGE: ("image", "telemetry"),
+}
 
 
 def pins(lock: str) -> dict[str, Version]:
