@@ -221,7 +221,7 @@ def _parent_date(event: AuditEvent, parents: ParentDates) -> date | None:
     return event.parent_date_hint if event.parent_date_hint in dates else max(dates, default=None)
 
 
-def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, list[Any]]:
+def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, str]:
     """Turn events into one array per column, the parameters of the two statements on sent rows."""
     arrays: dict[str, list[Any]] = {
         name: [getattr(event, name) for event in events]

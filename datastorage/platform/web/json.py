@@ -31,6 +31,8 @@ def _exact_number(text: str) -> Decimal:
     return number
 
 
+_NESTING = (dict, list)
+
 _decoder = msgspec.json.Decoder()
 _exact_decoder = msgspec.json.Decoder(float_hook=_exact_number)
 _encoder = msgspec.json.Encoder()
@@ -88,7 +90,7 @@ def is_deeper_than(value: Any, depth: int) -> bool:
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _NESTING)
         ]
         if not level:
             return False
