@@ -1,11 +1,14 @@
 """From what the driver raised to what we say went wrong: the only reader of SQLSTATEs.
 
-PostgreSQL's diagnostics decide, never the text of a message. ``reason`` is the code counted in
+PostgreSQL's diagnostics decide, never the text of a message (a refused connection has none: see
+``refused_connections``). ``reason`` is the code counted in
 ``datastorage_db_errors_total`` and, where a write is parked, kept beside it.
 """
 
 import psycopg
 import sqlalchemy.exc
+from psycopg.errors import Diagnostic
+from sqlalchemy import Table
 
 from datastorage.errors import (
     DatabaseError,
@@ -16,6 +19,8 @@ from datastorage.errors import (
     TransactionConflict,
     Unavailable,
 )
+from datastorage.platform.db import refused_connections
+from datastorage.platform.db.columns import metadata
 
 READ_RETRY_AFTER_SECONDS = 2
 CONFLICT_RETRY_AFTER_SECONDS = 1
@@ -45,7 +50,11 @@ _BY_SQLSTATE: dict[str, tuple[str, type[DatabaseError]]] = {
     "23502": ("database_constraint", RowRefused),  # not_null_violation
     "23503": ("foreign_key", RowRefused),
     "23505": ("unique", RowRefused),
+    "23514": ("database_constraint", RowRefused),  # check_violation
 }
+
+_NAMED_BY_PARTITIONS = frozenset({"23502", "23503", "23514"})
+"""Violations that a partition reports under the names its table gave; its unique indexes have their own."""
 
 _BY_CLASS: dict[str, tuple[str, type[DatabaseError]]] = {
     "08": ("db_unreachable", Unavailable),  # connection exception
@@ -84,15 +93,40 @@ def translate(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> Database
 
 def _classify(error: psycopg.Error, sqlstate: str | None) -> tuple[str, type[DatabaseError]]:
     if sqlstate is None:
-        # Without a SQLSTATE the server never answered: refused, timed out, or cut in mid-statement.
-        unreachable = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        return ("db_unreachable", Unavailable) if unreachable else ("unknown", DatabaseError)
-    if sqlstate == "23514":
-        # A violated CHECK names its constraint; "no partition found for row" has the same code and no name.
-        if error.diag.constraint_name is None:
-            return "partition_missing", PartitionFailure
-        return "database_constraint", RowRefused
+        # Without a SQLSTATE there is no connection: refused, timed out, or cut in mid-statement.
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return refused_connections.reason_of(error), Unavailable
+        return "unknown", DatabaseError
+    # A violated CHECK names its constraint; "no partition found for row" has the same code and no name.
+    if sqlstate == "23514" and error.diag.constraint_name is None:
+        return "partition_missing", PartitionFailure
+    if sqlstate in _NAMED_BY_PARTITIONS and _refuses_alone(error.diag):
+        return "partition_failed", PartitionFailure
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or ("unknown", DatabaseError)
+
+
+def _refuses_alone(diagnostic: Diagnostic) -> bool:
+    """Tell whether somebody gave one partition a constraint that its table does not have.
+
+    The row is as good as those that other months take, so the month is at fault and not the client.
+    A name that follows our convention for the whole table is ours, also when a migration is ahead of us.
+    """
+    partition, constraint = diagnostic.table_name or "", diagnostic.constraint_name
+    table = _table_of(partition)
+    if table is None:
+        return False
+    if constraint is None:  # a column that must not be NULL is named instead
+        column = table.columns.get(diagnostic.column_name or "")
+        return column is not None and bool(column.nullable)
+    if constraint in {str(each.name) for each in table.constraints}:
+        return False
+    return constraint.startswith(f"ck_{partition}_") or not constraint.startswith(f"ck_{table.name}_")
+
+
+def _table_of(partition: str) -> Table | None:
+    """Return the table that has a partition of this name, ``None`` for any other relation."""
+    partitioned = [table for table in metadata.tables.values() if "partitioned_by" in table.info]
+    return next((table for table in partitioned if partition.startswith(f"{table.name}_")), None)
 
 
 def pool_exhausted() -> Unavailable:
