@@ -1,9 +1,11 @@
 """What a client is told about an event that can never be stored as it is."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from datastorage.audit.model import AuditEvent
-from datastorage.errors import Conflict, Fault, InvalidInput, RowRefused
+from datastorage.errors import Conflict, Fault, InvalidInput, PartitionFailure, RowRefused
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,36 @@ def refused_row(refused: RowRefused, table: str) -> InvalidInput:
     resource = "audit_event" if table == SINGLE else table
     if refused.reason == "foreign_key":
         return InvalidInput.of(resource, {"parent_event_id": UNKNOWN_PARENT})
-    logger.error("PostgreSQL refused a validated event", extra={"sqlstate": refused.sqlstate})
+    log_refused(refused)
     fault = Fault("the event has a value that cannot be stored", "database_constraint")
     return InvalidInput.of(resource, {"body": fault})
+
+
+def log_refused(refused: RowRefused) -> None:
+    """Say that validation let pass what PostgreSQL never will."""
+    extra = {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
+    logger.error("PostgreSQL refused a validated event", extra=extra)
+
+
+@contextmanager
+def unique_indexes_of_partitions_told_apart() -> Iterator[None]:
+    """Blame the month for a duplicate key.
+
+    Our only unique key never refuses a row, see ``queries.insert_sent_rows``: somebody gave the partition
+    an index that the table does not have.
+
+    Raises:
+        PartitionFailure: in place of ``RowRefused``.
+    """
+    try:
+        yield
+    except RowRefused as refused:
+        if refused.reason != "unique":
+            raise
+        raise PartitionFailure(
+            refused.detail,
+            reason="partition_failed",
+            sqlstate=refused.sqlstate,
+            constraint=refused.constraint,
+            server_message=refused.server_message,
+        ) from refused

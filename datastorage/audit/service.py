@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from datastorage.audit.model import (
     AlreadyRecorded,
@@ -22,8 +21,17 @@ from datastorage.audit.model import (
     Recorded,
     Written,
 )
+from datastorage.audit.parents import ParentPending, Parents, orphans, without_pending
 from datastorage.audit.queueing import InvalidPayload, from_payload, to_payload
-from datastorage.audit.refusals import BATCH, SINGLE, UNKNOWN_PARENT, conflict, refused_row
+from datastorage.audit.refusals import (
+    BATCH,
+    SINGLE,
+    UNKNOWN_PARENT,
+    conflict,
+    log_refused,
+    refused_row,
+    unique_indexes_of_partitions_told_apart,
+)
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
@@ -42,10 +50,6 @@ logger = logging.getLogger(__name__)
 PARTITION_REASONS = frozenset({"partition_missing", "partition_failed", "storage_error", "lock_timeout"})
 
 
-class ParentPending(DatabaseError):
-    """The parent was acknowledged and waits in the queue: so must its child."""
-
-
 class AuditService:
     """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018).
 
@@ -53,6 +57,7 @@ class AuditService:
         store: the table.
         writer: group commit for single events.
         queue: where a write goes that the database could not take.
+        parents: finds out about parents that are not stored.
         attempts: tries the database.
         metrics: counts and lag of writes.
         clock: the server's now, for the lag.
@@ -64,6 +69,7 @@ class AuditService:
         store: AuditStore,
         writer: GroupWriter,
         queue: DeadLetterQueue,
+        parents: Parents,
         attempts: WriteAttempts,
         metrics: Metrics,
         clock: Clock,
@@ -71,6 +77,7 @@ class AuditService:
         self._store = store
         self._writer = writer
         self._queue = queue
+        self._parents = parents
         self._attempts = attempts
         self._metrics = metrics
         self._clock = clock
@@ -112,9 +119,9 @@ class AuditService:
                 outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
             except DatabaseError as fault:
                 return self._park_batch(events, fault, line)
-            orphans = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
-            if orphans:
-                faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in orphans}
+            lost = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
+            if lost:
+                faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in lost}
                 raise InvalidInput.of_items(BATCH, faults)
             if Written.CONFLICT in outcomes:
                 raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
@@ -132,12 +139,11 @@ class AuditService:
         """
         try:
             event = from_payload(payload)
-            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
-            if written is Written.PARENT_MISSING:
-                # Acknowledged with a parent that nobody knows: keep the event, and what it said.
-                append_orphan = partial(self._store.append_orphan, event)
-                [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
-        except (InvalidPayload, InvalidInput):
+            written = self._write_again(event)
+        except InvalidPayload:
+            return Replayed.INVALID
+        except RowRefused as refused:
+            log_refused(refused)
             return Replayed.INVALID
         except ParentPending:
             return Replayed.PARENT_PENDING
@@ -147,6 +153,20 @@ class AuditService:
             return Replayed.DUPLICATE
         self._show_month(event)
         return Replayed.STORED
+
+    def _write_again(self, event: AuditEvent) -> Written:
+        """Write one acknowledged event; when nobody knows its parent, keep the event and what it said."""
+        written = Written.PARENT_MISSING
+        try:
+            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
+        except RowRefused as refused:
+            if refused.reason != "foreign_key":
+                raise
+            # The parent was there when it was looked up, and deleted before its child was inserted.
+        if written is Written.PARENT_MISSING:
+            append_orphan = partial(self._store.append_orphan, event)
+            [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
+        return written
 
     @contextmanager
     def _accounted(self, events: Sequence[AuditEvent]) -> Iterator[WriteLine]:
@@ -170,23 +190,25 @@ class AuditService:
 
         Raises:
             ParentPending: every missing parent does.
-            DatabaseError: the database cannot take it now.
-            InvalidInput: it never will.
+            DatabaseError: the database cannot take it now, or cannot know about a parent.
+            InvalidInput: it never will; ``RowRefused`` when replayed.
             QueueUnusable: nobody can know whether a parent is queued.
         """
         outcomes = self._attempt(table, events, append, is_replay=is_replay)
-        orphans = _orphans(events, outcomes)
-        if not orphans:
+        missing = orphans(events, outcomes)
+        if not missing:
             return outcomes
-        queued = self._queued_parents(orphans)
-        if not orphans <= queued:
+        queued = self._parents.queued(missing, events)
+        if not missing <= queued:
             # The retry loop may have stored a parent and dropped its id since the database was asked:
             # whoever is in neither place now was never acknowledged.
             outcomes = self._attempt(table, events, append, is_replay=is_replay)
-            orphans = _orphans(events, outcomes)
-        if orphans and orphans <= queued:
+            missing = orphans(events, outcomes)
+        if missing and missing <= queued:
             raise ParentPending("parent is queued", reason="parent_pending")
-        return _without_pending(events, outcomes, queued)
+        if missing:
+            self._parents.require_all_months(events)
+        return without_pending(events, outcomes, queued)
 
     def _attempt(
         self,
@@ -200,21 +222,18 @@ class AuditService:
 
         Raises:
             DatabaseError: the database cannot take it now.
-            InvalidInput: it never will.
+            InvalidInput: it never will; ``RowRefused`` when replayed.
         """
         try:
-            return self._attempts.run(table, append, is_replay=is_replay)
+            with unique_indexes_of_partitions_told_apart():
+                return self._attempts.run(table, append, is_replay=is_replay)
         except RowRefused as refused:
+            if is_replay:
+                raise
             raise refused_row(refused, table) from refused
         except DatabaseError as error:
             self._count_partition_failure(events, error)
             raise
-
-    def _queued_parents(self, wanted: set[UUID]) -> set[UUID]:
-        """Return those events that wait in the queue: they were acknowledged earlier."""
-        ids = list(wanted)
-        are_queued = self._queue.are_queued([str(event_id) for event_id in ids])
-        return {event_id for event_id, is_queued in zip(ids, are_queued, strict=True) if is_queued}
 
     def _park_batch(self, events: list[AuditEvent], fault: DatabaseError, line: WriteLine) -> BatchParked:
         """Queue the whole batch; what is wrong with one month must not make the others wait."""
@@ -257,27 +276,6 @@ class AuditService:
             partition = str(months.pop())
             self._metrics.partition_write_failures.labels(partition).inc(len(events))
             self._metrics.partition_status.labels(partition, "unavailable").set(1)
-
-
-def _orphans(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> set[UUID]:
-    """Return the parents that were not found."""
-    return {
-        event.parent_event_id
-        for event, outcome in zip(events, outcomes, strict=True)
-        if outcome is Written.PARENT_MISSING and event.parent_event_id is not None
-    }
-
-
-def _without_pending(
-    events: Sequence[AuditEvent], outcomes: Sequence[Written], queued: set[UUID]
-) -> list[Written]:
-    """Hold only unknown parents against a batch that is refused, not those that are queued."""
-    return [
-        Written.ROLLED_BACK
-        if outcome is Written.PARENT_MISSING and event.parent_event_id in queued
-        else outcome
-        for event, outcome in zip(events, outcomes, strict=True)
-    ]
 
 
 def _fields(events: Sequence[AuditEvent]) -> dict[str, object]:

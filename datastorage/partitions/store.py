@@ -89,6 +89,15 @@ class PartitionStore:
         """
         return self._database.read(_find_partitions)
 
+    def detached_months(self, table: str) -> set[Month]:
+        """Return the months of ``table`` whose partition exists and is not attached.
+
+        Raises:
+            DatabaseError: the catalogue could not be read.
+        """
+        found = self.list_partitions()
+        return {p.month for p in found if p.table == table and p.month is not None and not p.attached}
+
     def ensure(self, months: Iterable[Month]) -> list[EnsuredMonth]:
         """Create what is missing and say for each table and month what became of it.
 

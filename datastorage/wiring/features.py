@@ -1,6 +1,7 @@
 """The features: what their views ask for, and the background work they bring."""
 
 from datastorage.audit.journal import Journal
+from datastorage.audit.parents import Parents
 from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.routes import AuditSearch
@@ -47,16 +48,23 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
     writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
     notifications = NotificationStore(database, settings.audit, settings.database)
     queue, attempts = services[DeadLetterQueue], WriteAttempts(services[CircuitBreaker], metrics)
+    months = PartitionStore(database)
     services.add(
         AuditService(
-            store=store, writer=writer, queue=queue, attempts=attempts, metrics=metrics, clock=clock
+            store=store,
+            writer=writer,
+            queue=queue,
+            parents=Parents(queue, months),
+            attempts=attempts,
+            metrics=metrics,
+            clock=clock,
         ),
         AuditReader(store, metrics),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
     )
-    partitions = PartitionWorker(PartitionStore(database), settings, metrics, clock)
+    partitions = PartitionWorker(months, settings, metrics, clock)
     services.loops.append(
         Loop("partitions", partitions.run_once, MAINTENANCE_INTERVAL, retry_interval=RETRY_INTERVAL)
     )

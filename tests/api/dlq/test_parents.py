@@ -8,6 +8,7 @@ from tests.api.dlq.desk import Desk
 from tests.support.builders import BATCH, EVENTS, an_event
 from tests.support.http import assert_problem
 from tests.support.isolated import IsolatedService
+from tests.support.waiting import eventually
 from tests.support.writes import created
 
 
@@ -91,3 +92,50 @@ def test_acknowledged_child_of_an_unknown_parent_keeps_what_it_said(
 
     row = desk.row(answer.json["event_id"])
     assert (row["parent_event_id"], row["parent_event_date"]) == (UUID(parent), None)
+
+
+def test_child_of_a_parent_in_a_detached_month_waits_for_the_month(
+    isolated: IsolatedService, desk: Desk
+) -> None:
+    away = date(2026, 2, 1)
+    desk.make_month(away)
+    parent = created(isolated.api, in_month(away)).json["event_id"]
+    with desk.detached(away):
+        child = isolated.api.post(EVENTS, an_event(parent_event_id=parent))
+        batch = isolated.api.post(BATCH, [an_event(parent_event_id=parent), an_event()])
+        _, other = batch.json["event_ids"]
+        eventually(lambda: desk.is_stored(other))
+        eventually(lambda: {entry["retry_count"] for entry in desk.parked()} >= {1})
+        reasons = {entry["payload"]["event_id"]: entry["reason"] for entry in desk.entries_anywhere()}
+
+    assert (child.status, batch.status) == (202, 202)
+    assert reasons[child.json["event_id"]] == "partition_missing"
+    desk.wait_until_empty()
+    for event_id in (child.json["event_id"], batch.json["event_ids"][0]):
+        row = desk.row(event_id)
+        assert (row["parent_event_id"], row["parent_event_date"]) == (UUID(parent), date(2026, 2, 14))
+    assert desk.dead() == []
+
+
+def test_detached_month_after_the_child_is_no_place_for_its_parent(
+    isolated: IsolatedService, desk: Desk
+) -> None:
+    with desk.detached(date(2097, 8, 1)):
+        answer = isolated.api.post(EVENTS, an_event(parent_event_id=str(uuid4())))
+
+    assert_problem(answer, 400, "validation-error")
+    assert desk.depths() == (0, 0)
+
+
+def test_acknowledged_event_that_is_its_own_parent_does_not_wait_for_itself(
+    isolated: IsolatedService, desk: Desk
+) -> None:
+    event_id = str(uuid4())
+    isolated.postgres.stop()
+
+    answer = isolated.api.post(EVENTS, an_event(event_id=event_id, parent_event_id=event_id))
+    isolated.restore()
+    desk.wait_until_empty()
+
+    assert answer.status == 202
+    assert desk.row(event_id)["parent_event_date"] is None

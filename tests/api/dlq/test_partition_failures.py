@@ -1,9 +1,12 @@
 """A month that cannot be written to holds up its own events and no others."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
+
+import pytest
 
 from tests.api.dlq.desk import Desk
 from tests.support.builders import BATCH, EVENTS, an_event
@@ -99,3 +102,53 @@ def test_write_to_a_locked_table_is_queued_within_its_budget(isolated: IsolatedS
     assert 1.9 < seconds < 5 + 3
     desk.wait_until_empty()
     assert desk.is_stored(answer.json["event_id"])
+
+
+OF_ONE_MONTH = {
+    "a CHECK": "ADD CONSTRAINT nothing_bad CHECK (event_action <> 'bad')",
+    "a CHECK named like ours": "ADD CONSTRAINT ck_audit_events_2096_02_action CHECK (event_action <> 'bad')",
+    "NOT NULL": "ALTER namespace SET NOT NULL",
+    "a unique index": "ADD CONSTRAINT once UNIQUE (event_action)",
+    "a foreign key": "ADD CONSTRAINT known FOREIGN KEY (event_action) REFERENCES known_actions NOT VALID",
+}
+
+
+@pytest.fixture
+def known_actions(desk: Desk) -> Iterator[None]:
+    """A table that somebody else owns, with no action in it."""
+    desk.run("CREATE TABLE known_actions (action varchar(50) PRIMARY KEY)")
+    yield
+    desk.run("DROP TABLE known_actions")
+
+
+@pytest.mark.usefixtures("known_actions")
+@pytest.mark.parametrize(("number", "change"), list(enumerate(OF_ONE_MONTH.values(), 1)), ids=OF_ONE_MONTH)
+def test_what_only_one_month_refuses_is_queued_until_the_month_takes_it(
+    isolated: IsolatedService, desk: Desk, number: int, change: str
+) -> None:
+    month, event = date(2096, number, 1), {"event_action": "bad"}
+    name = desk.make_month(month)
+    desk.make_month(SOUND)
+    if "UNIQUE" in change:
+        created(isolated.api, of(month, **event))
+    desk.run(f"ALTER TABLE {name} {change}")
+    try:
+        single = isolated.api.post(EVENTS, of(month, **event))
+        batch = isolated.api.post(BATCH, [of(month, **event)])
+        sound = isolated.api.post(EVENTS, of(SOUND, **event))
+        eventually(lambda: {entry["reason"] for entry in desk.parked()} == {"partition_failed"})
+    finally:
+        desk.run(f"ALTER TABLE {name} {opposite_of(change)}")
+
+    assert (single.status, batch.status, sound.status) == (202, 202, 201)
+    desk.wait_until_empty()
+    for event_id in (single.json["event_id"], *batch.json["event_ids"]):
+        assert desk.is_stored(event_id)
+    assert desk.dead() == []
+
+
+def opposite_of(change: str) -> str:
+    """Return what takes back a change of ``OF_ONE_MONTH``."""
+    if change.endswith("SET NOT NULL"):
+        return change.replace("SET", "DROP")
+    return f"DROP CONSTRAINT {change.split()[2]}"

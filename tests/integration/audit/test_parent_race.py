@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from datastorage.audit.model import AuditEvent, BatchRecorded, Recorded
+from datastorage.audit.parents import Parents
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -14,6 +15,7 @@ from datastorage.dlq.breaker import CircuitBreaker
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.errors import InvalidInput
+from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import utc_now
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
@@ -46,6 +48,7 @@ class Scene:
             store=self.store,
             writer=GroupWriter(self.store.append, max_wait_seconds=5),
             queue=self.queue,
+            parents=Parents(self.queue, PartitionStore(self.database)),
             attempts=WriteAttempts(CircuitBreaker(metrics.circuit_breaker_state), metrics),
             metrics=metrics,
             clock=utc_now,
