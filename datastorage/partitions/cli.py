@@ -44,7 +44,10 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 @_as_json
 @pass_settings
 def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
-    """Create the months that are missing; leave everything else as it is."""
+    """Create the months that are missing; leave everything else as it is.
+
+    Exits with 1 unless every month can take rows afterwards.
+    """
     ahead = settings.partition.months_ahead if months is None else months
     with _store(settings) as store:
         ensured = store.ensure(months_needed(utc_now(), ahead, settings.limits.max_event_age))
@@ -52,8 +55,17 @@ def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
         click.echo(json.dumps([_ensured_document(month) for month in ensured], indent=2))
     else:
         _print_table([("TABLE", "MONTH", "RESULT"), *((e.table, str(e.month), _result(e)) for e in ensured)])
-    if any(month.outcome is Outcome.FAILED for month in ensured):
+    unready = [month for month in ensured if not month.is_ready]
+    for month in unready:
+        click.echo(f"{month.table} {month.month} takes no rows: {_explanation(month)}", err=True)
+    if unready:
         raise click.exceptions.Exit(1)
+
+
+def _explanation(ensured: EnsuredMonth) -> str:
+    if ensured.outcome is Outcome.DETACHED:
+        return "detached, and only its owner may decide to attach it"
+    return _result(ensured)
 
 
 @contextmanager

@@ -74,7 +74,8 @@ def test_ensure_reports_a_detached_month_and_leaves_it(
 
     ensured, listed = run(environ, "ensure", "--months", "1"), run(environ, "list")
 
-    assert ensured.exit_code == 0
+    assert ensured.exit_code == 1
+    assert ensured.stderr.startswith(f"audit_events {this_month.next()} takes no rows: detached")
     assert [outcome(line) for line in ensured.stdout.splitlines()[1:]] == [
         "exists", "exists", "detached",  # audit_events
         "exists", "exists", "exists",  # resource_action_traces
@@ -94,6 +95,7 @@ def test_ensure_fails_when_a_month_cannot_be_created(
     result = run(environ, "ensure", "--months", "9")
 
     assert result.exit_code == 1
+    assert f"audit_events {month} takes no rows: failed (" in result.stderr
     failed = [line.split()[:2] for line in result.stdout.splitlines() if "failed (" in line]
     assert failed == [["audit_events", str(month)]]
 
