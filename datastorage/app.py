@@ -25,7 +25,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     services = services or wiring.build_services(settings)
     app = Flask("datastorage", static_folder=None)
     app.extensions[EXTENSION] = services.by_class
-    # Outermost last: metrics see the whole of a request, then it gets its id, then it is routed.
+    # Outermost last: traces and metrics see the whole of a request, then it gets its id, then it is routed.
     requests.init_app(app, settings.server)
     problems.init_app(app)
     routes.register(app)
@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
     HttpMetrics(services[Metrics]).init_app(app)
+    wiring.trace_requests(app, services, settings)
     return app
 
 

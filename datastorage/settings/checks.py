@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def _is_unreadable(file: Path | None) -> bool:
 
 def _is_only_one_set(one: object, other: object) -> bool:
     return bool(one) != bool(other)
+
+
+def _has_telemetry() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # not even the packages around it
+        return False
 
 
 REFUSALS = (
@@ -101,6 +109,16 @@ REFUSALS = (
         ("redis.sentinel_master", "redis.sentinel_addrs"),
         _is_only_one_set,
         "redis.sentinel.master and redis.sentinel.addrs must be set together",
+    ),
+    Check(
+        ("telemetry.enabled", "telemetry.otlp_endpoint"),
+        lambda enabled, endpoint: enabled and endpoint is None,
+        "telemetry.otlp_endpoint is required when telemetry.enabled is true",
+    ),
+    Check(
+        ("telemetry.enabled",),
+        lambda enabled: enabled and not _has_telemetry(),
+        "telemetry.enabled needs packages that are not installed: pip install 'datastorage[telemetry]'",
     ),
     Check(
         ("security.strict", "database.ssl_mode"),

@@ -14,8 +14,9 @@ from datastorage.wiring.features import add_audit, add_incidents, add_schemas, a
 from datastorage.wiring.health import add_health
 from datastorage.wiring.queue import add_queue, add_replay
 from datastorage.wiring.services import Services
+from datastorage.wiring.tracing import add_tracing, trace_requests
 
-__all__ = ["Services", "build_services"]
+__all__ = ["Services", "build_services", "trace_requests"]
 
 PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
 """A scrape is answered by one worker; the others measure themselves this often."""
@@ -45,6 +46,7 @@ def build_services(
     services.add(database)
     is_shutting_down = is_shutting_down or ShutdownFlag()
     add_queue(services, settings, clock)
+    add_tracing(services, settings)
     add_audit(services, settings, clock)
     add_workflows(services, settings, clock)
     add_incidents(services, settings, clock, is_shutting_down)

@@ -76,6 +76,12 @@ class Database:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._metrics.db_connections_max.set(share)
+        self._on_wait: Callable[[float], None] | None = None
+
+    def watch(self, listen: Callable[[Engine], None], on_wait: Callable[[float], None]) -> None:
+        """Let a tracer listen to statements, and hear how many seconds each wait for a connection took."""
+        listen(self._engine)
+        self._on_wait = on_wait
 
     def read(self, work: Work[T], *, timeout: timedelta | None = None, custom_plan: bool = False) -> T:
         """Run ``work`` in one ``REPEATABLE READ READ ONLY`` transaction and return what it returns.
@@ -182,19 +188,24 @@ class Database:
         started = monotonic_seconds()
         if not self._slots.acquire(timeout=wait.total_seconds()):
             self._metrics.db_pool_timeouts.inc()
-            self._metrics.db_connection_wait_duration_seconds.observe(monotonic_seconds() - started)
+            self._note_wait(monotonic_seconds() - started)
             fault = faults.pool_exhausted()
             self._metrics.count_db_error(fault.reason)
             raise fault
         try:
             with engine.connect() as connection:
-                self._metrics.db_connection_wait_duration_seconds.observe(monotonic_seconds() - started)
+                self._note_wait(monotonic_seconds() - started)
                 self._set_pool_gauges()
                 with self._watched(connection, limit), connection.begin():
                     yield connection
         finally:
             self._slots.release()
             self._set_pool_gauges()
+
+    def _note_wait(self, seconds: float) -> None:
+        self._metrics.db_connection_wait_duration_seconds.observe(seconds)
+        if self._on_wait is not None:
+            self._on_wait(seconds)
 
     def _watched(self, connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
         """Cut the connection when the server does not end what it should have ended by itself."""

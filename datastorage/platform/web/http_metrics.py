@@ -63,7 +63,7 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
     def count_exception(self, sender: Flask, **details: Any) -> None:
         """Count an unhandled exception of the current request; receives Flask's signal."""
         del sender, details
-        if not _is_excluded(request.path):
+        if not is_excluded(request.path):
             self._metrics.http_request_exceptions.labels(*_labels(request.environ)).inc()
 
     def generate_metrics(
@@ -85,7 +85,7 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         in_flight = self._metrics.http_requests_in_flight
 
         def measured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            if _is_excluded(environ.get("PATH_INFO", "")):
+            if is_excluded(environ.get("PATH_INFO", "")):
                 return application(environ, start_response)
             in_flight.inc()
             answer = _Answer(start_response, partial(self._observe, environ, self._clock()), in_flight.dec)
@@ -159,7 +159,8 @@ class _Answer:
             self._observe(self._status)
 
 
-def _is_excluded(path: str) -> bool:
+def is_excluded(path: str) -> bool:
+    """Tell whether ``path`` is that of a probe or a scrape, which nobody wants to see measured."""
     return path in {METRICS_PATH, HEALTH_PATH} or path.startswith(HEALTH_PATH + "/")
 
 

@@ -1,5 +1,7 @@
 """What is decided about the settings as a whole."""
 
+import sys
+
 import pytest
 
 from datastorage.settings import Settings, SettingsError
@@ -61,3 +63,20 @@ def test_migrations_without_database_are_told_about_its_url_only() -> None:
     assert caught.value.message == "CONFIG_PATH environment variable required"
     assert "DATASTORAGE_DATABASE_URL" in str(caught.value)
     assert "redis" not in str(caught.value).lower()
+
+
+def test_traces_need_an_endpoint(fail: Fail) -> None:
+    error = fail({}, telemetry={"enabled": True})
+
+    assert error.problems == ("telemetry.otlp_endpoint is required when telemetry.enabled is true",)
+
+
+def test_traces_need_their_packages(fail: Fail, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = {"enabled": True, "otlp_endpoint": "http://collector.example:4318"}
+    assert load({}, telemetry=telemetry).telemetry.enabled
+
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if it were not installed
+
+    assert fail({}, telemetry=telemetry).problems == (
+        "telemetry.enabled needs packages that are not installed: pip install 'datastorage[telemetry]'",
+    )

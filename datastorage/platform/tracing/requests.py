@@ -1,0 +1,106 @@
+"""One server span per request, around everything else, and until the last byte of a streamed body."""
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_span_id, format_trace_id
+from opentelemetry.trace import set_span_in_context as with_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from datastorage.platform.web.http_metrics import is_excluded, path_template
+from datastorage.platform.web.requests import REQUEST_ID
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+_FIRST_SERVER_ERROR = 500
+_TRACEPARENT, _TRACESTATE = "HTTP_TRACEPARENT", "HTTP_TRACESTATE"
+_propagator = TraceContextTextMapPropagator()
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+def traced(application: WSGIApplication, tracer: Tracer) -> WSGIApplication:
+    """Return ``application`` with a span around each request but probes and scrapes."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if is_excluded(environ.get("PATH_INFO", "")):
+            return application(environ, start_response)
+        answer = _Answer(environ, start_response, _begin(tracer, environ))
+        try:
+            answer.body = application(environ, answer.start_response)
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    return serve
+
+
+def _begin(tracer: Tracer, environ: WSGIEnvironment) -> Span:
+    carrier = {"traceparent": environ.get(_TRACEPARENT, ""), "tracestate": environ.get(_TRACESTATE, "")}
+    method = environ["REQUEST_METHOD"]
+    span = tracer.start_span(
+        method,
+        context=_propagator.extract(carrier),
+        kind=SpanKind.SERVER,
+        attributes={
+            "http.request.method": method,
+            "url.scheme": environ["wsgi.url_scheme"],
+            "url.path": environ.get("PATH_INFO", ""),
+        },
+    )
+    # The log takes its trace from this header: its lines then name our span and not the caller's.
+    context = span.get_span_context()
+    trace_id, span_id = format_trace_id(context.trace_id), format_span_id(context.span_id)
+    environ[_TRACEPARENT] = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}"
+    return span
+
+
+class _Answer:
+    """An answer on its way out, during which its span is the current one of the thread."""
+
+    __slots__ = ("_environ", "_span", "_start_response", "_token", "body")
+
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse, span: Span) -> None:
+        self.body: Iterable[bytes] = ()
+        self._environ = environ
+        self._start_response = start_response
+        self._span = span
+        self._token: Token[Context] | None = attach(with_span(span))
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Note what is answered, and under which request id the log has the rest."""
+        code = int(status[:3])
+        self._span.set_attribute("http.response.status_code", code)
+        for name, value in headers:
+            if name == REQUEST_ID:
+                self._span.set_attribute("datastorage.request_id", value)
+        if code >= _FIRST_SERVER_ERROR:
+            self._span.set_status(Status(StatusCode.ERROR))
+        return self._start_response(status, headers, exc_info)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.body)
+
+    def close(self) -> None:
+        """End the span; the server calls this after the last byte, and when the client went away."""
+        try:
+            if hasattr(self.body, "close"):
+                self.body.close()
+        finally:
+            if self._token is not None:
+                token, self._token = self._token, None
+                detach(token)
+                self._end()
+
+    def _end(self) -> None:
+        route = path_template(self._environ)
+        self._span.update_name(f"{self._environ['REQUEST_METHOD']} {route}")
+        self._span.set_attribute("http.route", route)
+        self._span.end()
