@@ -151,15 +151,20 @@ def read_json_body(resource: str) -> bytes:
     try:
         body = request.get_data(cache=False)
         goes_on = limit is not None and len(body) >= limit and announced is None and _goes_on()
-    except TimeoutError as error:
-        raise RequestTimeout("the request body did not arrive in time") from error
     except (OSError, ParseException, ClientDisconnected) as error:
-        raise _cut_off(resource) from error
+        raise _broken_off(error, resource) from error
     if announced is not None and len(body) < announced:
         raise _cut_off(resource)
     if limit is not None and goes_on:
         raise too_large(limit)
     return body
+
+
+def _broken_off(error: Exception, resource: str) -> RequestTimeout | InvalidInput:
+    # Werkzeug turns what the socket says into a disconnect of the client.
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return RequestTimeout("the request body did not arrive in time")
+    return _cut_off(resource)
 
 
 def _goes_on() -> bool:
