@@ -1,6 +1,7 @@
 """Bytes in, answer out: for what no HTTP client would send."""
 
 import socket
+import time
 from email.parser import BytesParser
 from urllib.parse import urlsplit
 
@@ -11,10 +12,43 @@ from tests.support.http import Answer, Api
 
 def exchange(api: Api, sent: bytes) -> Answer:
     """Send bytes on a connection of their own, and return everything until the service hangs up."""
-    parts = urlsplit(api.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with opened(api) as connection:
         connection.sendall(sent)
-        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        return answer_in(everything(connection))
+
+
+def opened(api: Api) -> socket.socket:
+    """Return a connection to the service."""
+    parts = urlsplit(api.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Return what comes until the service hangs up."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def dripped(connection: socket.socket, pieces: list[bytes], *, pause_seconds: float) -> bytes:
+    """Send piece by piece until the service hangs up, then nothing more; return everything it said."""
+    received = b""
+    connection.settimeout(pause_seconds)
+    for piece in pieces:
+        connection.sendall(piece)
+        begun = time.monotonic()
+        try:
+            said = connection.recv(65536)
+        except TimeoutError:
+            continue
+        if not said:
+            return received
+        received += said
+        time.sleep(max(0.0, begun + pause_seconds - time.monotonic()))
+    connection.settimeout(30)
+    return received + everything(connection)
+
+
+def answer_in(received: bytes) -> Answer:
+    """Return the answer in the bytes of a response."""
     head, _, body = received.partition(b"\r\n\r\n")
     status_line, _, header_lines = head.partition(b"\r\n")
     headers = BytesParser().parsebytes(header_lines, headersonly=True)
