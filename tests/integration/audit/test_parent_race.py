@@ -1,17 +1,22 @@
-"""A replay that stores the parent while its child is looking for it."""
+"""The parent comes, or goes, while its child is looking for it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import msgspec
 import pytest
+from sqlalchemy import Engine, text
 
 from datastorage.audit.model import AuditEvent, BatchRecorded, Recorded
 from datastorage.audit.parents import Parents
+from datastorage.audit.queueing import to_payload
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.errors import InvalidInput
@@ -20,8 +25,10 @@ from datastorage.platform.clock import utc_now
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
+from datastorage.tables import audit_events
 from tests.support.builders import an_audit_event
 from tests.support.pods import connect
+from tests.support.waiting import eventually
 
 
 class Meanwhile(DeadLetterQueue):
@@ -102,3 +109,33 @@ def test_parent_that_is_nowhere_is_unknown(scene: Scene) -> None:
 
     assert set(refused.value.field_errors) == {"parent_event_id"}
     assert scene.store.find(child.event_id) is None
+
+
+LOCK_WAITS = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+
+def test_replayed_child_of_a_parent_that_is_being_deleted_keeps_what_it_said(
+    scene: Scene, owner_engine: Engine
+) -> None:
+    parent = an_audit_event()
+    child = an_audit_event(parent_event_id=parent.event_id)
+    payload = msgspec.json.decode(msgspec.json.encode(to_payload(child)))
+    scene.store.append([parent])
+    purging = owner_engine.execution_options(isolation_level="READ COMMITTED")
+
+    with ThreadPoolExecutor(1) as thread, owner_engine.connect() as watching:
+        with purging.begin() as purge:
+            purge.execute(
+                text("SELECT set_config('datastorage.purge_guard', pg_current_xact_id()::text, true)")
+            )
+            purge.execute(audit_events.delete().where(audit_events.c.event_id == parent.event_id))
+            # It finds the parent, whose deletion is not committed, and waits for it with its own insert.
+            replayed = thread.submit(scene.service.replay, payload)
+            eventually(lambda: watching.execute(LOCK_WAITS).scalar_one() > 0)
+
+        outcome = replayed.result()
+
+    assert outcome is Replayed.STORED
+    stored = scene.store.find(child.event_id)
+    assert stored is not None
+    assert (stored["parent_event_id"], stored["parent_event_date"]) == (parent.event_id, None)
