@@ -5,7 +5,7 @@ from flask_cors import CORS
 
 from datastorage import routes, wiring
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.web import fixed_paths, problems, requests
+from datastorage.platform.web import fixed_paths, problems, requests, shortcuts
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.settings import Settings, environment
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     fixed_paths.init_app(app)
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
+    shortcuts.init_app(app, settings.server, routes.SHORTCUTS)
     HttpMetrics(services[Metrics]).init_app(app)
     wiring.trace_requests(app, services, settings)
     return app

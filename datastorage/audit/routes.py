@@ -42,6 +42,7 @@ from datastorage.platform.web.contract import (
 )
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
+from datastorage.platform.web.shortcuts import Shortcut
 
 NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"
@@ -102,6 +103,10 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     Sent again with the same `event_id` and content it is stored once.
     """
     return current(AuditService).record(event)
+
+
+CREATE_EVENT = Shortcut("/api/v1/audit/events", AuditEventSchema, AuditService, AuditService.record, RECORDED)
+"""What ``create_event`` does, without Flask."""
 
 
 @blueprint.post("/events/batch")

@@ -168,7 +168,12 @@ def _note_path(sender: Flask) -> None:
     """Keep the route where it outlives the request context, which ends before a streamed body does."""
     del sender
     rule = request.url_rule
-    request.environ[_PATH_KEY] = UNMATCHED if rule is None else _template(rule.rule)
+    note_rule(request.environ, None if rule is None else rule.rule)
+
+
+def note_rule(environ: WSGIEnvironment, rule: str | None) -> None:
+    """Keep the rule by which a request was routed, for its metrics."""
+    environ[_PATH_KEY] = UNMATCHED if rule is None else _template(rule)
 
 
 def _labels(environ: WSGIEnvironment) -> tuple[str, str]:

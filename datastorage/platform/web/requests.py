@@ -2,12 +2,14 @@
 
 import logging
 import re
-import uuid
 from collections.abc import Mapping
+from os import urandom
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Response, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
@@ -27,6 +29,8 @@ logger = logging.getLogger("datastorage.access")
 
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
+RAISED: Final = "datastorage.raised"
+"""Key of the WSGI environ: the error of a request that was carried out before Flask got it."""
 PROBE_PREFIXES: Final = ("/health", "/metrics")
 
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
@@ -45,8 +49,7 @@ def init_app(app: Flask, settings: ServerSettings) -> None:
     @app.before_request
     def identify() -> None:
         g.started_seconds = monotonic_seconds()
-        g.request_id = _request_id(request)
-        request_context.set(_context_of(request, g.request_id))
+        g.request_id = begin(request.environ)
         on_metrics_port = request.environ.get("SERVER_PORT") == metrics_port
         if on_metrics_port and not request.path.startswith(PROBE_PREFIXES):
             raise NotFound("this port serves /metrics and /health only")
@@ -57,45 +60,49 @@ def init_app(app: Flask, settings: ServerSettings) -> None:
         if CORRELATION_ID in request.headers:
             response.headers[CORRELATION_ID] = request.headers[CORRELATION_ID]
         response.headers.setdefault("Cache-Control", "no-store")
-        _log(response)
+        log_request(
+            {
+                "method": request.method,
+                "path": request.path,
+                "route": request.url_rule.rule if request.url_rule else "unmatched",
+                "remote_addr": request.remote_addr,
+                "status": response.status_code,
+                "bytes": response.content_length,
+            },
+            g.started_seconds,
+            g.get("log_fields", {}),
+        )
         return response
 
 
-def _request_id(incoming: Request) -> str:
-    """Keep the client's id when it cannot harm a log or a header, else make one."""
-    given = incoming.headers.get(REQUEST_ID, "")
-    return given if _REQUEST_ID_PATTERN.fullmatch(given) else f"req-{uuid.uuid4().hex}"
+def begin(environ: WSGIEnvironment) -> str:
+    """Let what this thread logs belong to a request; return its id.
 
-
-def _context_of(incoming: Request, request_id: str) -> RequestContext:
-    trace = _TRACEPARENT_PATTERN.fullmatch(incoming.headers.get("traceparent", ""))
+    The client's own id is kept when it cannot harm a log or a header, else one is made.
+    """
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else f"req-{urandom(16).hex()}"
+    trace = _TRACEPARENT_PATTERN.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
     trace_id, span_id = trace.groups() if trace else (None, None)
-    return RequestContext(
-        request_id=request_id,
-        correlation_id=incoming.headers.get(CORRELATION_ID),
-        trace_id=trace_id,
-        span_id=span_id,
-    )
+    correlation_id = environ.get("HTTP_X_CORRELATION_ID")
+    request_context.set(RequestContext(request_id, correlation_id, trace_id, span_id))
+    return request_id
 
 
-def _log(response: Response) -> None:
-    if response.status_code >= 500:  # noqa: PLR2004 - server errors
+def log_request(
+    fields: dict[str, object], started_seconds: float, further: Mapping[str, object] = MappingProxyType({})
+) -> None:
+    """Write the one line about a request: ``fields``, how long it took, and what the view has to add."""
+    status = fields["status"]
+    if isinstance(status, int) and status >= 500:  # noqa: PLR2004 - server errors
         level = logging.ERROR
-    elif request.path.startswith(PROBE_PREFIXES):
+    elif str(fields["path"]).startswith(PROBE_PREFIXES):
         level = logging.DEBUG
     else:
         level = logging.INFO
     if logger.isEnabledFor(level):
-        fields = {
-            "method": request.method,
-            "path": request.path,
-            "route": request.url_rule.rule if request.url_rule else "unmatched",
-            "remote_addr": request.remote_addr,
-            "status": response.status_code,
-            "bytes": response.content_length,
-            "duration_ms": round((monotonic_seconds() - g.started_seconds) * 1000, 3),
-        } | g.get("log_fields", {})
-        logger.log(level, "HTTP request", extra=fields)
+        duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
+        logger.log(level, "HTTP request", extra=fields | {"duration_ms": duration_ms, **further})
 
 
 def add_to_log(fields: Mapping[str, object]) -> None:
@@ -138,11 +145,14 @@ def read_json_body(resource: str) -> bytes:
     """Return the bytes of the current request's JSON body.
 
     Raises:
+        Exception: what is under ``RAISED``; the request was carried out already, and this came of it.
         UnsupportedMediaType: ``Content-Type`` is not JSON, or the body is compressed.
         RequestTooLarge: announced or found to be larger than ``server.max_body_bytes``.
         RequestTimeout: the client stopped sending.
         InvalidInput: the body ended early or its chunks are malformed.
     """
+    if RAISED in request.environ:
+        raise request.environ[RAISED]
     _check_media_type()
     announced = request.content_length
     limit = request.max_content_length

@@ -1,0 +1,178 @@
+"""A shorter way for writes of which a client sends very many: answered before Flask is asked.
+
+Finding a route, building a request object and a response object costs Flask more than judging and
+storing an event costs us. A shortcut does what the contract of one view says for the request that is as
+usual as can be: JSON with a known length, nothing wrong with it. Everything else goes on to Flask as if
+nobody had looked at it, errors too, so that every problem document is still written in one place.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, Final, Protocol
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask
+from gunicorn.http.errors import ParseException
+
+from datastorage.errors import DataStorageError
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.web import json
+from datastorage.platform.web.contract import Answer
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.http_metrics import note_rule
+from datastorage.platform.web.requests import CORRELATION_ID, RAISED, REQUEST_ID, begin, log_request
+from datastorage.settings import ServerSettings
+
+_UNUSUAL: Final = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "HTTP_ORIGIN")
+"""Headers that a view without a shortcut knows what to do with."""
+
+
+class _Reader(Protocol):
+    def decode(self, body: bytes) -> Any: ...
+
+    def read(self, data: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """What a view does, by its contract.
+
+    Args:
+        rule: the path, without variables; the method is POST.
+        reader: judges the body.
+        actor: the class whose object acts.
+        act: its method, from what was read to an outcome.
+        answers: one per type of outcome, of JSON without anything special.
+    """
+
+    rule: str
+    reader: type
+    actor: type
+    act: Callable[[Any, Any], Any]
+    answers: tuple[Answer, ...]
+
+
+def init_app(app: Flask, settings: ServerSettings, shortcuts: Sequence[Shortcut]) -> None:
+    """Put the shortcuts in front of the routes of ``app``, behind what measures every request."""
+    services: Mapping[type, Any] = app.extensions[EXTENSION]
+    ways = {each.rule: _Way(each, services[each.reader], services[each.actor]) for each in shortcuts}
+    routes: WSGIApplication = app.wsgi_app
+    metrics_port, max_body_bytes = str(settings.metrics_port), settings.max_body_bytes
+
+    def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        way = ways.get(environ["PATH_INFO"])
+        if way is None or not _is_usual(environ, max_body_bytes) or environ["SERVER_PORT"] == metrics_port:
+            return routes(environ, start_response)
+        return way.go(environ, start_response) or routes(environ, start_response)
+
+    app.wsgi_app = choose  # type: ignore[method-assign] # Flask's way to add middleware
+
+
+def _is_usual(environ: WSGIEnvironment, max_body_bytes: int) -> bool:
+    length = environ.get("CONTENT_LENGTH", "")
+    return (
+        environ["REQUEST_METHOD"] == "POST"
+        and environ.get("CONTENT_TYPE") == "application/json"
+        and length.isdecimal()
+        and int(length) <= max_body_bytes
+        and not any(name in environ for name in _UNUSUAL)
+        and not environ.get("SCRIPT_NAME")
+    )
+
+
+class _LeftToFlask(Exception):
+    """There is something to explain; nothing was done yet."""
+
+
+class _Way:
+    """One shortcut of one application."""
+
+    def __init__(self, shortcut: Shortcut, reader: _Reader, actor: object) -> None:
+        self._rule = shortcut.rule
+        self._reader = reader
+        self._actor = actor
+        self._act = shortcut.act
+        self._status = {
+            each.outcome: (each.status, f"{each.status} {HTTPStatus(each.status).phrase.upper()}")
+            for each in shortcut.answers
+        }
+
+    def go(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
+        """Answer, or leave ``environ`` so that Flask can, and return ``None``."""
+        started_seconds = monotonic_seconds()
+        body, length = environ["wsgi.input"], int(environ["CONTENT_LENGTH"])
+        try:
+            sent: bytes = body.read(length)
+        except (OSError, ParseException) as error:
+            environ["wsgi.input"] = _Broken(error)
+            return None
+        # Should Flask take over, it goes on under the same id.
+        environ["HTTP_X_REQUEST_ID"] = begin(environ)
+        note_rule(environ, self._rule)
+        try:
+            outcome = self._act(self._actor, self._wanted(sent, length))
+        except _LeftToFlask:
+            environ["wsgi.input"] = _Replay(sent, body)
+            return None
+        except Exception as error:  # noqa: BLE001 - raised again by the view, where it has its handlers
+            environ["wsgi.input"], environ[RAISED] = _Replay(sent, body), error
+            return None
+        return self._answer(outcome, environ, start_response, started_seconds)
+
+    def _wanted(self, sent: bytes, length: int) -> Any:
+        if len(sent) < length:
+            raise _LeftToFlask
+        try:
+            return self._reader.read(self._reader.decode(sent))
+        except DataStorageError as error:
+            raise _LeftToFlask from error
+
+    def _answer(
+        self, outcome: object, environ: WSGIEnvironment, start_response: StartResponse, started_seconds: float
+    ) -> list[bytes]:
+        status, status_line = self._status[type(outcome)]
+        payload = json.encode(outcome)
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(payload))),
+            (REQUEST_ID, environ["HTTP_X_REQUEST_ID"]),
+            ("Cache-Control", "no-store"),
+        ]
+        if "HTTP_X_CORRELATION_ID" in environ:
+            headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+        log_request(
+            {
+                "method": "POST",
+                "path": self._rule,
+                "route": self._rule,
+                "remote_addr": environ.get("REMOTE_ADDR"),
+                "status": status,
+                "bytes": len(payload),
+            },
+            started_seconds,
+        )
+        start_response(status_line, headers)
+        return [payload]
+
+
+class _Replay(BytesIO):
+    """A body that was read once already."""
+
+    def __init__(self, body: bytes, read_before: Any) -> None:
+        super().__init__(body)
+        self.failed: bool = getattr(read_before, "failed", False)
+
+
+class _Broken:
+    """A body that could not be read, and cannot be read again."""
+
+    failed = True
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, _size: int = -1) -> bytes:
+        """Raise what reading raised."""
+        raise self._error
