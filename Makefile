@@ -60,6 +60,10 @@ lock: $(VENV)/.dev ## write the lock files again from setup.cfg
 openapi: $(VENV)/.dev ## write docs/openapi.yaml from the code
 	$(BIN)/datastorage openapi > docs/openapi.yaml.new && mv docs/openapi.yaml.new docs/openapi.yaml
 
+.PHONY: alerts
+alerts: $(VENV)/.dev ## check and unit-test the alert rules with promtool (Debian: apt-get install prometheus)
+	$(BIN)/python -m tests.alerts
+
 # The image. CONTAINER is podman or docker; IMAGE_ARGS passes more to the build, such as base images by digest:
 # IMAGE_ARGS="--build-arg RUNTIME_IMAGE=name@sha256:..."
 CONTAINER ?= $(notdir $(firstword $(shell command -v podman docker)))
