@@ -6,7 +6,9 @@ When the same fails later, in a reload, the service goes on as it was.
 import logging
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from datastorage import __version__
 from datastorage.platform.logs import configure_logging
@@ -33,7 +35,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings | None:
-    """Return what the configuration says now, or ``None``, with the reason in the log, when it is wrong."""
+    """Return what the configuration says now, or ``None``, with the reason in the log, when it is wrong.
+
+    The addresses stay as they are: new listeners would drop what waits in the queues of the old ones.
+    """
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
@@ -41,9 +46,10 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
         logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)  # noqa: TRY400 - see above
         return None
     _adopt(settings)
-    if _addresses(settings) != _addresses(current):
+    kept = replace(settings.server, **_addresses(current))
+    if kept != settings.server:
         logger.warning("Reload keeps the old ports: a restart changes them")
-    return settings
+    return replace(settings, server=kept)
 
 
 def _adopt(settings: Settings) -> None:
@@ -53,8 +59,8 @@ def _adopt(settings: Settings) -> None:
     logger.info("Configuration loaded successfully", extra=settings.summary())
 
 
-def _addresses(settings: Settings) -> tuple[str, int, int]:
-    return settings.server.host, settings.server.port, settings.server.metrics_port
+def _addresses(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings.server, name) for name in ("host", "port", "metrics_port")}
 
 
 def open_runtime_directory() -> Path:
