@@ -23,7 +23,7 @@ from datastorage.incidents.writes import (
     Stored,
     UnknownHistories,
 )
-from datastorage.platform.db.database import Database
+from datastorage.platform.db.database import LONG_PAUSES, Database
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import DatabaseSettings
 
@@ -107,12 +107,12 @@ class IncidentWriteStore:
             text: str = connection.execute(queries.one(incident_id, at)).scalar_one()
             return text
 
-        return self._database.write(work, timeout=WRITE_TIMEOUT, pool_wait=self._pool_wait)
+        return self._write(work)
 
     def _write_again_when_overtaken(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                return self._database.write(work, timeout=WRITE_TIMEOUT, pool_wait=self._pool_wait)
+                return self._write(work)
             except Overtaken:
                 continue
             except RowRefused as refused:
@@ -122,6 +122,11 @@ class IncidentWriteStore:
                     raise
         raise TransactionConflict(
             "concurrent change - please retry", reason="contention", retry_after_seconds=1
+        )
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._database.write(
+            work, timeout=WRITE_TIMEOUT, pool_wait=self._pool_wait, pauses=LONG_PAUSES
         )
 
 

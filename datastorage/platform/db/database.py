@@ -40,8 +40,13 @@ WATCHDOG_GRACE_SECONDS = 0.5
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-RETRY_WAITS_SECONDS = (0.010, 0.050)
-"""Pauses before the second and third attempt of a deadlock victim; jitter is added to each."""
+Pauses = tuple[tuple[float, float], ...]
+"""For each further attempt of a deadlock victim: the pause before it, in seconds, lies between these."""
+
+SHORT_PAUSES: Pauses = ((0.005, 0.015), (0.025, 0.075))
+LONG_PAUSES: Pauses = ((0.050, 0.200), (0.050, 0.200))
+_READ_PAUSES: Pauses = ((0.050, 0.200),)
+"""Readers do not block each other: who meets a conflict twice has met a migration, and the client is told."""
 
 
 class Database:
@@ -103,7 +108,7 @@ class Database:
                 set_local(connection, statement_timeout=timeout, custom_plan=custom_plan)
                 return work(connection)
 
-        return self._with_retries(attempt)
+        return self._with_retries(attempt, _READ_PAUSES)
 
     def write(
         self,
@@ -112,6 +117,7 @@ class Database:
         timeout: timedelta | None = None,
         lock_timeout: timedelta | None = None,
         pool_wait: timedelta | None = None,
+        pauses: Pauses = SHORT_PAUSES,
     ) -> T:
         """Run ``work`` in one transaction, commit, and return what it returns.
 
@@ -120,6 +126,7 @@ class Database:
             timeout: time for the database part, waiting for a connection included unless ``pool_wait``.
             lock_timeout: longest wait for a lock.
             pool_wait: longest wait for a connection, at most ``database.pool_timeout``.
+            pauses: how often a deadlock victim tries again, and how long it waits before.
 
         Raises:
             DatabaseError: nothing was committed, except after a connection lost at commit, whose
@@ -134,7 +141,7 @@ class Database:
                 set_local(connection, statement_timeout=timeout, lock_timeout=lock_timeout)
                 return work(connection)
 
-        return self._with_retries(attempt)
+        return self._with_retries(attempt, pauses)
 
     @contextmanager
     def snapshot(self, *, custom_plan: bool = False) -> Iterator[Connection]:
@@ -163,15 +170,15 @@ class Database:
         self._watchdog.close()
         self._engine.dispose()
 
-    def _with_retries(self, attempt: Callable[[], T]) -> T:
-        for wait_seconds in (*RETRY_WAITS_SECONDS, None):
+    def _with_retries(self, attempt: Callable[[], T], pauses: Pauses) -> T:
+        for pause in (*pauses, None):
             try:
                 with self._translated():
                     return attempt()
             except (Deadlock, TransactionConflict) as error:
-                if wait_seconds is None or error.reason == "lock_timeout":
+                if pause is None or error.reason == "lock_timeout":
                     raise
-                time.sleep(wait_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                time.sleep(random.uniform(*pause))  # noqa: S311 - jitter, not a secret
         raise AssertionError("the last attempt either returns or raises")
 
     @contextmanager
@@ -262,8 +269,12 @@ class Database:
         max_idle_seconds = self._settings.conn_max_idle_time.total_seconds()
 
         @event.listens_for(engine, "checkin")
-        def remember(_driver: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        def remember(driver: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
             entry.info["idle_since"] = monotonic_seconds()
+            if driver is not None:
+                # After a read SQLAlchemy leaves False behind, and that begins the next transaction with
+                # READ WRITE: a server that wants no writes has to be able to say so.
+                cast("psycopg.Connection", driver).read_only = None
 
         @event.listens_for(engine, "checkout")
         def check(driver: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:

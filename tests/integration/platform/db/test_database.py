@@ -1,8 +1,9 @@
 """One pool, two ways to use it, on the real server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Barrier
 from time import monotonic
 from typing import Any
@@ -19,7 +20,7 @@ from datastorage.errors import (
     TransactionConflict,
     Unavailable,
 )
-from datastorage.platform.db.database import Database
+from datastorage.platform.db.database import LONG_PAUSES, Database, Work
 from datastorage.platform.metrics import Metrics
 from datastorage.tables import audit_events
 from tests.integration.platform.db.conftest import OpenDatabase
@@ -156,15 +157,34 @@ def test_deadlock_victim_runs_again(db: Database, metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize(("sqlstate", "kind"), [("40P01", Deadlock), ("40001", TransactionConflict)])
-def test_third_attempt_is_the_last(db: Database, sqlstate: str, kind: type[DatabaseError]) -> None:
-    attempts: list[int] = []
+@pytest.mark.parametrize(
+    ("run", "most_attempts", "least_seconds", "most_seconds"),
+    [
+        (Database.read, 2, 0.05, 0.2),
+        (Database.write, 3, 0.03, 0.09),
+        (partial(Database.write, pauses=LONG_PAUSES), 3, 0.1, 0.4),
+    ],
+    ids=["read", "write", "patient write"],
+)
+def test_attempts_and_the_pauses_between_them_are_limited(  # noqa: PLR0913, PLR0917 - one row of a table
+    db: Database,
+    sqlstate: str,
+    kind: type[DatabaseError],
+    run: Callable[[Database, Work[None]], None],
+    most_attempts: int,
+    least_seconds: float,
+    most_seconds: float,
+) -> None:
+    attempts: list[float] = []
 
     def work(connection: Connection) -> None:
-        attempts.append(1)
+        attempts.append(monotonic())
         connection.execute(text(f"DO $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$"))
 
     with pytest.raises(kind) as given_up:
-        db.read(work)
+        run(db, work)
 
-    assert len(attempts) == 3
+    assert len(attempts) == most_attempts
+    # What the attempts themselves take is up to the machine.
+    assert least_seconds <= attempts[-1] - attempts[0] <= most_seconds + 1
     assert given_up.value.retry_after_seconds == 1
