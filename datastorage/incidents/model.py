@@ -1,6 +1,6 @@
 """What is asked about incidents, and what is found."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -47,6 +47,11 @@ class IncidentFilter:
         columns = {"incident_type", "workflow_id", "environment"}
         return self.alert_name is not None or bool(columns & self.equals.keys())
 
+    @property
+    def key(self) -> Hashable:
+        """What filters that select the same rows have in common."""
+        return frozenset(self.equals.items()), self.alert_name, self.since, self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -67,6 +72,11 @@ class PageRequest:
     is_counted: bool = True
     view: View = View.SUMMARY
     envelope: Envelope = Envelope.BOTH
+
+    @property
+    def place(self) -> Hashable:
+        """What requests have in common that want the same stretch of a filter's result."""
+        return self.limit, self.offset, self.after, self.view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

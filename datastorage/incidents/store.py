@@ -1,5 +1,6 @@
 """Incidents found in PostgreSQL: one public method is one transaction, its statements one snapshot."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from datastorage.platform.db.local_settings import set_local
 READ_TIMEOUT = timedelta(seconds=4)
 """For a list or one incident: known clients give up after five seconds and should see our answer."""
 LEAST_TIMEOUT = timedelta(milliseconds=100)
+NEGLIGIBLE_TIME = timedelta(milliseconds=100)
+"""Not worth the round trip that takes it off the limit of the next statement."""
 EXPORT_TIMEOUT = timedelta(seconds=10)
 
 
@@ -29,22 +32,26 @@ class IncidentStore:
         Raises:
             DatabaseError: classified.
         """
+        return self.find_pages([wanted])[0]
 
-        def work(connection: Connection) -> FoundRows:
-            started = monotonic_seconds()
-            if not wanted.offset:
-                rows = _page(connection, wanted, wanted.after)
-                return FoundRows(rows, _total(connection, wanted, len(rows), started))
-            total = _count(connection, wanted.filter) if wanted.is_counted else None
-            if total is not None and wanted.offset >= total:
-                return FoundRows([], total)
-            _leave_rest_of_time(connection, started)
-            key = connection.execute(queries.key_of_row(wanted.filter, wanted.offset)).first()
-            _leave_rest_of_time(connection, started)
-            return FoundRows(_page(connection, wanted, Position(*key)) if key else [], total)
+    def find_pages(self, wanted: Sequence[PageRequest], waited_seconds: float = 0) -> list[FoundRows]:
+        """Return pages of one filter, all from the same snapshot.
 
-        custom_plan = wanted.filter.depends_on_value
-        return self._database.read(work, timeout=READ_TIMEOUT, custom_plan=custom_plan)
+        Args:
+            wanted: one or more requests with the same filter.
+            waited_seconds: how much of their time limit is over.
+
+        Raises:
+            DatabaseError: classified.
+        """
+        timeout = max(READ_TIMEOUT - timedelta(seconds=waited_seconds), LEAST_TIMEOUT)
+        filter_of_all = wanted[0].filter
+
+        def work(connection: Connection) -> list[FoundRows]:
+            snapshot = _Snapshot(connection, filter_of_all, timeout)
+            return [snapshot.page(each) for each in wanted]
+
+        return self._database.read(work, timeout=timeout, custom_plan=filter_of_all.depends_on_value)
 
     def find(self, incident_id: int) -> str | None:
         """Return one incident in full as JSON text.
@@ -73,29 +80,59 @@ class IncidentStore:
         )
 
 
-def _page(connection: Connection, wanted: PageRequest, after: Position | None) -> list[str]:
-    statement = queries.page(wanted.filter, view=wanted.view, limit=wanted.limit + 1, after=after)
-    return _texts(connection, statement)
+class _Snapshot:
+    """Pages of one filter in one transaction: counts at most once, and all statements keep one time limit."""
 
+    def __init__(self, connection: Connection, wanted: IncidentFilter, timeout: timedelta) -> None:
+        self._connection = connection
+        self._filter = wanted
+        self._timeout = timeout
+        self._started = monotonic_seconds()
+        self._counted: int | None = None
 
-def _total(connection: Connection, wanted: PageRequest, rows: int, started: float) -> int | None:
-    if not wanted.is_counted:
-        return None
-    if wanted.after is None and rows <= wanted.limit:
-        return rows  # the page is the whole result
-    _leave_rest_of_time(connection, started)
-    return _count(connection, wanted.filter)
+    def page(self, wanted: PageRequest) -> FoundRows:
+        """Return one row more than ``limit`` if there are more, and the total if it is to be counted."""
+        if not wanted.offset:
+            rows = self._rows(wanted, wanted.after)
+            return FoundRows(rows, self._total_beside(wanted, len(rows)))
+        total = self._total() if wanted.is_counted else None
+        if total is not None and wanted.offset >= total:
+            return FoundRows([], total)
+        self._leave_rest_of_time()
+        key = self._connection.execute(queries.key_of_row(self._filter, wanted.offset)).first()
+        return FoundRows(self._rows(wanted, Position(*key)) if key else [], total)
 
+    def _rows(self, wanted: PageRequest, after: Position | None) -> list[str]:
+        self._leave_rest_of_time()
+        statement = queries.page(self._filter, view=wanted.view, limit=wanted.limit + 1, after=after)
+        return _texts(self._connection, statement)
 
-def _count(connection: Connection, wanted: IncidentFilter) -> int:
-    return int(connection.execute(queries.count(wanted)).scalar_one())
+    def _total_beside(self, wanted: PageRequest, rows: int) -> int | None:
+        if not wanted.is_counted:
+            return None
+        if wanted.after is None and rows <= wanted.limit:
+            return rows  # the page is the whole result
+        return self._total()
+
+    def _total(self) -> int:
+        if self._counted is None:
+            self._leave_rest_of_time(alone=True)
+            self._counted = int(self._connection.execute(queries.count(self._filter)).scalar_one())
+        return self._counted
+
+    def _leave_rest_of_time(self, *, alone: bool = False) -> None:
+        """Limit the next statement to what those before did not use.
+
+        Args:
+            alone: without parallel workers. They shorten a single count by a third, and make many at once
+                slower than none at all would.
+        """
+        used = timedelta(seconds=monotonic_seconds() - self._started)
+        if alone or used > NEGLIGIBLE_TIME:
+            left = max(self._timeout - used, LEAST_TIMEOUT)
+            set_local(self._connection, statement_timeout=left, parallel_workers=0 if alone else None)
 
 
 def _texts(connection: Connection, statement: Select[Any]) -> list[str]:
-    return list(connection.scalars(statement))
-
-
-def _leave_rest_of_time(connection: Connection, started: float) -> None:
-    """Limit the next statement to what those before did not use: all together keep the limit."""
-    left = READ_TIMEOUT - timedelta(seconds=monotonic_seconds() - started)
-    set_local(connection, statement_timeout=max(left, LEAST_TIMEOUT))
+    # all() and not iteration: that would ask the driver for every row by itself.
+    return list(connection.scalars(statement).all())

@@ -11,6 +11,7 @@ def set_local(
     statement_timeout: timedelta | None = None,
     lock_timeout: timedelta | None = None,
     custom_plan: bool = False,
+    parallel_workers: int | None = None,
 ) -> None:
     """``SET LOCAL`` for all of them in one round trip: session settings leak through a proxy's pool."""
     local: dict[str, str] = {}
@@ -20,6 +21,8 @@ def set_local(
         local["lock_timeout"] = str(milliseconds(lock_timeout))
     if custom_plan:
         local["plan_cache_mode"] = "force_custom_plan"
+    if parallel_workers is not None:
+        local["max_parallel_workers_per_gather"] = str(parallel_workers)
     if local:
         connection.execute(select(*(func.set_config(name, value, True) for name, value in local.items())))
 
