@@ -1,8 +1,10 @@
 """Settings of one transaction: time limits and how it is planned."""
 
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, Text, bindparam, func, select
 
 
 def set_local(
@@ -24,7 +26,13 @@ def set_local(
     if parallel_workers is not None:
         local["max_parallel_workers_per_gather"] = str(parallel_workers)
     if local:
-        connection.execute(select(*(func.set_config(name, value, True) for name, value in local.items())))
+        connection.execute(_set_config(tuple(local)), local)
+
+
+@cache
+def _set_config(names: tuple[str, ...]) -> Select[Any]:
+    # Kept, so that SQLAlchemy does not build and compare the same statement for every transaction.
+    return select(*(func.set_config(name, bindparam(name, type_=Text), True) for name in names))
 
 
 def milliseconds(duration: timedelta) -> int:
