@@ -19,6 +19,7 @@ from typing import Any, Final
 from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.lingering import Lingering
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.slow_clients import PatientConnection
@@ -36,6 +37,7 @@ FAREWELL_SECONDS: Final = 0.5
 
 OVERRIDDEN: Final = (
     "init_process",
+    "get_thread_pool",
     "init_signals",
     "load_wsgi",
     "handle_exit",
@@ -73,6 +75,12 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         self._answering: dict[int, dict[str, Any]] = {}
         self._told_to_stop_at: float | None = None
         super().init_process()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Also say how long the threads of the API lane stay with a client."""
+        pool: ThreadPoolExecutor = super().get_thread_pool()
+        self._lingering = Lingering(pool, self.cfg.threads)
+        return pool
 
     def init_signals(self) -> None:
         """Also heed a SIGTERM that came between the fork and now, and leave Ctrl-C to the arbiter.
@@ -165,8 +173,13 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         return int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
 
     def handle(self, conn: PatientConnection) -> Any:
-        """Close on this thread what will be closed: the main thread would wait for the client to hang up."""
+        """Handle a request and those that follow it closely; close on this thread what will be closed.
+
+        The main thread would wait for the client to hang up.
+        """
         keep = super().handle(conn)
+        while keep is True and self.alive and self._lingering.sees_next_request(conn):
+            keep = super().handle(conn)
         if not keep:
             conn.close(graceful=True)
         return keep
