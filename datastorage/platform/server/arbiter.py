@@ -2,7 +2,7 @@
 
 The stock arbiter closes its listeners and stops its workers the moment it is asked to; Kubernetes goes
 on sending requests for seconds. ``take_over`` replaces methods of one arbiter object, so the service
-behaves the same under ``datastorage serve`` and ``gunicorn -c``. Decision 0010 has the alternatives.
+behaves the same under ``datastorage serve`` and ``gunicorn -c``. Decision 0011 has the alternatives.
 """
 
 import logging
