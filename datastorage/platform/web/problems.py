@@ -139,6 +139,8 @@ def _answer_http_error(error: HTTPException) -> Response:
 def _respond(slug: str, detail: str, **members: Any) -> Response:
     if slug == "internal-error":
         detail = _failure_of_view() or detail
+    if slug == "request-too-large":
+        current(Metrics).count_validation_failure("body", "too_large")
     problem = document(slug, detail, instance=request.path, request_id=g.request_id, **members)
     kind = KINDS[slug]
     if kind.closes_connection and FORCE_CLOSE in request.environ:
