@@ -51,6 +51,16 @@ def idle(record: Record, _pool: ThreadPoolExecutor) -> None:
     record.watched.signal(signal.SIGTERM)
 
 
+def unused_connections(record: Record, _pool: ThreadPoolExecutor) -> None:
+    connections = [record.watched.connect() for _ in range(5)]
+    for each in connections:
+        each.connect()
+    record.watched.signal(signal.SIGTERM)
+    record.watched.end()
+    for each in connections:
+        each.close()
+
+
 def interrupted_once(record: Record, _pool: ThreadPoolExecutor) -> None:
     record.watched.service.api.close()
     # A terminal sends Ctrl-C to every process of the group.
@@ -142,6 +152,7 @@ ONE = {"SERVER_WORKERS": "1"}
 REDIS_DB = {"queued": 7, "without_database": 8}
 ENDINGS: dict[Ending, dict[str, str]] = {
     idle: REAL_DELAY,
+    unused_connections: REAL_DELAY | ONE,
     interrupted_once: {"SERVER_ENDPOINT_PROPAGATION_DELAY": "1s"},
     interrupted_twice: REAL_DELAY | ONE,
     interrupted_while_draining: ONE,
@@ -195,7 +206,8 @@ def _run(ending: Ending, record: Record, pool: ThreadPoolExecutor) -> None:
         service.wait_for("/health/live" if ending is without_database else "/health/ready")
         eventually(lambda: len(descendants(service.pid)) == (1 if "SERVER_WORKERS" in ENDINGS[ending] else 2))
     ending(record, pool)
-    record.watched.end()
+    if record.exit_code is None:
+        record.watched.end()
 
 
 @contextmanager
@@ -213,6 +225,15 @@ def test_idle_service_with_an_empty_queue_ends_soon_after_the_wait(endings: dict
     assert record.exit_code == 0
     assert 5.0 <= record.ended_at <= 8
     assert record.watched.service.log_lines[-1]["msg"] == "Server shutdown complete"
+
+
+def test_connections_on_which_nothing_is_sent_hold_it_up_for_seconds_only(
+    endings: dict[str, Record],
+) -> None:
+    record = endings["unused_connections"]
+
+    assert record.exit_code == 0
+    assert record.ended_at < 12
 
 
 def test_interrupt_of_the_whole_terminal_is_a_graceful_shutdown(endings: dict[str, Record]) -> None:
