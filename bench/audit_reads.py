@@ -5,17 +5,19 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import cast, func, select
+from sqlalchemy.dialects.postgresql import TEXT
 
 from bench.audit_rows import EVENTS
 from bench.figures import Figure, Goal, Round, figure
-from bench.load import CopyTarget, HttpTarget, Load, Request, SqlTarget
+from bench.load import CopyTarget, HttpTarget, Load, Request, SqlTarget, Statement
 from bench.processors import forget_peaks, peak_bytes, resident_bytes
 from bench.rounds import CLIENTS, Effort, Pair, by_turns, compare, driving, failures, latencies, rates
 from bench.stand import Stand, literal_sql, statement
 from bench.wire import WireTarget
 from datastorage.audit import queries
 from datastorage.audit.model import AuditFilter
+from datastorage.tables import audit_events
 
 LOOK_UPS = 1_000
 LIST_ROWS = 1_000
@@ -23,15 +25,16 @@ EXPORT_ROWS = 100_000
 PAGE_ROWS = 50
 MEBIBYTE = 1 << 20
 
+_DOCUMENTS = {"event_data", "event_metadata"}
+# Documents as text: psycopg would parse them, which the service never does.
+_COLUMNS = [cast(each, TEXT).label(each.name) if each.name in _DOCUMENTS else each for each in audit_events.c]
+
 
 def by_correlation(stand: Stand, effort: Effort) -> list[Figure]:
     """One remediation's events beside count and page by psycopg plus a Flask view that does nothing."""
     name = f"events by correlation id, {CLIENTS} clients"
     wanted = [AuditFilter(equals={"correlation_id": f"rr-{n}"}) for n in range(1, LOOK_UPS)]
-    selects = [
-        [statement(queries.count(each)), statement(queries.page(each, limit=PAGE_ROWS + 1))]
-        for each in wanted
-    ]
+    selects = [[statement(queries.count(each)), _rows(each, PAGE_ROWS + 1)] for each in wanted]
     asked = driving(stand, effort, look_ups(stand.service_url), CLIENTS)
     sql = driving(stand, effort, SqlTarget(stand.app_url, selects), CLIENTS)
     empty = driving(stand, effort, stand.stock.empty(), CLIENTS, service_pid=stand.stock.pid)
@@ -55,12 +58,17 @@ def _one_after_the_other(first: Load, second: Load) -> Load:
     )
 
 
+def _rows(wanted: AuditFilter, limit: int) -> Statement:
+    """Return the select of the same events as plain columns."""
+    return statement(queries.ordered(select(*_COLUMNS), wanted).limit(limit))
+
+
 def long_list(stand: Stand, effort: Effort) -> list[Figure]:
     """A thousand events beside the same count and rows fetched by psycopg."""
     name = f"list of {LIST_ROWS:,} events"
     request = Request("GET", f"{EVENTS}?{urlencode({'limit': LIST_ROWS})}")
     wanted = AuditFilter()
-    selects = [statement(queries.count(wanted)), statement(queries.page(wanted, limit=LIST_ROWS + 1))]
+    selects = [statement(queries.count(wanted)), _rows(wanted, LIST_ROWS + 1)]
     sides = WireTarget(stand.service_url, [request]), SqlTarget(stand.app_url, [selects])
     pairs = compare(name, stand, effort, sides, clients=1)
     return latencies(name, pairs, {50: Goal(1.2, of="ratio")})
@@ -71,7 +79,7 @@ def export(stand: Stand, effort: Effort) -> list[Figure]:
     name = f"export of {EXPORT_ROWS:,} events"
     asked = urlencode({"limit": EXPORT_ROWS, "format": "ndjson"})
     target = HttpTarget(stand.service_url, [Request("GET", f"{EVENTS}?{asked}")])
-    rows = queries.page(AuditFilter(), limit=EXPORT_ROWS).subquery("r")
+    rows = queries.ordered(select(*_COLUMNS), AuditFilter()).limit(EXPORT_ROWS).subquery("r")
     copied = literal_sql(select(func.row_to_json(rows.table_valued())))
     copy = CopyTarget(stand.app_url, [f"COPY ({copied}) TO STDOUT"])
     grown: list[float] = []

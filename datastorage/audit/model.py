@@ -168,22 +168,25 @@ class Pagination(msgspec.Struct, frozen=True):
 
 
 class EventPage(msgspec.Struct, frozen=True):
-    """One page of events, newest first unless asked otherwise."""
+    """One page of events as JSON, newest first unless asked otherwise."""
 
-    data: list[dict[str, Any]]
+    data: list[msgspec.Raw]
     pagination: Pagination
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as reads return it."""
+    """One event as reads return it, in JSON."""
 
-    members: dict[str, Any]
+    text: str
 
 
 @dataclass(slots=True)
 class EventExport:
-    """Events read while they are sent; ``next_cursor`` is set when rows remain."""
+    """Events read while they are sent; ``next_cursor`` is set when rows remain.
 
-    rows: Any
+    ``chunks`` are some hundred events in JSON each, and a generator, to those who close it.
+    """
+
+    chunks: Any
     next_cursor: str | None

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
 
+from datastorage.audit.event_json import Columns, event_json
 from datastorage.audit.model import AuditFilter, PayloadMatch
 from datastorage.audit.tables import audit_events
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
@@ -28,18 +29,6 @@ WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
 
 _COMPARED_COLUMNS = tuple(
     name for name in WRITTEN_COLUMNS if name not in {"event_id", "event_date", "parent_event_date"}
-)
-
-READ_COLUMNS = (
-    *(
-        audit_events.c[name]
-        for name in WRITTEN_COLUMNS
-        if name not in {"event_data", "event_metadata", "actor_ip"}
-    ),
-    # As text: jsonb numbers of any size pass through unchanged, and nothing is parsed on the way.
-    cast(audit_events.c.event_data, TEXT).label("event_data"),
-    cast(audit_events.c.event_metadata, TEXT).label("event_metadata"),
-    func.host(audit_events.c.actor_ip).label("actor_ip"),
 )
 
 _MAX_NUMBER_CHARACTERS = 100
@@ -93,8 +82,14 @@ PARENT_DATES = select(audit_events.c.event_id, audit_events.c.event_date).where(
 
 
 def page(wanted: AuditFilter, *, limit: int, offset: int = 0) -> Select[Any]:
-    """Select one page of full rows in the order of ``wanted``."""
-    return ordered(select(*READ_COLUMNS), wanted).limit(limit).offset(offset)
+    """Select one page of events as JSON, in the order of ``wanted``.
+
+    SELECT concat(…) FROM (SELECT … ORDER BY … LIMIT … OFFSET …) AS page ORDER BY …
+
+    The inner select comes first, so that rows which are only skipped or sorted are never written as JSON.
+    """
+    rows = ordered(select(audit_events), wanted).limit(limit).offset(offset).subquery("page")
+    return select(event_json(rows.c)).order_by(*_order(wanted, rows.c))
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
@@ -105,10 +100,13 @@ def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
 
 def ordered(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
     """Apply filter, cursor and order; the order is total, so pages never repeat a row."""
-    timestamp, event_id = audit_events.c.event_timestamp, audit_events.c.event_id
-    newest_first = (timestamp.desc(), event_id.desc())
-    order = (timestamp.asc(), event_id.asc()) if wanted.ascending else newest_first
-    return statement.where(*conditions(wanted), *_after(wanted)).order_by(*order)
+    matching = statement.where(*conditions(wanted), *_after(wanted))
+    return matching.order_by(*_order(wanted, audit_events.c))
+
+
+def _order(wanted: AuditFilter, columns: Columns) -> list[ColumnElement[Any]]:
+    key = [columns.event_timestamp, columns.event_id]
+    return [each.asc() if wanted.ascending else each.desc() for each in key]
 
 
 def count(wanted: AuditFilter) -> Select[Any]:
@@ -117,8 +115,8 @@ def count(wanted: AuditFilter) -> Select[Any]:
 
 
 def one(event_id: Any) -> Select[Any]:
-    """Select one event; when its id exists on several dates the latest counts."""
-    by_id = select(*READ_COLUMNS).where(audit_events.c.event_id == event_id)
+    """Select one event as JSON; when its id exists on several dates the latest counts."""
+    by_id = select(event_json(audit_events.c)).where(audit_events.c.event_id == event_id)
     return by_id.order_by(audit_events.c.event_date.desc()).limit(1)
 
 

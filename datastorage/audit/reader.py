@@ -1,8 +1,11 @@
 """What a reader of audit events gets to see."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
+
+import msgspec
 
 from datastorage.audit.cursor import cursor_of
 from datastorage.audit.model import (
@@ -50,7 +53,7 @@ class AuditReader:
         data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
         next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
-        return EventPage(data, pagination)
+        return EventPage([msgspec.Raw(text.encode("utf-8")) for text in data], pagination)
 
     def find(self, event_id: UUID) -> StoredEvent:
         """Return one event.
@@ -59,10 +62,10 @@ class AuditReader:
             NotFound: no such event is stored.
             DatabaseError: classified.
         """
-        members = self._timed_query(lambda: self._store.find(event_id))
-        if members is None:
+        text = self._timed_query(lambda: self._store.find(event_id))
+        if text is None:
             raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
-        return StoredEvent(members)
+        return StoredEvent(text)
 
     def export(self, wanted: ExportRequest) -> EventExport:
         """Start streaming events; the rows are read while they are sent.
@@ -70,9 +73,9 @@ class AuditReader:
         Raises:
             DatabaseError: classified, also while the lines are consumed.
         """
-        end, rows = self._timed_query(lambda: self._store.stream(wanted.filter, limit=wanted.limit))
+        end, chunks = self._timed_query(lambda: self._store.stream(wanted.filter, limit=wanted.limit))
         next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
-        return EventExport(rows, next_cursor)
+        return EventExport(chunks, next_cursor)
 
     def _timed_query(self, query: Callable[[], T]) -> T:
         started = monotonic_seconds()
@@ -86,5 +89,14 @@ class AuditReader:
             self._metrics.query.labels("audit_events", status).inc()
 
 
-def _next_cursor(wanted: AuditFilter, last: dict[str, Any]) -> str:
-    return cursor_of(Position(last["event_timestamp"], last["event_id"]), ascending=wanted.ascending)
+class _Key(msgspec.Struct):
+    event_timestamp: datetime
+    event_id: UUID
+
+
+_KEY = msgspec.json.Decoder(_Key)
+
+
+def _next_cursor(wanted: AuditFilter, last: str) -> str:
+    key = _KEY.decode(last)
+    return cursor_of(Position(key.event_timestamp, key.event_id), ascending=wanted.ascending)

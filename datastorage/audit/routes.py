@@ -1,10 +1,10 @@
 """The audit endpoints: unpack, call, return."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
+from msgspec import Raw
 
 from datastorage.audit.answers import (
     BatchParkedSchema,
@@ -31,7 +31,6 @@ from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
-from datastorage.platform.web import json
 from datastorage.platform.web.contract import (
     Answer,
     accepts,
@@ -158,15 +157,15 @@ class _Lines:
     """
 
     def __init__(self, export: EventExport) -> None:
-        self._rows = export.rows
+        self._chunks = export.chunks
 
     def __iter__(self) -> Iterator[bytes]:
-        for members in self._rows:
-            yield json.encode(members) + b"\n"
+        for chunk in self._chunks:
+            yield "\n".join((*chunk, "")).encode("utf-8")
 
     def close(self) -> None:
         """Stop reading."""
-        self._rows.close()
+        self._chunks.close()
 
 
 def _next_cursor_header(export: EventExport) -> dict[str, str]:
@@ -210,13 +209,13 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     return reader.export(wanted) if isinstance(wanted, ExportRequest) else reader.find_page(wanted)
 
 
-def _members(stored: StoredEvent) -> dict[str, Any]:
-    return stored.members
+def _as_it_is(stored: StoredEvent) -> Raw:
+    return Raw(stored.text.encode("utf-8"))
 
 
 @blueprint.get("/events/<event_id>")
 @returns(
-    Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_members),
+    Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_as_it_is),
     problems=(*READ_PROBLEMS, "not-found"),
 )
 @accepts_path(EventIdPath)

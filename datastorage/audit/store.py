@@ -6,8 +6,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from datastorage.audit import queries
 from datastorage.audit.model import AuditEvent, AuditFilter, Position, Written
@@ -100,41 +99,41 @@ class AuditStore:
 
     def find_page(
         self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
-    ) -> tuple[list[dict[str, Any]], int | None]:
-        """Return up to ``limit`` events and, if ``counted``, how many match; both from one snapshot.
+    ) -> tuple[list[str], int | None]:
+        """Return up to ``limit`` events as JSON and, if ``counted``, how many match; both from one snapshot.
 
         Raises:
             DatabaseError: classified.
         """
 
-        def work(connection: Connection) -> tuple[list[dict[str, Any]], int | None]:
+        def work(connection: Connection) -> tuple[list[str], int | None]:
             total = connection.execute(queries.count(wanted)).scalar_one() if counted else None
             if total is not None and offset >= total:
                 return [], total
-            rows = connection.execute(queries.page(wanted, limit=limit, offset=offset)).mappings()
-            return [as_members(row) for row in rows], total
+            rows = connection.execute(queries.page(wanted, limit=limit, offset=offset)).scalars()
+            return list(rows), total
 
         return self._database.read(work, custom_plan=wanted.looks_into_payload)
 
-    def find(self, event_id: UUID) -> dict[str, Any] | None:
-        """Return one event or ``None``.
+    def find(self, event_id: UUID) -> str | None:
+        """Return one event as JSON or ``None``.
 
         Raises:
             DatabaseError: classified.
         """
 
-        def work(connection: Connection) -> dict[str, Any] | None:
-            row = connection.execute(queries.one(event_id)).mappings().first()
-            return as_members(row) if row else None
+        def work(connection: Connection) -> str | None:
+            return connection.execute(queries.one(event_id)).scalars().first()
 
         return self._database.read(work)
 
-    def stream(self, wanted: AuditFilter, *, limit: int) -> tuple[Position | None, Iterator[dict[str, Any]]]:
+    def stream(self, wanted: AuditFilter, *, limit: int) -> tuple[Position | None, Iterator[Sequence[str]]]:
         """Start reading up to ``limit`` events through a server-side cursor.
 
         Returns:
             The position of the last row to be sent if further rows remain, else ``None``; and the
-            events, read while they are consumed, from the snapshot that this was decided on.
+            events as JSON, some hundred at a time, read while they are consumed, from the snapshot
+            that this was decided on.
 
         Raises:
             DatabaseError: classified, also while iterating.
@@ -150,8 +149,7 @@ class AuditStore:
             cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
             # Closed in any case: a server-side cursor left behind is reported when it is collected.
             with cursor.execute(queries.page(wanted, limit=limit)) as result:
-                for row in result.mappings():
-                    yield as_members(row)
+                yield from result.scalars().partitions()
 
 
 def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:
@@ -230,27 +228,3 @@ def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, 
     }
     arrays["parent_event_date"] = [_parent_date(event, parents) for event in events]
     return as_parameters(arrays)
-
-
-_BLANK_WHEN_ABSENT = ("namespace", "cluster_name", "severity", "error_code", "error_message")
-_ONLY_WHEN_SET = ("actor_ip", "resource_name", "trace_id", "span_id")
-_MEMBERS = (
-    "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category", "event_action",
-    "event_outcome", "correlation_id", "parent_event_id", "parent_event_date", "resource_type", "resource_id",
-    "namespace", "cluster_name", "severity", "duration_ms", "error_code", "error_message", "actor_id",
-    "actor_type", "retention_days", "is_sensitive",
-)  # fmt: skip
-
-
-def as_members(row: RowMapping) -> dict[str, Any]:
-    """Return the event as reads show it: fixed members in fixed order, rare ones only when set."""
-    columns = dict(row)
-    columns["version"] = columns["event_version"]
-    members: dict[str, Any] = {name: columns[name] for name in _MEMBERS}
-    for name in _BLANK_WHEN_ABSENT:
-        members[name] = members[name] or ""
-    members["event_data"] = msgspec.Raw(columns["event_data"].encode("utf-8"))
-    members |= {name: columns[name] for name in _ONLY_WHEN_SET if columns[name] is not None}
-    if columns["event_metadata"] is not None:
-        members["event_metadata"] = msgspec.Raw(columns["event_metadata"].encode("utf-8"))
-    return members

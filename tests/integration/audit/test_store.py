@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -95,8 +95,8 @@ def of(ours: tuple[str, list[UUID]], **parts: Any) -> AuditFilter:
     return AuditFilter(equals={"correlation_id": ours[0]}, **parts)
 
 
-def ids_of(rows: Iterator[dict[str, Any]]) -> list[UUID]:
-    return [row["event_id"] for row in rows]
+def ids_of(chunks: Iterable[Sequence[str]]) -> list[UUID]:
+    return [UUID(json.loads(text)["event_id"]) for chunk in chunks for text in chunk]
 
 
 def test_stream_has_every_row_in_order(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
@@ -130,13 +130,13 @@ def in_use(metrics: Metrics) -> float | None:
     return metrics.registry.get_sample_value("datastorage_db_connections_in_use")
 
 
-@pytest.mark.parametrize("rows_read", [0, 1, EXPORT_FETCH_ROWS + 1])
+@pytest.mark.parametrize("chunks_read", [0, 1, 2])
 def test_stream_closed_early_gives_its_connection_back(
-    store: AuditStore, metrics: Metrics, ours: tuple[str, list[UUID]], rows_read: int
+    store: AuditStore, metrics: Metrics, ours: tuple[str, list[UUID]], chunks_read: int
 ) -> None:
     for _ in range(CONNECTIONS * 3):
         _, rows = store.stream(of(ours), limit=100_000)
-        for _, _row in zip(range(rows_read), rows, strict=False):
+        for _, _row in zip(range(chunks_read), rows, strict=False):
             pass
         assert in_use(metrics) == 1
         rows.close()  # type: ignore[attr-defined] # a generator, to those who close it
@@ -170,7 +170,7 @@ def test_stream_whose_connection_is_lost_raises_and_frees_its_place(
 def test_page_and_count_read_one_snapshot(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
     rows, total = store.find_page(of(ours), limit=3, offset=1, counted=True)
 
-    assert ids_of(iter(rows)) == ours[1][1:4]
+    assert ids_of([rows]) == ours[1][1:4]
     assert total == len(ours[1])
 
 
@@ -190,4 +190,4 @@ def test_numbers_of_any_size_pass_through_unchanged(store: AuditStore, owner: Co
     found = store.find(row["event_id"])
 
     assert found is not None
-    assert json.loads(bytes(found["event_data"]), parse_int=str) == {"n": digits}
+    assert json.loads(found, parse_int=str)["event_data"] == {"n": digits}
