@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from math import inf
 from threading import Condition, Event
 
 from datastorage.incidents.model import FoundRows, PageRequest
@@ -22,6 +23,11 @@ LONGEST_WAIT_SECONDS = 0.5
 MOST_PAGES = 8
 """Different pages of one transaction: they are read one after another, within one time limit."""
 
+GATHERING_SHARE = 0.25
+LONGEST_GATHERING_SECONDS = 0.05
+"""After a transaction that several shared, the next one is put off for this share of the time it took: those
+who were just answered ask again one after another, and the first of them would begin a count alone."""
+
 FindPages = Callable[[Sequence[PageRequest], float], list[FoundRows]]
 """Reads pages of one filter in one transaction; its clients have waited for so many seconds already."""
 
@@ -31,6 +37,7 @@ class _Gathering:
     """Requests of one filter that one transaction will answer; whoever came first leads."""
 
     pages: dict[Hashable, PageRequest] = field(default_factory=dict)
+    size: int = 0
     found: dict[Hashable, FoundRows] = field(default_factory=dict)
     error: BaseException | None = None
     is_over: Event = field(default_factory=Event)
@@ -50,6 +57,7 @@ class SharedPages:
         self._changed = Condition()
         self._open: dict[Hashable, _Gathering] = {}
         self._running: Counter[Hashable] = Counter()
+        self._not_before: dict[Hashable, float] = {}
 
     def find(self, wanted: PageRequest) -> FoundRows:
         """Return one page and its total.
@@ -75,33 +83,43 @@ class SharedPages:
             if gathering is None or leads:
                 gathering = self._open[topic] = _Gathering()
             gathering.pages[place] = wanted
+            gathering.size += 1
             return gathering, leads
 
     def _lead(self, topic: Hashable, gathering: _Gathering) -> None:
-        waited_seconds = self._wait_for_turn(topic, gathering)
+        came = monotonic_seconds()
+        began = self._wait_for_turn(topic, gathering, came + self._longest_wait_seconds)
         try:
-            found = self._find_pages(list(gathering.pages.values()), waited_seconds)
+            found = self._find_pages(list(gathering.pages.values()), began - came)
             gathering.found = dict(zip(gathering.pages, found, strict=True))
         except BaseException as error:
             gathering.error = error
             raise
         finally:
-            self._end_turn(topic)
+            self._end_turn(topic, gathering, began)
             gathering.is_over.set()
 
-    def _wait_for_turn(self, topic: Hashable, gathering: _Gathering) -> float:
-        """Wait until no count of this filter runs; from then on nobody joins."""
-        came = monotonic_seconds()
+    def _wait_for_turn(self, topic: Hashable, gathering: _Gathering, latest: float) -> float:
+        """Wait until no count of this filter runs, and return the time; from then on nobody joins."""
         with self._changed:
-            self._changed.wait_for(lambda: topic not in self._running, self._longest_wait_seconds)
+            while (now := monotonic_seconds()) < (turn := min(latest, self._turn_of(topic))):
+                self._changed.wait(turn - now)
             self._running[topic] += 1
             if self._open.get(topic) is gathering:
                 del self._open[topic]
-        return monotonic_seconds() - came
+            return now
 
-    def _end_turn(self, topic: Hashable) -> None:
+    def _turn_of(self, topic: Hashable) -> float:
+        return inf if topic in self._running else self._not_before.get(topic, 0)
+
+    def _end_turn(self, topic: Hashable, gathering: _Gathering, began: float) -> None:
+        now = monotonic_seconds()
         with self._changed:
             self._running[topic] -= 1
             if not self._running[topic]:
                 del self._running[topic]
+            self._not_before = {key: time for key, time in self._not_before.items() if time > now}
+            if gathering.size > 1:
+                pause = min((now - began) * GATHERING_SHARE, LONGEST_GATHERING_SECONDS)
+                self._not_before[topic] = now + pause
             self._changed.notify_all()

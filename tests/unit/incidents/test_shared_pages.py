@@ -10,6 +10,7 @@ import pytest
 from datastorage.errors import QueryTimeout
 from datastorage.incidents.model import FoundRows, IncidentFilter, PageRequest
 from datastorage.incidents.shared_pages import MOST_PAGES, SharedPages
+from datastorage.platform.clock import monotonic_seconds
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 30
@@ -165,3 +166,27 @@ def test_slow_transaction_is_waited_for_only_so_long(threads: ThreadPoolExecutor
     assert impatient.result().total == 11
     assert not slow.done()
     running.answer(10)
+
+
+def test_company_is_waited_for_after_a_shared_transaction_and_not_after_a_lonely_one(stand: Stand) -> None:
+    stand.ask()
+    lonely = stand.next_reading()
+    asked = stand.gather(2, 3)
+    lonely.answer(10)
+    shared = stand.next_reading()
+    began = monotonic_seconds()
+    eventually(lambda: monotonic_seconds() - began > 0.1)
+    shared.answer(11)
+    assert {each.result().total for each in asked} == {11}
+
+    next_one = stand.ask()
+    put_off = stand.next_reading()
+    put_off.answer(12)
+    assert next_one.result().total == 12
+    last_one = stand.ask()
+    at_once = stand.next_reading()
+    at_once.answer(13)
+
+    assert put_off.waited_seconds > 0.01
+    assert at_once.waited_seconds < put_off.waited_seconds
+    assert last_one.result().total == 13
