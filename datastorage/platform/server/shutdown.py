@@ -29,14 +29,18 @@ class Shutdown:
     Args:
         flag: the byte that readiness reads in every worker.
         settings: the group ``server``, and the time for the queue.
+        clock: seconds that never jump.
     """
 
-    def __init__(self, flag: ShutdownFlag, settings: Settings) -> None:
+    def __init__(
+        self, flag: ShutdownFlag, settings: Settings, *, clock: Callable[[], float] = monotonic_seconds
+    ) -> None:
         self.settings = settings
         self.reasons: list[str] = []
         self.is_running = False
         self.is_quick = False
         self._flag = flag
+        self._clock = clock
         self._received_at: float | None = None
         self._first_signal = ""
 
@@ -48,7 +52,7 @@ class Shutdown:
     def request(self, signal_name: str) -> None:
         """Raise the flag and remember the moment; called inside a signal handler, so nothing is logged."""
         if self._received_at is None:
-            self._received_at = monotonic_seconds()
+            self._received_at = self._clock()
             self._first_signal = signal_name
         self._flag.set()
 
@@ -138,7 +142,7 @@ class Shutdown:
     def elapsed_seconds(self) -> float:
         """Seconds since the signal."""
         began = self._received_at
-        return 0.0 if began is None else round(monotonic_seconds() - began, 3)
+        return 0.0 if began is None else round(self._clock() - began, 3)
 
     @property
     def seconds_to_watchdog(self) -> float:
