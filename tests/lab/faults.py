@@ -10,19 +10,27 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from datastorage.embedded.stack import APP_ROLE
 from tests.lab.proxy import Mode
 from tests.lab.stand import Stand, wait_until
 from tests.support.exposition import Scrape
+from tests.support.servers import ROLE_PASSWORD
 from tests.support.service import ServiceProcess
 
 FAULT_SECONDS = 4.0
-"""How long most faults last: several write budgets and many circuit breaker probes."""
+"""How long most faults last, at least: several write budgets and many circuit breaker probes."""
+
+PATIENCE_SECONDS = 60
+WORKERS = 2
+MOST_KILLS = 20
+LONG_QUEUE = 1500
+"""Records, for faults that need a queue which is not empty a moment later."""
 
 Fault = Callable[[Stand], AbstractContextManager[None]]
 
 
-def _hold(seconds: float = FAULT_SECONDS) -> None:
-    """Let the fault last: its duration is the point, there is no condition to wait for."""
+def _pause(seconds: float) -> None:
+    """Part two strokes of one fault: the rhythm is the point, there is no condition to wait for."""
     time.sleep(seconds)
 
 
@@ -33,10 +41,10 @@ def postgres_stopped(how: signal.Signals) -> Fault:
     def fault(stand: Stand) -> Iterator[None]:
         os.kill(stand.postgres.pid, how)
         if how is signal.SIGTERM:
-            _hold()  # smart waits for its clients; it refuses new ones meanwhile
+            _pause(FAULT_SECONDS)  # smart waits for its clients; it refuses new ones meanwhile
             stand.proxy.reset_all()
-        wait_until(lambda: not stand.postgres.is_running, 30)
-        _hold()
+        wait_until(lambda: not stand.postgres.is_running, PATIENCE_SECONDS)
+        stand.hold(FAULT_SECONDS)
         stand.postgres.start()
         yield
 
@@ -46,8 +54,8 @@ def postgres_stopped(how: signal.Signals) -> Fault:
 @contextmanager
 def postgres_killed(stand: Stand) -> Iterator[None]:
     """SIGKILL for the postmaster and every backend."""
-    stand.postgres.kill()
-    _hold()
+    stand.kill_postgres()
+    stand.hold(FAULT_SECONDS)
     stand.postgres.start()
     yield
 
@@ -56,7 +64,7 @@ def postgres_killed(stand: Stand) -> Iterator[None]:
 def postgres_frozen(stand: Stand) -> Iterator[None]:
     """SIGSTOP: connections stay open and nothing is answered."""
     stand.postgres.freeze()
-    _hold(8)
+    stand.hold(8)
     stand.postgres.thaw()
     yield
 
@@ -66,18 +74,20 @@ def postgres_slow(stand: Stand) -> Iterator[None]:
     """Frozen most of the time, in short stretches."""
     for _ in range(20):
         stand.postgres.freeze()
-        _hold(0.3)
+        _pause(0.3)
         stand.postgres.thaw()
-        _hold(0.05)
+        _pause(0.05)
     yield
 
 
 @contextmanager
 def worker_killed(stand: Stand) -> Iterator[None]:
-    """SIGKILL for one gunicorn worker, five times."""
-    for _ in range(5):
+    """SIGKILL for one gunicorn worker, five times, or more often until a client was cut off."""
+    for kill in range(MOST_KILLS):
+        if kill >= 5 and stand.is_felt():
+            break
         _kill_worker(stand.service.pid)
-        _hold(0.5)
+        _pause(0.5)
     yield
 
 
@@ -89,7 +99,7 @@ def _kill_worker(arbiter: int) -> None:
         now = workers_of(arbiter)
         return before[0] not in now and len(now) == len(before)
 
-    wait_until(is_replaced, 30)
+    wait_until(is_replaced, PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -98,7 +108,7 @@ def arbiter_killed(stand: Stand) -> Iterator[None]:
     workers = workers_of(stand.service.pid)
     os.kill(stand.service.pid, signal.SIGKILL)
     stand.service.wait()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), PATIENCE_SECONDS)
     stand.service.start()
     yield
 
@@ -106,12 +116,12 @@ def arbiter_killed(stand: Stand) -> Iterator[None]:
 @contextmanager
 def redis_killed(stand: Stand) -> Iterator[None]:
     """SIGKILL for Redis while the queue is in use because PostgreSQL is down."""
-    stand.postgres.kill()
-    _hold(3)
-    stand.redis.kill()
-    _hold(1)
+    stand.kill_postgres()
+    _pause(3)
+    stand.kill_redis()
+    _pause(1)
     stand.redis.start()
-    _hold(2)
+    stand.hold(2)
     stand.postgres.start()
     yield
 
@@ -119,8 +129,8 @@ def redis_killed(stand: Stand) -> Iterator[None]:
 @contextmanager
 def redis_down(stand: Stand) -> Iterator[None]:
     """Redis gone, PostgreSQL fine: nobody but the health check notices."""
-    stand.redis.kill()
-    _hold()
+    stand.kill_redis()
+    stand.hold(FAULT_SECONDS)
     assert stand.service.api.get("/health").json["redis"] == "unreachable"
     stand.redis.start()
     yield
@@ -129,9 +139,9 @@ def redis_down(stand: Stand) -> Iterator[None]:
 @contextmanager
 def both_down(stand: Stand) -> Iterator[None]:
     """Neither store takes anything."""
-    stand.redis.kill()
-    stand.postgres.kill()
-    _hold()
+    stand.kill_redis()
+    stand.kill_postgres()
+    stand.hold(FAULT_SECONDS)
     stand.redis.start()
     stand.postgres.start()
     yield
@@ -140,11 +150,11 @@ def both_down(stand: Stand) -> Iterator[None]:
 @contextmanager
 def redis_full(stand: Stand) -> Iterator[None]:
     """``maxmemory`` reached under noeviction, PostgreSQL down."""
-    stand.postgres.kill()
-    _hold(1)
+    stand.kill_postgres()
+    _pause(1)
     with stand.redis_client() as client:
-        client.config_set("maxmemory", "1mb")
-        _hold(3)
+        client.config_set("maxmemory", "1")
+        stand.hold(3)
         client.config_set("maxmemory", "0")
     stand.postgres.start()
     yield
@@ -155,7 +165,10 @@ def connections_cut(stand: Stand) -> Iterator[None]:
     """Every connection to PostgreSQL reset, again and again, in mid-statement."""
     for _ in range(40):
         stand.proxy.reset_all()
-        _hold(0.1)
+        _pause(0.1)
+    while not stand.is_felt():
+        stand.proxy.reset_all()
+        _pause(0.1)
     yield
 
 
@@ -163,10 +176,12 @@ def connections_cut(stand: Stand) -> Iterator[None]:
 def commit_answer_lost(stand: Stand) -> Iterator[None]:
     """COMMIT reaches the server and is done; the answer never comes back."""
     stand.proxy.mode = Mode.LOSE_COMMIT_ANSWER
-    _hold()
+    stand.hold(FAULT_SECONDS)
     stand.proxy.mode = Mode.PASS
     # What was queued had been committed: its replay has to find it there.
-    wait_until(lambda: _replayed(stand.service, "duplicate") > 0, 30, lambda: "no commit went through")
+    wait_until(
+        lambda: _replayed(stand.service, "duplicate") > 0, PATIENCE_SECONDS, lambda: "no commit went through"
+    )
     yield
 
 
@@ -174,7 +189,7 @@ def commit_answer_lost(stand: Stand) -> Iterator[None]:
 def black_hole(stand: Stand) -> Iterator[None]:
     """The network accepts everything and delivers nothing."""
     stand.proxy.mode = Mode.BLACK_HOLE
-    _hold(8)
+    stand.hold(8)
     stand.proxy.mode = Mode.PASS
     stand.proxy.reset_all()
     yield
@@ -201,7 +216,7 @@ def partition_detached(stand: Stand) -> Iterator[None]:
     """One month detached and attached again."""
     with stand.owner() as connection:
         connection.execute(text(f"ALTER TABLE audit_events DETACH PARTITION {_BROKEN}"))
-        _hold()
+        stand.hold(FAULT_SECONDS)
         connection.execute(text(f"ALTER TABLE audit_events ATTACH PARTITION {_BROKEN} {_BOUNDS}"))
     yield
 
@@ -212,7 +227,7 @@ def partition_locked(stand: Stand) -> Iterator[None]:
     with stand.owner() as connection:
         connection.execute(text("BEGIN"))
         connection.execute(text(f"LOCK TABLE {_BROKEN} IN ACCESS EXCLUSIVE MODE"))
-        _hold(6)
+        stand.hold(6)
         connection.execute(text("ROLLBACK"))
     yield
 
@@ -223,7 +238,7 @@ def partition_missing(stand: Stand) -> Iterator[None]:
     with stand.owner() as connection:
         connection.execute(text(f"ALTER TABLE audit_events DETACH PARTITION {_BROKEN}"))
         connection.execute(text(f"ALTER TABLE {_BROKEN} RENAME TO month_kept_apart"))
-        _hold()
+        stand.hold(FAULT_SECONDS)
         connection.execute(text(f"ALTER TABLE month_kept_apart RENAME TO {_BROKEN}"))
         connection.execute(text(f"ALTER TABLE audit_events ATTACH PARTITION {_BROKEN} {_BOUNDS}"))
     yield
@@ -231,44 +246,102 @@ def partition_missing(stand: Stand) -> Iterator[None]:
 
 @contextmanager
 def pool_exhausted(stand: Stand) -> Iterator[None]:
-    """Every connection of the pool busy: the partition of the present is locked for a while."""
+    """Every connection of the pool busy: the table is locked, now and then, until somebody goes without."""
     with stand.owner() as connection:
-        for _ in range(2):
+        for attempt in itertools.count(1):
             connection.execute(text("BEGIN"))
             connection.execute(text("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE"))
-            _hold(3)
+            _pause(3)
             connection.execute(text("ROLLBACK"))
-            _hold(1)
+            _pause(1)
+            if stand.is_felt() or attempt == 10:
+                break
     yield
 
 
 @contextmanager
+def connections_used_up(stand: Stand) -> Iterator[None]:
+    """The server lets nobody in any more: the role has no connection left."""
+    with stand.superuser() as connection:
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT 0"))
+        stand.proxy.reset_all()
+        stand.hold(FAULT_SECONDS)
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT -1"))
+    yield
+
+
+@contextmanager
+def password_changed(stand: Stand) -> Iterator[None]:
+    """Somebody rotated the password in the database, and puts it back."""
+    with stand.superuser() as connection:
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} PASSWORD 'another'"))
+        stand.proxy.reset_all()
+        stand.hold(FAULT_SECONDS)
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} PASSWORD '{ROLE_PASSWORD}'"))
+    yield
+
+
+KILLS = 8
+"""More than ``redis.dlq_max_deliveries``: to die so often beside a record must not be held against it."""
+
+
+@contextmanager
 def worker_killed_while_replaying(stand: Stand) -> Iterator[None]:
-    """A long queue, and the process that empties it is killed again and again."""
-    stand.postgres.kill()
-    _hold(5)
+    """A long queue, and the processes that empty it are killed again and again."""
+    stand.kill_postgres()
+    stand.wait_until_queued(LONG_QUEUE)
     stand.postgres.start()
-    interrupted = 0
-    for _ in range(6):
-        _hold(0.4)
-        interrupted += stand.queued() > 0
+    for kill in range(MOST_KILLS):
+        if kill >= KILLS and stand.is_felt():
+            break
+        _wait_until_replaying(stand)
         for pid in workers_of(stand.service.pid):
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(workers_of(stand.service.pid)) == 2, 30)
-    assert interrupted, "the queue was empty before the first kill"
+        wait_until(lambda: len(workers_of(stand.service.pid)) == WORKERS, PATIENCE_SECONDS)
+    stand.hold(0)
     yield
+
+
+@contextmanager
+def service_restarted_while_replaying(stand: Stand) -> Iterator[None]:
+    """A long queue, and the service that empties it is told to stop and started again."""
+    stand.kill_postgres()
+    stand.wait_until_queued(LONG_QUEUE)
+    stand.postgres.start()
+    _wait_until_replaying(stand)
+    stand.service.signal(signal.SIGTERM)
+    assert stand.service.wait() == 0
+    _pause(1)
+    stand.service.start()
+    stand.hold(0)
+    yield
+
+
+def _wait_until_replaying(stand: Stand) -> None:
+    """Wait until somebody takes records out of a queue that still has some."""
+    before = stand.queued()
+
+    def is_shrinking() -> bool:
+        nonlocal before
+        now = stand.queued()
+        is_less, before = now < before, now
+        return is_less
+
+    wait_until(is_shrinking, PATIENCE_SECONDS, lambda: f"nobody replays, {before} queued")
+    assert before > 0, "the queue was empty before the kill"
 
 
 @contextmanager
 def two_services_replaying(stand: Stand) -> Iterator[None]:
     """A second pod joins while the queue is long, and both empty it."""
-    stand.postgres.kill()
-    _hold()
+    stand.kill_postgres()
     stand.add_service(ready=False)  # ready only when the database is back
-    _hold(2)
+    stand.wait_until_queued(LONG_QUEUE)
     stand.postgres.start()
     wait_until(
-        lambda: all(_replayed(service, "success") for service in stand.services), 60, lambda: "one did it all"
+        lambda: all(_replayed(service, "success") for service in stand.services),
+        PATIENCE_SECONDS,
+        lambda: "one did it all",
     )
     yield
 
@@ -288,7 +361,7 @@ def disk_full(stand: Stand) -> Iterator[None]:
                 file.write(block)
         except OSError:
             pass  # full, as wanted
-    _hold(6)
+    stand.hold(6)
     ballast.unlink()
     if not stand.postgres.is_running:
         stand.postgres.start()

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -68,17 +69,24 @@ class Load:
         while not self._stopping.is_set():
             is_batch = dice.random() < self._mix.batch_share
             events = [self._event(dice) for _ in range(BATCH_EVENTS if is_batch else 1)]
-            ids = [event["event_id"] for event in events]
             started = time.monotonic()
             try:
                 answer = api.post(BATCH, events) if is_batch else api.post(EVENTS, events[0])
                 status = answer.status
             except urllib3.exceptions.HTTPError:
                 status = NO_ANSWER
-            self._ledger.note(ids, status, time.monotonic() - started)
+            self._ledger.note(events, status, started)
             # A steady stream, not a hammer: what is lost in an outage of seconds fits into the queue.
             self._stopping.wait(0.01 if status in {200, 201, 202} else 0.1)
         api.close()
+
+    @staticmethod
+    def send_again(url: str, ledger: Ledger) -> Counter[int]:
+        """Do what clients do with events that nobody acknowledged; return the statuses of the answers."""
+        api = Api(url)
+        statuses = Counter(api.post(EVENTS, event).status for event in ledger.unacknowledged())
+        api.close()
+        return statuses
 
     def _event(self, dice: random.Random) -> dict[str, Any]:
         months = self._mix.months

@@ -1,6 +1,7 @@
-"""The table of a run: printed at its end, and kept as JSON."""
+"""The table of a run: printed at its end, and kept as Markdown and as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,21 +18,35 @@ COLUMNS = {
     "duplicated": "duplicated",
     "refused_but_stored": "503 but stored",
     "given_up": "given up",
+    "result": "result",
 }
 
 
 class Report:
-    """Rows of one run; the file has all of them so far, whatever happens next."""
+    """Rows of one run; the two files have all of them so far, whatever happens next.
+
+    Args:
+        path: of the JSON; the Markdown is beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[Mapping[str, object]] = []
 
-    def add(self, name: str, verdict: Verdict, reasons: set[str]) -> None:
-        """Append one row."""
-        self._rows.append({"fault": name, **asdict(verdict), "reasons": sorted(reasons)})
+    def add(self, name: str, verdict: Verdict, reasons: set[str], broken: str | None) -> None:
+        """Append one row; ``broken`` says which promise was."""
+        result = "kept" if broken is None else f"BROKEN: {broken}"
+        self._append({"fault": name, **asdict(verdict), "reasons": sorted(reasons), "result": result})
+
+    def add_unfinished(self, name: str, complaint: str) -> None:
+        """Append a row of which nothing is known but why."""
+        self._append(dict.fromkeys(COLUMNS, "-") | {"fault": name, "result": f"UNFINISHED: {complaint}"})
+
+    def _append(self, row: Mapping[str, object]) -> None:
+        self._rows.append(row)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(self._rows, indent=2), encoding="utf-8")
+        self._path.with_suffix(".md").write_text(self.table() + "\n", encoding="utf-8")
 
     def table(self) -> str:
         """Return the rows as Markdown."""

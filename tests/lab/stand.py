@@ -1,8 +1,8 @@
 """One service under gunicorn with servers of its own, to be broken and healed."""
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,8 @@ from tests.lab.proxy import Proxy
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 
-QUIET_SECONDS = 90
+QUIET_SECONDS = 120
+FELT_SECONDS = 60
 
 QUEUE_KEYS = (
     "audit:dlq:events",
@@ -67,6 +68,10 @@ class Stand:
             "LOGGING_LEVEL": "warn",
         } | service_settings
         self.services: list[ServiceProcess] = []
+        self.cuts: list[tuple[float, float]] = []
+        """When a server was cut off in mid-answer, in monotonic seconds."""
+        self.is_felt: Callable[[], bool] = lambda: True
+        """Whether clients have noticed the fault as they should; set by whoever watches them."""
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.postgres)
@@ -104,6 +109,32 @@ class Stand:
         """Return a connection to the database as the schema's owner, past the proxy."""
         return self._owner.connect()
 
+    def superuser(self) -> Connection:
+        """Return a connection as the superuser, past the proxy."""
+        url = make_url(self.postgres.url("postgres")).set(drivername="postgresql+psycopg")
+        return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
+
+    def kill_postgres(self) -> None:
+        """SIGKILL for the postmaster and every backend."""
+        with self._cutting_off():
+            self.postgres.kill()
+
+    def kill_redis(self) -> None:
+        """SIGKILL for Redis."""
+        with self._cutting_off():
+            self.redis.kill()
+
+    @contextmanager
+    def _cutting_off(self) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.cuts.append((started, time.monotonic()))
+
+    def hold(self, seconds: float) -> None:
+        """Let a fault last that long, and on until it is felt: a busy machine needs more time."""
+        time.sleep(seconds)
+        wait_until(self.is_felt, FELT_SECONDS, lambda: "nobody felt the fault", pause_seconds=0.25)
+
     def redis_client(self) -> "redis.Redis":
         """Return a client of the queue's Redis."""
         return redis.Redis.from_url(self.redis.url)
@@ -119,9 +150,17 @@ class Stand:
         lines = [line for service in self.services for line in service.log_lines]
         return {str(line[name]) for line in lines for name in REASON_FIELDS if name in line}
 
-    def wait_until_quiet(self) -> None:
-        """Wait until the queue is empty."""
-        wait_until(lambda: self.queued() == 0, QUIET_SECONDS, lambda: f"{self.queued()} still queued")
+    def wait_until_queued(self, number: int) -> None:
+        """Wait until that many records are in the queue."""
+        wait_until(lambda: self.queued() >= number, FELT_SECONDS, lambda: f"only {self.queued()} queued")
+
+    def is_quiet_in_time(self) -> bool:
+        """Wait until the queue is empty, and tell whether it ever was."""
+        try:
+            wait_until(lambda: self.queued() == 0, QUIET_SECONDS)
+        except AssertionError:
+            return False
+        return True
 
     def bring_back_dead_letters(self) -> int:
         """Do what an operator does about records that were given up; return how many there were."""
@@ -130,12 +169,16 @@ class Stand:
             letters = list(desk.entries(Stream.EVENTS, dead=True))
             for letter in letters:
                 desk.bring_back(Stream.EVENTS, letter, utc_now())
-        self.wait_until_quiet()
+        self.is_quiet_in_time()
         return len(letters)
 
 
 def wait_until(
-    condition: Callable[[], bool], seconds: float, complaint: Callable[[], str] = lambda: "timed out"
+    condition: Callable[[], bool],
+    seconds: float,
+    complaint: Callable[[], str] = lambda: "timed out",
+    *,
+    pause_seconds: float = 0.05,
 ) -> None:
     """Return when ``condition`` holds.
 
@@ -145,4 +188,4 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, complaint()
-        time.sleep(0.05)
+        time.sleep(pause_seconds)
