@@ -3,7 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from tests.api.dlq.conftest import StartProxied
 from tests.api.dlq.desk import Desk
+from tests.lab.proxy import Mode
 from tests.support.builders import BATCH, EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import assert_problem
@@ -67,3 +71,57 @@ def test_batch_that_does_not_fit_is_refused_as_a_whole(
         assert accepted.status == 202
         assert desk.depth() == 10
         desk.client.flushall()
+
+
+LEVELS = {0: 0.0, 100: 0.1, 500: 0.5, 750: 0.75, 800: 0.80, 850: 0.85, 900: 0.90, 950: 0.95, 1000: 1.0}
+SAID = {800: "DLQ near capacity", 900: "DLQ CRITICAL capacity", 950: "DLQ OVERFLOW IMMINENT"}
+SHOWN = {
+    0: set(),
+    800: {"warning"},
+    900: {"critical", "near_full"},
+    950: {"near_full", "overflow_imminent"},
+}
+FLAGS = ("warning", "critical", "near_full", "overflow_imminent")
+
+
+def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartProxied) -> None:
+    proxied = start_proxied(REDIS_DLQ_MAX_LEN="1000")
+    proxied.proxy.mode = Mode.REFUSE
+    seen = {0: proxied.desk.scrape()}
+
+    for level in list(LEVELS)[1:]:
+        proxied.desk.fill(level - proxied.desk.depth() - 1)
+        assert proxied.api.post(EVENTS, an_event()).status == 202
+        seen[level] = proxied.desk.scrape()
+
+    lines = [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
+    for level, scrape in seen.items():
+        band = max(start for start in SHOWN if start <= level)
+        assert scrape.value("dlq_depth", stream="events") == level
+        assert scrape.value("dlq_depth_ratio", stream="events") == pytest.approx(LEVELS[level], abs=0.001)
+        assert {flag for flag in FLAGS if scrape.value(f"dlq_{flag}", stream="events")} == SHOWN[band]
+    told = [(line["depth"], line["ratio"], line["msg"], line["level"].lower()) for line in lines]
+    assert told == [
+        (800, 0.8, SAID[800], "info"),
+        (850, 0.85, SAID[800], "info"),
+        (900, 0.9, SAID[900], "error"),
+        (950, 0.95, SAID[950], "error"),
+        (1000, 1.0, SAID[950], "error"),
+    ]
+    assert lines[0]["summary"] == "DLQ near capacity: 800/1000 (80%)"
+
+
+def test_redis_without_memory_refuses_what_the_database_cannot_take(start_proxied: StartProxied) -> None:
+    proxied = start_proxied()
+    proxied.proxy.mode = Mode.REFUSE
+    assert proxied.api.post(EVENTS, an_event()).status == 202
+    proxied.desk.client.config_set("maxmemory", "1")
+
+    try:
+        answer = proxied.api.post(EVENTS, an_event())
+    finally:
+        proxied.desk.client.config_set("maxmemory", "0")
+
+    assert_problem(answer, 503, "service-unavailable")
+    assert proxied.desk.depth() == 1
+    assert proxied.desk.scrape().value("dlq_enqueue_failures_total", stream="events", reason="oom") == 1
