@@ -221,7 +221,13 @@ class ShutdownControl:
         self._tallies = [worker.tally for worker in self._arbiter.WORKERS.values()]
         seconds = self._shutdown.begin_drain(self._in_flight())
         self._arbiter.cfg.set("graceful_timeout", seconds)
-        Arbiter.stop(self._arbiter, graceful and not self._shutdown.is_quick)
+        try:
+            Arbiter.stop(self._arbiter, graceful and not self._shutdown.is_quick)
+        except Exception:
+            # Every later step runs although this one failed, but nobody may write while the queue is drained.
+            logger.exception("Stopping the workers failed")
+            self._shutdown.reasons.append("stopping_workers_failed")
+            Arbiter.kill_workers(self._arbiter, signal.SIGKILL)
         self._reap_killed()
         if not self._shutdown.reasons:
             drained = sum(tally.drained_count for tally in self._tallies)
@@ -244,6 +250,16 @@ class ShutdownControl:
         """
         if not self._shutdown.is_running:
             return
+        try:
+            self._drain_in_child()
+        except OSError:
+            logger.exception("DLQ drain failed")  # what is queued stays safely in Redis
+        code = self._shutdown.end()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if code != 0:
+            raise SystemExit(code)
+
+    def _drain_in_child(self) -> None:
         deadline = monotonic_seconds() + self._shutdown.queue_drain_seconds()
         is_done = run_in_child(
             lambda: self._drain_queue(deadline),
@@ -254,7 +270,3 @@ class ShutdownControl:
             logger.warning("DLQ drain abandoned at its deadline", extra={"timed_out": True})
         elif not is_done:
             self._shutdown.reasons.append("closing_resources_failed")
-        code = self._shutdown.end()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        if code != 0:
-            raise SystemExit(code)
