@@ -21,6 +21,7 @@ from tests.guards.manifests import (
     render,
     template,
 )
+from tests.guards.promql import TARGET, exported
 
 VERSIONS = ("1.28", "1.31", "1.34", "1.37")
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
@@ -186,6 +187,14 @@ def test_the_service_monitor_scrapes_the_metrics_port_of_our_service_only() -> N
     (service,) = [each for each in complete().of_kind("Service") if matches(selector, each.labels)]
     assert endpoint["port"] in {port["name"] for port in service.spec["ports"]}
     assert (service.name, endpoint["path"], endpoint["interval"]) == ("datastorage", "/metrics", "15s")
+
+
+def test_prometheus_keeps_the_labels_that_metrics_share_with_their_target() -> None:
+    (endpoint,) = production().get("ServiceMonitor").spec["endpoints"]
+    shared = TARGET & {label for labels in exported().values() for label in labels}
+
+    assert shared == {"service"}
+    assert endpoint["honorLabels"] is True
 
 
 @each_rendering
