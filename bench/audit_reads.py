@@ -79,7 +79,7 @@ def export(stand: Stand, effort: Effort) -> list[Figure]:
     name = f"export of {EXPORT_ROWS:,} events"
     asked = urlencode({"limit": EXPORT_ROWS, "format": "ndjson"})
     target = HttpTarget(stand.service_url, [Request("GET", f"{EVENTS}?{asked}")])
-    rows = queries.ordered(select(*_COLUMNS), AuditFilter()).limit(EXPORT_ROWS).subquery("r")
+    rows = queries.ordered(select(audit_events), AuditFilter()).limit(EXPORT_ROWS).subquery("r")
     copied = literal_sql(select(func.row_to_json(rows.table_valued())))
     copy = CopyTarget(stand.app_url, [f"COPY ({copied}) TO STDOUT"])
     grown: list[float] = []

@@ -13,13 +13,15 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from datastorage.audit.event_json import Columns, event_json
+from datastorage.audit.event_json import event_json
 from datastorage.audit.model import AuditFilter, PayloadMatch
 from datastorage.audit.tables import audit_events
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
@@ -30,6 +32,13 @@ WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
 _COMPARED_COLUMNS = tuple(
     name for name in WRITTEN_COLUMNS if name not in {"event_id", "event_date", "parent_event_date"}
 )
+
+# Rendered once: it has fifty parts, and SQLAlchemy would look at each for every request.
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_PAGE_JSON: ColumnElement[str] = literal_column(
+    str(event_json(audit_events.alias("page").c).compile(dialect=_DIALECT)), TEXT()
+)
+_EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -88,8 +97,10 @@ def page(wanted: AuditFilter, *, limit: int, offset: int = 0) -> Select[Any]:
 
     The inner select comes first, so that rows which are only skipped or sorted are never written as JSON.
     """
-    rows = ordered(select(audit_events), wanted).limit(limit).offset(offset).subquery("page")
-    return select(event_json(rows.c)).order_by(*_order(wanted, rows.c))
+    rows = ordered(_EVERYTHING, wanted).limit(limit).offset(offset)
+    direction = "ASC" if wanted.ascending else "DESC"
+    order: ColumnElement[Any] = literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
+    return select(_PAGE_JSON).select_from(rows.subquery("page")).order_by(order)
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
@@ -100,13 +111,10 @@ def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
 
 def ordered(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
     """Apply filter, cursor and order; the order is total, so pages never repeat a row."""
-    matching = statement.where(*conditions(wanted), *_after(wanted))
-    return matching.order_by(*_order(wanted, audit_events.c))
-
-
-def _order(wanted: AuditFilter, columns: Columns) -> list[ColumnElement[Any]]:
-    key = [columns.event_timestamp, columns.event_id]
-    return [each.asc() if wanted.ascending else each.desc() for each in key]
+    timestamp, event_id = audit_events.c.event_timestamp, audit_events.c.event_id
+    newest_first = (timestamp.desc(), event_id.desc())
+    order = (timestamp.asc(), event_id.asc()) if wanted.ascending else newest_first
+    return statement.where(*conditions(wanted), *_after(wanted)).order_by(*order)
 
 
 def count(wanted: AuditFilter) -> Select[Any]:
@@ -116,8 +124,9 @@ def count(wanted: AuditFilter) -> Select[Any]:
 
 def one(event_id: Any) -> Select[Any]:
     """Select one event as JSON; when its id exists on several dates the latest counts."""
-    by_id = select(event_json(audit_events.c)).where(audit_events.c.event_id == event_id)
-    return by_id.order_by(audit_events.c.event_date.desc()).limit(1)
+    by_id = _EVERYTHING.where(audit_events.c.event_id == event_id)
+    latest = by_id.order_by(audit_events.c.event_date.desc()).limit(1)
+    return select(_PAGE_JSON).select_from(latest.subquery("page"))
 
 
 def conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
