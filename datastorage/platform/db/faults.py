@@ -53,6 +53,9 @@ _BY_SQLSTATE: dict[str, tuple[str, type[DatabaseError]]] = {
     "23514": ("database_constraint", RowRefused),  # check_violation
 }
 
+_WHERE_MATTERS = frozenset({"42P01", "42703", "42501"})
+"""About the whole schema when our statement fails with them, about one month when its trigger does."""
+
 _NAMED_BY_PARTITIONS = frozenset({"23502", "23503", "23514"})
 """Violations that a partition reports under the names its table gave; its unique indexes have their own."""
 
@@ -101,6 +104,9 @@ def _classify(error: psycopg.Error, sqlstate: str | None) -> tuple[str, type[Dat
     if sqlstate == "23514" and error.diag.constraint_name is None:
         return "partition_missing", PartitionFailure
     if sqlstate in _NAMED_BY_PARTITIONS and _refuses_alone(error.diag):
+        return "partition_failed", PartitionFailure
+    # Our statements reach functions that need tables through triggers of a partition only.
+    if sqlstate in _WHERE_MATTERS and error.diag.context:
         return "partition_failed", PartitionFailure
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or ("unknown", DatabaseError)
 

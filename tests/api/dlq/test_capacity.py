@@ -109,19 +109,3 @@ def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartPr
         (1000, 1.0, SAID[950], "error"),
     ]
     assert lines[0]["summary"] == "DLQ near capacity: 800/1000 (80%)"
-
-
-def test_redis_without_memory_refuses_what_the_database_cannot_take(start_proxied: StartProxied) -> None:
-    proxied = start_proxied()
-    proxied.proxy.mode = Mode.REFUSE
-    assert proxied.api.post(EVENTS, an_event()).status == 202
-    proxied.desk.client.config_set("maxmemory", "1")
-
-    try:
-        answer = proxied.api.post(EVENTS, an_event())
-    finally:
-        proxied.desk.client.config_set("maxmemory", "0")
-
-    assert_problem(answer, 503, "service-unavailable")
-    assert proxied.desk.depth() == 1
-    assert proxied.desk.scrape().value("dlq_enqueue_failures_total", stream="events", reason="oom") == 1

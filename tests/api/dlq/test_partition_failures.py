@@ -152,3 +152,35 @@ def opposite_of(change: str) -> str:
     if change.endswith("SET NOT NULL"):
         return change.replace("SET", "DROP")
     return f"DROP CONSTRAINT {change.split()[2]}"
+
+
+TRIGGERS = {
+    "an exception": "RAISE EXCEPTION 'not this month'",
+    "a missing table": "INSERT INTO nowhere VALUES (1)",
+    "a missing column": "NEW.nothing := 1",
+    "a missing right": "PERFORM pg_read_file('/etc/hostname')",
+}
+
+
+@pytest.mark.parametrize("body", TRIGGERS.values(), ids=TRIGGERS)
+def test_trigger_of_one_month_holds_up_no_other_month(
+    isolated: IsolatedService, desk: Desk, body: str
+) -> None:
+    name = desk.make_month(BROKEN)
+    desk.make_month(SOUND)
+    function = f"$$ BEGIN {body}; RETURN NEW; END $$"
+    desk.run(f"CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS {function}")
+    desk.run(f"CREATE TRIGGER stumble BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION stumble()")
+    try:
+        broken = isolated.api.post(EVENTS, of(BROKEN))
+        batch = isolated.api.post(BATCH, [of(BROKEN), of(SOUND)])
+        sound = isolated.api.post(EVENTS, of(SOUND))
+        eventually(lambda: desk.is_stored(batch.json["event_ids"][1]))
+        eventually(lambda: {entry["reason"] for entry in desk.parked()} == {"partition_failed"})
+    finally:
+        desk.run("DROP FUNCTION stumble() CASCADE")
+
+    assert (broken.status, batch.status, sound.status) == (202, 202, 201)
+    desk.wait_until_empty()
+    assert desk.is_stored(broken.json["event_id"])
+    assert desk.dead() == []
