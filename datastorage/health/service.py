@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datastorage.health.checks import Check, findings
+from datastorage.platform.clock import monotonic_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class HealthService:
         """Tell whether traffic should come here."""
         if self._is_shutting_down():
             return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
+        # Redis is always asked, for its gauge: in a pod nobody else asks. Its answer is waited for only where
+        # it counts.
+        self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
         if not database.is_up and any(redis.is_up for redis in queue):

@@ -142,6 +142,18 @@ def test_redis_never_influences_readiness(isolated: IsolatedService, fault: str)
     assert Scrape(isolated.api).value("redis_up") == 0
 
 
+def test_readiness_probes_alone_keep_the_gauge_of_redis_true(isolated: IsolatedService) -> None:
+    def gauge_after_a_probe() -> float:
+        assert isolated.api.get("/health/ready").status == 200
+        return Scrape(isolated.api).value("redis_up")
+
+    eventually(lambda: gauge_after_a_probe() == 1)
+
+    isolated.redis.stop()
+
+    eventually(lambda: gauge_after_a_probe() == 0)
+
+
 def test_both_servers_frozen_cost_the_budget_once(isolated: IsolatedService) -> None:
     isolated.postgres.freeze()
     isolated.redis.freeze()

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 
@@ -52,8 +53,19 @@ def test_health_ignores_shutdown() -> None:
     assert isinstance(service(is_shutting_down=True).health(), Up)
 
 
-def test_redis_is_not_asked_for_readiness() -> None:
-    assert service(redis=asked_nothing).ready() == Up({"status": "ready"})
+def test_readiness_asks_redis_for_its_gauge_and_does_not_wait() -> None:
+    is_asked, may_answer = Event(), Event()
+
+    def hanging() -> object:
+        is_asked.set()
+        return may_answer.wait(timeout=10)
+
+    try:
+        assert service(redis=hanging).ready() == Up({"status": "ready"})
+        assert not may_answer.is_set()
+        assert is_asked.wait(timeout=10)
+    finally:
+        may_answer.set()
 
 
 @pytest.mark.parametrize("revision", ["0002", "0003", "0010"])
