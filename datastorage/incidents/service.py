@@ -42,7 +42,7 @@ class IncidentService:
         is_shutting_down: Callable[[], bool],
     ) -> None:
         self._store = store
-        self._counted = SharedPages(store.find_pages)
+        self._pages = SharedPages(store.find_pages)
         self._metrics = metrics
         self._is_shutting_down = is_shutting_down
         self._max_exports = settings.max_concurrent_exports
@@ -56,7 +56,7 @@ class IncidentService:
         """
         try:
             with timed_query(self._metrics, "list"):
-                found = (self._counted.find if wanted.is_counted else self._store.find_page)(wanted)
+                found = self._pages.find(wanted)
         except QueryTimeout as error:
             error.detail = TOO_SLOW
             raise

@@ -1,8 +1,9 @@
-"""Counted pages of one filter share a transaction when they are asked for at the same time.
+"""Pages that are asked for at the same time share a transaction.
 
 An exact count reads an index from end to end: with a million incidents many clients at once would wait for
 each other's processor time. So while one count of a filter runs, requests about the same filter gather, and
-the next transaction counts once and reads a page for each of them.
+the next transaction counts once and reads a page for each of them. Where nothing is counted only requests
+for the very same page gather: to wait for another one would cost more than it saves.
 
 The promise of a page stays as it is: it agrees with its total, and shows everything that was committed
 before its request came. A request is only ever answered from a transaction that began after it.
@@ -34,7 +35,7 @@ FindPages = Callable[[Sequence[PageRequest], float], list[FoundRows]]
 
 @dataclass(slots=True, eq=False)
 class _Gathering:
-    """Requests of one filter that one transaction will answer; whoever came first leads."""
+    """Requests that one transaction will answer; whoever came first leads."""
 
     pages: dict[Hashable, PageRequest] = field(default_factory=dict)
     size: int = 0
@@ -44,7 +45,7 @@ class _Gathering:
 
 
 class SharedPages:
-    """Finds counted pages for the requests of one process.
+    """Finds pages for the requests of one process.
 
     Args:
         find_pages: reads pages of one filter in one transaction.
@@ -60,12 +61,13 @@ class SharedPages:
         self._not_before: dict[Hashable, float] = {}
 
     def find(self, wanted: PageRequest) -> FoundRows:
-        """Return one page and its total.
+        """Return one page, and its total if that is to be counted.
 
         Raises:
             DatabaseError: classified.
         """
-        topic, place = wanted.filter.key, wanted.place
+        place = wanted.place
+        topic = wanted.filter.key if wanted.is_counted else (wanted.filter.key, place)
         gathering, leads = self._join(topic, place, wanted)
         if leads:
             self._lead(topic, gathering)
@@ -100,7 +102,7 @@ class SharedPages:
             gathering.is_over.set()
 
     def _wait_for_turn(self, topic: Hashable, gathering: _Gathering, latest: float) -> float:
-        """Wait until no count of this filter runs, and return the time; from then on nobody joins."""
+        """Wait until nobody reads the same, and return the time; from then on nobody joins."""
         with self._changed:
             while (now := monotonic_seconds()) < (turn := min(latest, self._turn_of(topic))):
                 self._changed.wait(turn - now)

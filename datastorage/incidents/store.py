@@ -26,16 +26,8 @@ class IncidentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_page(self, wanted: PageRequest) -> FoundRows:
-        """Return one row more than ``limit`` if there are more, and the total if it is to be counted.
-
-        Raises:
-            DatabaseError: classified.
-        """
-        return self.find_pages([wanted])[0]
-
     def find_pages(self, wanted: Sequence[PageRequest], waited_seconds: float = 0) -> list[FoundRows]:
-        """Return pages of one filter, all from the same snapshot.
+        """Return pages of one filter from one snapshot, with one row more than ``limit`` if there are more.
 
         Args:
             wanted: one or more requests with the same filter.

@@ -42,8 +42,8 @@ class Stand:
         total = reading.outcome.result(PATIENCE_SECONDS)
         return [FoundRows([f"row of {page.limit}"], total) for page in pages]
 
-    def ask(self, limit: int = 1, **equals: str) -> Future[FoundRows]:
-        wanted = PageRequest(filter=IncidentFilter(equals=equals), limit=limit)
+    def ask(self, limit: int = 1, *, is_counted: bool = True, **equals: str) -> Future[FoundRows]:
+        wanted = PageRequest(filter=IncidentFilter(equals=equals), limit=limit, is_counted=is_counted)
         return self._threads.submit(self.pages.find, wanted)
 
     def gather(self, *limits: int) -> list[Future[FoundRows]]:
@@ -119,6 +119,20 @@ def test_other_filters_do_not_wait(stand: Stand) -> None:
 
     assert other.result().total == 3
     running.answer(10)
+
+
+def test_other_pages_do_not_wait_when_nothing_is_counted(stand: Stand) -> None:
+    stand.ask(is_counted=False)
+    running = stand.next_reading()
+
+    same, other = stand.ask(is_counted=False), stand.ask(limit=2, is_counted=False)
+    beside = stand.next_reading()
+    beside.answer(3)
+    running.answer(4)
+    stand.next_reading().answer(5)
+
+    assert beside.limits == [2]
+    assert (other.result().total, same.result().total) == (3, 5)
 
 
 def test_fault_reaches_everybody_in_a_copy_of_their_own(stand: Stand) -> None:
