@@ -1,7 +1,6 @@
 """``GET /api/v1/incidents/export``: every row once, then a record that tells whether that was all."""
 
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.support.http import Answer, Api, assert_problem
 from tests.support.incident_builders import EXPORT, INCIDENTS
 from tests.support.incident_stand import Stand, ids, incident_stand, insert_many
 from tests.support.servers import Servers
+from tests.support.slow_reader import SlowReader
 from tests.support.waiting import eventually
 
 
@@ -120,28 +120,8 @@ def single(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield stand
 
 
-class SlowReader:
-    """An export whose client has read only the first bytes."""
-
-    def __init__(self, stand: Stand) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", stand.service.port), timeout=30)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
-        self._socket.sendall(f"GET {EXPORT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        assert self._socket.recv(12) == b"HTTP/1.1 200"
-
-    def read_to_the_end(self) -> bytes:
-        received = b""
-        while part := self._socket.recv(1 << 20):
-            received += part
-        self.close()
-        return received
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 def test_third_export_is_refused_until_one_ends(single: Stand) -> None:
-    readers = [SlowReader(single), SlowReader(single)]
+    readers = [SlowReader(single.service), SlowReader(single.service)]
 
     refused = single.api.get(EXPORT)
     for reader in readers:
@@ -153,7 +133,7 @@ def test_third_export_is_refused_until_one_ends(single: Stand) -> None:
 
 
 def test_slow_reader_holds_no_connection(single: Stand) -> None:
-    reader = SlowReader(single)
+    reader = SlowReader(single.service)
 
     with single.owner() as owner:
         busy = text(
@@ -172,7 +152,7 @@ def test_head_makes_room_again(single: Stand) -> None:
 
 
 def test_failure_after_the_first_byte_is_the_last_line(single: Stand) -> None:
-    reader = SlowReader(single)
+    reader = SlowReader(single.service)
     with single.owner() as owner:
         owner.execute(text("ALTER TABLE resource_action_traces RENAME COLUMN model_used TO model_of_old"))
         try:
