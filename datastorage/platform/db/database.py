@@ -20,12 +20,13 @@ import psycopg
 import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from datastorage.errors import Deadlock, TransactionConflict
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
 from datastorage.platform.db.local_settings import milliseconds, set_local
+from datastorage.platform.db.pool import IDLE_SINCE, SteadyPool
 from datastorage.platform.db.watchdog import HasSocket, Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
@@ -76,7 +77,8 @@ class Database:
         self._slots = BoundedSemaphore(share)
         self._watchdog = Watchdog()
         self._engine = self._create_engine()
-        self._pool = cast("QueuePool", self._engine.pool)
+        self._pool = cast("SteadyPool", self._engine.pool)
+        self._pool.max_idle = max(1, min(settings.max_idle_conns, share))
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -231,12 +233,11 @@ class Database:
         self._metrics.db_connections_open.set(in_use + idle)
 
     def _create_engine(self) -> Engine:
-        pool_size = max(1, min(self._settings.max_idle_conns, self._share))
         engine = create_engine(
             self._settings.url,
-            poolclass=QueuePool,
-            pool_size=pool_size,
-            max_overflow=self._share - pool_size,
+            poolclass=SteadyPool,
+            pool_size=self._share,
+            max_overflow=0,
             pool_timeout=self._settings.pool_timeout.total_seconds(),
             pool_recycle=round(self._settings.conn_max_lifetime.total_seconds()),
             pool_use_lifo=True,
@@ -270,7 +271,7 @@ class Database:
 
         @event.listens_for(engine, "checkin")
         def remember(driver: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-            entry.info["idle_since"] = monotonic_seconds()
+            entry.info[IDLE_SINCE] = monotonic_seconds()
             if driver is not None:
                 # After a read SQLAlchemy leaves False behind, and that begins the next transaction with
                 # READ WRITE: a server that wants no writes has to be able to say so.
@@ -278,7 +279,7 @@ class Database:
 
         @event.listens_for(engine, "checkout")
         def check(driver: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
-            idle_since = entry.info.pop("idle_since", None)
+            idle_since = entry.info.pop(IDLE_SINCE, None)
             idle_seconds = monotonic_seconds() - idle_since if idle_since is not None else 0.0
             if idle_seconds > max_idle_seconds:
                 raise sqlalchemy.exc.DisconnectionError  # the pool opens a new one in its place

@@ -58,8 +58,35 @@ def test_everybody_gets_a_connection_in_the_end(open_database: OpenDatabase, met
         done = list(threads.map(lambda _: db.read(ping), range(200)))
 
     assert done == [1] * 200
-    assert gauges(metrics) == [1, 0, 1]
+    assert gauges(metrics)[1] == 0
     assert sample(metrics, "db_connection_wait_duration_seconds_count") == 200
+
+
+def two_backends(db: Database) -> set[int]:
+    with db.snapshot() as first, db.snapshot() as second:
+        return {backend(first), backend(second)}
+
+
+def test_connections_that_are_needed_again_at_once_are_kept(
+    open_database: OpenDatabase, metrics: Metrics
+) -> None:
+    db = open_database(share=3, max_idle_conns=1)
+
+    assert two_backends(db) == two_backends(db)
+    assert gauges(metrics) == [2, 0, 2]
+
+
+def test_connections_that_nobody_needed_for_a_while_are_closed_beyond_the_idle_ones(
+    open_database: OpenDatabase, metrics: Metrics
+) -> None:
+    db = open_database(share=3, max_idle_conns=1)
+    db._pool.surplus_seconds = 0.0
+
+    two_backends(db)
+
+    assert gauges(metrics) == [1, 0, 1]
+    assert db.read(ping) == 1
+    assert gauges(metrics) == [1, 0, 1]
 
 
 def run(db: Database, way: str, work: Callable[[Connection], object]) -> None:

@@ -1,0 +1,54 @@
+"""A pool that keeps its connections while they are needed, and few when they are not."""
+
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from datastorage.platform.clock import monotonic_seconds
+
+if TYPE_CHECKING:
+    from sqlalchemy.util.queue import Queue
+
+SURPLUS_SECONDS = 10.0
+"""How long a connection beyond ``max_idle`` is kept after its last use."""
+IDLE_SINCE = "idle_since"
+
+
+class SteadyPool(QueuePool):
+    """Closes a connection that is one too many only when it was not used for a while.
+
+    SQLAlchemy's pool closes what comes back beyond its size at once. With more readers than idle
+    connections allowed, most requests then open a connection of their own, whose server process knows no
+    table yet: planning a query on many partitions there costs more than the query.
+
+    ``max_idle`` is set by whoever makes the engine, which makes the pool itself. ``IDLE_SINCE`` in
+    ``info`` tells when an entry came back.
+    """
+
+    max_idle = 0
+    surplus_seconds = SURPLUS_SECONDS
+
+    def recreate(self) -> "SteadyPool":
+        """Return an empty pool like this one; SQLAlchemy asks for it when an engine is disposed of."""
+        fresh = cast("SteadyPool", super().recreate())
+        fresh.max_idle = self.max_idle
+        return fresh
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        surplus = self._take_surplus()
+        if surplus is not None:
+            try:
+                surplus.close()
+            finally:
+                self._dec_overflow()
+
+    def _take_surplus(self) -> ConnectionPoolEntry | None:
+        waiting = cast("Queue[ConnectionPoolEntry]", self._pool)
+        with waiting.mutex:
+            idle = waiting.queue
+            if len(idle) <= self.max_idle:
+                return None
+            # Last in, first out: the first one is the one that nobody needed for longest.
+            unused_seconds = monotonic_seconds() - idle[0].info.get(IDLE_SINCE, 0.0)
+            return idle.popleft() if unused_seconds > self.surplus_seconds else None
