@@ -57,7 +57,7 @@ def to_payload(event: AuditEvent) -> dict[str, Any]:
     The client's hint about the date of the parent comes along: the parent is looked up again.
     """
     payload: dict[str, Any] = {}
-    for name in event.__slots__:
+    for name in event.__struct_fields__:
         value = getattr(event, name)
         if value is not None and name not in _LEFT_OUT:
             payload[_RENAMED.get(name, name)] = value

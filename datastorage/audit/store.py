@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -157,7 +156,9 @@ def _append(connection: Connection, events: Sequence[AuditEvent], parents: Paren
     created: set[Key] = set()
     if storable:
         # In key order: two transactions that share ids then wait for each other instead of deadlocking.
-        rows = _as_arrays(sorted(storable.values(), key=attrgetter("event_id", "event_date")), parents)
+        # By number: ids compare each other in Python.
+        ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
+        rows = _as_arrays(ordered, parents)
         created = {tuple(row) for row in connection.execute(queries.INSERT_SENT_ROWS, rows)}
     outcomes: list[Written | None] = []
     for event in events:

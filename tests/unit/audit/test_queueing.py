@@ -1,6 +1,5 @@
 import json
 from base64 import b64encode
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from datastorage.audit.model import AuditEvent
 from datastorage.audit.queueing import InvalidPayload, from_payload, to_payload
@@ -39,7 +39,7 @@ def through_the_queue(event: AuditEvent) -> AuditEvent:
 
 def values_of(event: AuditEvent) -> dict[str, Any]:
     """Return the members of ``event``, documents as exact JSON values: jsonb keeps no spelling."""
-    values = asdict(event)
+    values = structs.asdict(event)
     for name in DOCUMENTS:
         if values[name] is not None:
             values[name] = decode_exactly(values[name].encode(), "body")
