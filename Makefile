@@ -81,8 +81,10 @@ image: image-single ## the same as image-single
 image-single: ## build the image for this machine's architecture
 	$(CONTAINER) build $(FORMAT) $(BUILD_ARGS) --tag $(TAG) .
 
+# podman would add to an older list of that name, so it forgets the name first.
 .PHONY: image-multi
 image-multi: ## build the image for PLATFORMS, as one manifest list
+	@$(if $(filter podman,$(CONTAINER)),podman untag $(TAG) 2> /dev/null || true)
 	$(if $(filter podman,$(CONTAINER)),podman build $(FORMAT) $(BUILD_ARGS) --platform $(PLATFORMS) --manifest $(TAG) .,docker buildx build $(BUILD_ARGS) --platform $(PLATFORMS) --tag $(TAG) .)
 
 .PHONY: image-push
