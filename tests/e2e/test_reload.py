@@ -20,6 +20,7 @@ from tests.support.service import ServiceProcess
 from tests.support.timeline import Watched
 from tests.support.waiting import eventually
 
+PLAIN_GUNICORN = ("-m", "gunicorn", "-c", "python:datastorage.platform.server.gunicorn_conf")
 REFUSED = "Reload refused, the old configuration stays"
 
 
@@ -50,16 +51,22 @@ Configure = Callable[..., Configured]
 
 @pytest.fixture
 def start(service: ServiceProcess, tmp_path: Path) -> Iterator[Configure]:
-    """Start a service that reads a file: ``start(audit={...})``; variables are in capitals."""
+    """Start a service that reads a file: ``start(audit={...})``; variables are in capitals.
+
+    ``arguments`` is another command than ours, which finds the file by its variable.
+    """
     started: list[Configured] = []
 
-    def launch(database_url: str = service.database_url, **given: Any) -> Configured:
+    def launch(
+        database_url: str = service.database_url, arguments: tuple[str, ...] = (), **given: Any
+    ) -> Configured:
         variables = {name: value for name, value in given.items() if name.isupper()}
         made = Configured(tmp_path, database_url, service.redis_url, **variables)
         started.append(made)
         made.forget_variable("DATASTORAGE_SERVER_HOST")
         made.configure(**{name: value for name, value in given.items() if not name.isupper()})
-        made.arguments = ("-m", "datastorage", f"--config={made.file}", "serve")
+        made.arguments = arguments or ("-m", "datastorage", f"--config={made.file}", "serve")
+        made._environ["CONFIG_PATH"] = str(made.file) if arguments else "/nowhere"
         made.launch()
         made.wait_for("/health/live")
         eventually(lambda: len(made.workers) == 2)
@@ -123,7 +130,9 @@ def test_rotated_password_is_read(start: Configure, database: TestDatabase, tmp_
     secrets.write_text(yaml.safe_dump({"password": "the-old-one"}))
     place = {"host": url.host, "port": url.port, "name": url.database, "user": url.username}
     service = start(
-        database_url="", database=place | {"secretsFile": str(secrets), "passwordKey": "password"}
+        database_url="",
+        arguments=PLAIN_GUNICORN,
+        database=place | {"secretsFile": str(secrets), "passwordKey": "password"},
     )
     assert service.api.get("/health/ready").status == 503
 
