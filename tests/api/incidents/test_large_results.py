@@ -1,9 +1,11 @@
 """More rows than a page holds, and many clients at once (BR-STORAGE-027)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Event
 from typing import Any
 
-from tests.support.builders import unique
+from tests.support.builders import now, rfc3339, unique
 from tests.support.http import Api
 from tests.support.incident_builders import BATCH, INCIDENTS, an_incident
 from tests.support.incident_stand import ids
@@ -41,7 +43,7 @@ def test_offsets_and_cursors_walk_through_the_same_rows(many: Api) -> None:
 
 
 def test_hundred_requests_at_once_get_the_same_answer(twelve: Api) -> None:
-    with ThreadPoolExecutor(50) as pool:
+    with ThreadPoolExecutor(100) as pool:
         answers = list(pool.map(lambda _: twelve.get(INCIDENTS), range(100)))
 
     assert {answer.status for answer in answers} == {200}
@@ -69,3 +71,36 @@ def test_reads_during_writes_are_consistent(api: Api) -> None:
     )
     assert all(page["total"] % 10 == 0 for page in pages)
     assert read(0)["total"] == 200
+
+
+def test_page_and_total_show_the_same_moment_and_nothing_older_than_the_request(api: Api) -> None:
+    namespace, start = unique("ns"), now(hours=-1)
+    stored, is_over = [0], Event()
+
+    def write() -> None:
+        for number in range(1, 31):
+            at = rfc3339(start + timedelta(seconds=number))
+            incident = {"namespace": namespace, "action_timestamp": at, "workflow_step_number": number}
+            assert api.post(BATCH, [an_incident(**incident) for _ in range(10)]).status == 201
+            stored[0] = number
+
+    def read(reader: int) -> list[tuple[int, int, int]]:
+        """Return the newest batch stored before each request, the newest of its page, and its total."""
+        seen = []
+        while not is_over.is_set():
+            before = stored[0]
+            page = api.get(INCIDENTS, {"namespace": namespace, "limit": 1 + reader % 3}).json
+            newest = page["data"][0]["workflow_step_number"] if page["data"] else 0
+            seen.append((before, newest, page["total"]))
+        return seen
+
+    with ThreadPoolExecutor(17) as pool:
+        readers = [pool.submit(read, reader) for reader in range(16)]
+        writer = pool.submit(write)
+        writer.add_done_callback(lambda _: is_over.set())
+        writer.result()
+        pages = [page for reader in readers for page in reader.result()]
+
+    assert all(newest >= before for before, newest, _ in pages)
+    assert all(total == 10 * newest for _, newest, total in pages)
+    assert len({total for *_, total in pages}) > 5

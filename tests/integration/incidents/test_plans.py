@@ -185,6 +185,18 @@ def test_page_comes_out_of_the_index_in_order(
     assert not partitions & filled
 
 
+@pytest.mark.parametrize("since", [None, NOW - timedelta(days=120)])
+def test_count_of_everything_reads_only_indexes(
+    app: Connection, filled: set[str], since: datetime | None
+) -> None:
+    root = explain(app, queries.count(IncidentFilter(since=since)))
+
+    read = [node for node in nodes_of(root) if node.get("Relation Name") in filled]
+    assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+    oldest = f"resource_action_traces_y{since:%Y}m{since:%m}" if since else min(filled)
+    assert min(node["Relation Name"] for node in read) == oldest
+
+
 def test_one_incident_is_found_by_its_key_in_every_month(app: Connection, filled: set[str]) -> None:
     plan = plan_of(app, queries.one(77))
 
