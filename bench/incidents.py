@@ -13,6 +13,7 @@ from bench.stand import Stand, literal_sql, statement
 from datastorage.incidents import queries
 from datastorage.incidents.cursor import cursor_after, fingerprint
 from datastorage.incidents.model import IncidentFilter, View
+from datastorage.incidents.readers import MAX_PAGE_ROWS
 
 INCIDENTS = "/api/v1/incidents"
 YEAR = timedelta(days=365)
@@ -93,7 +94,17 @@ def _lists(stand: Stand, effort: Effort) -> list[Figure]:
         *_list(stand, effort, "incidents, all", everything),
         *_list(stand, effort, "incidents, all, count=none", uncounted),
         *_list(stand, effort, "incidents of one namespace each", namespaces),
+        *_largest_page(stand, effort),
     ]
+
+
+def _largest_page(stand: Stand, effort: Effort) -> list[Figure]:
+    name = f"page of {MAX_PAGE_ROWS:,} incidents, counted"
+    request = Request("GET", _path("", limit=MAX_PAGE_ROWS))
+    statements = [_page(IncidentFilter(), MAX_PAGE_ROWS + 1), statement(queries.count(IncidentFilter()))]
+    sides = HttpTarget(stand.service_url, [request]), SqlTarget(stand.app_url, [statements])
+    pairs = compare(name, stand, effort, sides, clients=1)
+    return latencies(name, pairs, {50: Goal(500), 99: Goal(1000)})
 
 
 def _list(stand: Stand, effort: Effort, name: str, asked: Asked) -> list[Figure]:
