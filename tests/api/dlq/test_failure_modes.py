@@ -268,3 +268,5 @@ def overwrite_first_page(isolated: IsolatedService, table: str) -> None:
         file.seek(100)
         file.write(b"\xff" * 200)
     isolated.restore()
+    # Ready is one process that reached the server; the pool may still have connections from before.
+    eventually(lambda: isolated.api.post(EVENTS, an_event()).status == 201)
