@@ -6,6 +6,7 @@ again (BR-AUDIT-001, DD-009).
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -252,8 +253,8 @@ class AuditService:
         self._count(events, "dlq_fallback")
 
     def _count(self, events: Sequence[AuditEvent], status: str) -> None:
-        for event in events:
-            self._metrics.audit_traces.labels(event.event_category, status).inc()
+        for category, count in Counter(event.event_category for event in events).items():
+            self._metrics.audit_traces.labels(category, status).inc(count)
 
     def _count_stored(self, events: Sequence[AuditEvent], created: Sequence[AuditEvent]) -> None:
         now = self._clock()
@@ -261,7 +262,7 @@ class AuditService:
         for event in created:
             lag = max(now - event.event_timestamp, timedelta(0))
             self._metrics.audit_lag_seconds.labels(event.event_category).observe(lag.total_seconds())
-        for event in {Month.of(event.event_date): event for event in events}.values():
+        for event in {event.event_date: event for event in events}.values():
             self._show_month(event)
 
     def _show_month(self, event: AuditEvent) -> None:
