@@ -29,9 +29,9 @@ from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, 
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database
 from datastorage.platform.loop import Loop
-from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
-from datastorage.settings import Settings
+from datastorage.settings import Settings, environment
 from datastorage.wiring.services import Services
 from datastorage.workflows import schemas as workflow_schemas
 from datastorage.workflows.listing import ListSchema
@@ -128,6 +128,10 @@ def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics
     fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
     fields |= incident_schemas.field_names() | incident_readers.FIELD_NAMES | tally_readers.FIELD_NAMES
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
-    metrics = Metrics(known_fields=frozenset(fields), extra_services=settings.audit.extra_event_categories)
+    metrics = Metrics(
+        known_fields=frozenset(fields),
+        extra_services=settings.audit.extra_event_categories,
+        revision=environment().get("IMAGE_REVISION", UNKNOWN),
+    )
     services.add(metrics)
     return metrics

@@ -13,7 +13,7 @@ from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, NOTIFICATIONS, a_notification, an_event, now, rfc3339
 from tests.support.exposition import Scrape
 from tests.support.isolated import IsolatedService
-from tests.support.service import ServiceProcess
+from tests.support.service import REVISION, ServiceProcess
 from tests.support.waiting import eventually
 
 DOCUMENTED = Path(datastorage.__file__).parents[1] / "docs" / "metrics.md"
@@ -37,6 +37,10 @@ def test_every_documented_metric_is_there_before_any_traffic(untouched: ServiceP
     typed = set(re.findall(r"^# TYPE (\S+) ", scrape.text, re.MULTILINE))
     assert documented <= helped
     assert helped == typed
+
+
+def test_scrape_tells_what_the_image_was_built_from(untouched: ServiceProcess) -> None:
+    assert Scrape(untouched.api).label_values("build_info", "revision") == {REVISION}
 
 
 def test_written_event_is_seen_by_whichever_worker_answers(isolated: IsolatedService) -> None:

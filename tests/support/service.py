@@ -18,6 +18,8 @@ from datastorage.settings import environment
 from tests.support.http import Api
 
 READY_SECONDS = 60
+REVISION = "3310e59"
+"""What the service believes its image was built from."""
 
 
 class ServiceProcess:
@@ -43,6 +45,7 @@ class ServiceProcess:
             "DATASTORAGE_SERVER_METRICS_PORT": str(self.metrics_port),
             "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
             "TMPDIR": str(directory / "runtime"),
+            "IMAGE_REVISION": REVISION,
             **{f"DATASTORAGE_{name}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
