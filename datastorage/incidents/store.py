@@ -43,7 +43,13 @@ class IncidentStore:
             snapshot = _Snapshot(connection, filter_of_all, timeout)
             return [snapshot.page(each) for each in wanted]
 
-        return self._database.read(work, timeout=timeout, custom_plan=filter_of_all.depends_on_value)
+        # Parallel workers shorten a single count by a third, and make many at once slower than none would.
+        return self._database.read(
+            work,
+            timeout=timeout,
+            custom_plan=filter_of_all.depends_on_value,
+            parallel_workers=0 if wanted[0].is_counted else None,
+        )
 
     def find(self, incident_id: int) -> str | None:
         """Return one incident in full as JSON text.
@@ -108,21 +114,15 @@ class _Snapshot:
 
     def _total(self) -> int:
         if self._counted is None:
-            self._leave_rest_of_time(alone=True)
+            self._leave_rest_of_time()
             self._counted = int(self._connection.execute(queries.count(self._filter)).scalar_one())
         return self._counted
 
-    def _leave_rest_of_time(self, *, alone: bool = False) -> None:
-        """Limit the next statement to what those before did not use.
-
-        Args:
-            alone: without parallel workers. They shorten a single count by a third, and make many at once
-                slower than none at all would.
-        """
+    def _leave_rest_of_time(self) -> None:
+        """Limit the next statement to what those before did not use."""
         used = timedelta(seconds=monotonic_seconds() - self._started)
-        if alone or used > NEGLIGIBLE_TIME:
-            left = max(self._timeout - used, LEAST_TIMEOUT)
-            set_local(self._connection, statement_timeout=left, parallel_workers=0 if alone else None)
+        if used > NEGLIGIBLE_TIME:
+            set_local(self._connection, statement_timeout=max(self._timeout - used, LEAST_TIMEOUT))
 
 
 def _texts(connection: Connection, statement: Select[Any]) -> list[str]:

@@ -23,7 +23,8 @@ from datastorage.incidents.writes import (
     Stored,
     UnknownHistories,
 )
-from datastorage.platform.db.database import LONG_PAUSES, Database
+from datastorage.platform.db.database import Database
+from datastorage.platform.db.retries import LONG_PAUSES
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import DatabaseSettings
 

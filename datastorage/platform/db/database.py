@@ -7,9 +7,7 @@ wait exceeds its time is it refused.
 """
 
 import os
-import random
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -22,11 +20,11 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from datastorage.errors import Deadlock, TransactionConflict
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
 from datastorage.platform.db.local_settings import milliseconds, set_local
 from datastorage.platform.db.pool import IDLE_SINCE, SteadyPool
+from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Pauses, with_retries
 from datastorage.platform.db.watchdog import HasSocket, Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
@@ -40,14 +38,6 @@ WATCHDOG_GRACE_SECONDS = 0.5
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-
-Pauses = tuple[tuple[float, float], ...]
-"""For each further attempt of a deadlock victim: the pause before it, in seconds, lies between these."""
-
-SHORT_PAUSES: Pauses = ((0.005, 0.015), (0.025, 0.075))
-LONG_PAUSES: Pauses = ((0.050, 0.200), (0.050, 0.200))
-_READ_PAUSES: Pauses = ((0.050, 0.200),)
-"""Readers do not block each other: who meets a conflict twice has met a migration, and the client is told."""
 
 
 class Database:
@@ -90,7 +80,14 @@ class Database:
         listen(self._engine)
         self._on_wait = on_wait
 
-    def read(self, work: Work[T], *, timeout: timedelta | None = None, custom_plan: bool = False) -> T:
+    def read(
+        self,
+        work: Work[T],
+        *,
+        timeout: timedelta | None = None,
+        custom_plan: bool = False,
+        parallel_workers: int | None = None,
+    ) -> T:
         """Run ``work`` in one ``REPEATABLE READ READ ONLY`` transaction and return what it returns.
 
         Args:
@@ -98,6 +95,7 @@ class Database:
             timeout: statement timeout, ``database.statement_timeout`` when absent.
             custom_plan: plan with the actual parameters every time. jsonb containment needs it: the
                 generic plan PostgreSQL may choose after five executions reads the ordered index instead.
+            parallel_workers: most of them for one step of a plan, the server's setting when absent.
 
         Raises:
             DatabaseError: classified by ``faults``.
@@ -106,11 +104,17 @@ class Database:
         limit = 2 * (timeout or self._settings.statement_timeout)
 
         def attempt() -> T:
-            with self._transaction(self._reader, self._settings.pool_timeout, limit) as connection:
-                set_local(connection, statement_timeout=timeout, custom_plan=custom_plan)
+            wait = self._settings.pool_timeout
+            with self._translated(), self._transaction(self._reader, wait, limit) as connection:
+                set_local(
+                    connection,
+                    statement_timeout=timeout,
+                    custom_plan=custom_plan,
+                    parallel_workers=parallel_workers,
+                )
                 return work(connection)
 
-        return self._with_retries(attempt, _READ_PAUSES)
+        return with_retries(attempt, READ_PAUSES)
 
     def write(
         self,
@@ -139,11 +143,11 @@ class Database:
         limit = timeout or self._settings.statement_timeout
 
         def attempt() -> T:
-            with self._transaction(self._engine, wait, limit) as connection:
+            with self._translated(), self._transaction(self._engine, wait, limit) as connection:
                 set_local(connection, statement_timeout=timeout, lock_timeout=lock_timeout)
                 return work(connection)
 
-        return self._with_retries(attempt, pauses)
+        return with_retries(attempt, pauses)
 
     @contextmanager
     def snapshot(self, *, custom_plan: bool = False) -> Iterator[Connection]:
@@ -171,17 +175,6 @@ class Database:
         """Close every idle connection; those in use close when they come back."""
         self._watchdog.close()
         self._engine.dispose()
-
-    def _with_retries(self, attempt: Callable[[], T], pauses: Pauses) -> T:
-        for pause in (*pauses, None):
-            try:
-                with self._translated():
-                    return attempt()
-            except (Deadlock, TransactionConflict) as error:
-                if pause is None or error.reason == "lock_timeout":
-                    raise
-                time.sleep(random.uniform(*pause))  # noqa: S311 - jitter, not a secret
-        raise AssertionError("the last attempt either returns or raises")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -20,7 +20,8 @@ from datastorage.errors import (
     TransactionConflict,
     Unavailable,
 )
-from datastorage.platform.db.database import LONG_PAUSES, Database, Work
+from datastorage.platform.db.database import Database, Work
+from datastorage.platform.db.retries import LONG_PAUSES
 from datastorage.platform.metrics import Metrics
 from datastorage.tables import audit_events
 from tests.integration.platform.db.conftest import OpenDatabase

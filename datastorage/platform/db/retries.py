@@ -1,0 +1,34 @@
+"""Running a transaction again that PostgreSQL chose as the victim of a deadlock or a conflict."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from datastorage.errors import Deadlock, TransactionConflict
+
+T = TypeVar("T")
+
+Pauses = tuple[tuple[float, float], ...]
+"""For each further attempt: the pause before it, in seconds, lies between these."""
+
+SHORT_PAUSES: Pauses = ((0.005, 0.015), (0.025, 0.075))
+LONG_PAUSES: Pauses = ((0.050, 0.200), (0.050, 0.200))
+READ_PAUSES: Pauses = ((0.050, 0.200),)
+"""Readers do not block each other: who meets a conflict twice has met a migration, and the client is told."""
+
+
+def with_retries(attempt: Callable[[], T], pauses: Pauses) -> T:
+    """Return what the first attempt that succeeds returns.
+
+    Raises:
+        DatabaseError: of the last attempt; a lock that was not granted in time is waited for only once.
+    """
+    for pause in (*pauses, None):
+        try:
+            return attempt()
+        except (Deadlock, TransactionConflict) as error:
+            if pause is None or error.reason == "lock_timeout":
+                raise
+            time.sleep(random.uniform(*pause))  # noqa: S311 - jitter, not a secret
+    raise AssertionError("the last attempt either returns or raises")
