@@ -19,7 +19,7 @@ from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.server import gunicorn_conf
+from datastorage.platform.server import gunicorn_conf, metrics_files
 from datastorage.platform.web.current import EXTENSION
 from datastorage.wiring import Services, build_services
 
@@ -32,6 +32,7 @@ PING_SECONDS: Final = 1.0
 
 def application() -> Flask:
     """Build the application and start its loops."""
+    metrics_files.require()
     # Read from the module at each start of a worker: a reload changes them.
     settings = gunicorn_conf.SETTINGS
     services = build_services(settings, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
@@ -54,6 +55,7 @@ def close(gunicorn_app: Any) -> None:
 
 def drain_queue(deadline: float) -> None:
     """Bring queued records back until ``deadline`` (monotonic seconds), then close the connections."""
+    metrics_files.require()
     services = build_services(gunicorn_conf.SETTINGS, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
     with ExitStack() as stack:
         stack.callback(_close_redis, services[redis.Redis])
