@@ -235,6 +235,7 @@ def test_damaged_month_holds_up_its_own_events_and_fails_only_its_own_reads(
     name = desk.make_month(damaged)
     isolated.api.post(EVENTS, an_event(event_timestamp="2095-03-14T12:00:00Z"))
     overwrite_first_page(isolated, name)
+    desk.wait_until_empty()
 
     write = isolated.api.post(EVENTS, an_event(event_timestamp="2095-03-14T12:00:00Z"))
     other_month = isolated.api.post(EVENTS, an_event(event_timestamp="2095-04-14T12:00:00Z"))

@@ -75,7 +75,8 @@ def test_traces_need_their_packages(fail: Fail, load: Load, monkeypatch: pytest.
     telemetry = {"enabled": True, "otlp_endpoint": "http://collector.example:4318"}
     assert load({}, telemetry=telemetry).telemetry.enabled
 
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if it were not installed
+    for name in ("opentelemetry", "opentelemetry.exporter.otlp.proto.http"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
 
     assert fail({}, telemetry=telemetry).problems == (
         "telemetry.enabled needs packages that are not installed: pip install 'datastorage[telemetry]'",
