@@ -1,5 +1,6 @@
 """A pool that keeps its connections while they are needed, and few when they are not."""
 
+import logging
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 SURPLUS_SECONDS = 10.0
 """How long a connection beyond ``max_idle`` is kept after its last use."""
 IDLE_SINCE = "idle_since"
+
+# SQLAlchemy tells every step of a pool under the name of its class; below our own name that is our log.
+logging.getLogger(f"{__name__}.SteadyPool").setLevel(logging.WARNING)
 
 
 class SteadyPool(QueuePool):

@@ -178,6 +178,15 @@ def test_pool_closed_leaves_no_connection(db: Database, owner: Connection, datab
     eventually(lambda: owner.execute(mine).first() is None)
 
 
+def test_library_below_tells_nothing_of_its_steps(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    assert db.read(ping) == 1
+    db.close()
+
+    assert not [record for record in caplog.records if "pool" in record.name]
+
+
 def test_nobody_answers_where_nobody_listens(open_database: OpenDatabase, metrics: Metrics) -> None:
     db = open_database(host="127.0.0.1", port=1)
 
