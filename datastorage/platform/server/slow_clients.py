@@ -15,6 +15,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.quiet_socket import QuietSocket
 
 CLOSED: Final = -1
 
@@ -43,7 +44,8 @@ class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotati
     def __init__(
         self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, read_timeout: timedelta
     ) -> None:
-        super().__init__(cfg, *accepted, server)
+        client, address = accepted
+        super().__init__(cfg, QuietSocket(client), address, server)
         self._read_timeout = read_timeout
 
     def init(self) -> None:

@@ -47,6 +47,7 @@ OVERRIDDEN: Final = (
     "accept",
     "enqueue_req",
     "wait_for_and_dispatch_events",
+    "_keepalive_after",
     "_cap_keepalive",
     "handle",
     "handle_request",
@@ -72,6 +73,8 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
+        # The second of our two binds, if there are two. Kept, because cfg parses them at every question.
+        self._metrics_port = int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
         self._answering: dict[int, dict[str, Any]] = {}
         self._told_to_stop_at: float | None = None
         super().init_process()
@@ -127,6 +130,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
                 # After a body that broke off nobody knows where the next request begins.
                 if self.is_shutting_down() or environ["wsgi.input"].failed:
                     response.force_close()
+                environ["gunicorn.socket"].hold_next()
                 return start_response(*arguments)
 
             return application(environ, start)
@@ -167,11 +171,6 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         handled: Future[Any] = lane.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
-    @property
-    def _metrics_port(self) -> int:
-        # The second of our two binds; getattr keeps a worker with one bind working.
-        return int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
-
     def handle(self, conn: PatientConnection) -> Any:
         """Handle a request and those that follow it closely; close on this thread what will be closed.
 
@@ -190,15 +189,25 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
             conn.expect_body()
             try:
                 keep: bool = super().handle_request(req, conn)
+                conn.sock.release()
             except BlockingIOError as error:
                 # SO_SNDTIMEO: what was asked for is done, only the answer is not wanted.
                 logger.info("Client stopped reading its answer", extra={"path": req.path})
                 raise StopIteration from error
             finally:
                 self._answering.pop(get_ident(), None)
+                conn.sock.forget()
                 conn.expect_head()
         if not self.alive:
             self.tally.drained()
+        return keep
+
+    def _keepalive_after(self, conn: PatientConnection, keepalive: bool) -> bool:  # noqa: FBT001 - gunicorn's signature
+        """Look for the rest of a body only where there can be one."""
+        body = conn.parser.mesg.body
+        if keepalive and not body.failed and getattr(body.reader, "length", None) == 0:
+            return True
+        keep: bool = super()._keepalive_after(conn, keepalive)
         return keep
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:

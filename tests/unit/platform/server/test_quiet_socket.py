@@ -1,0 +1,97 @@
+"""Fewer system calls, the same bytes."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from datastorage.platform.server.quiet_socket import QuietSocket
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[QuietSocket, socket.socket]]:
+    """Our end of a connection, and the client's."""
+    ours, theirs = socket.socketpair()
+    quiet = QuietSocket(ours)
+    theirs.setblocking(False)
+    yield quiet, theirs
+    quiet.close()
+    theirs.close()
+
+
+def received(theirs: socket.socket) -> bytes:
+    """Return what has arrived by now."""
+    try:
+        return theirs.recv(65536)
+    except BlockingIOError:
+        return b""
+
+
+def test_head_goes_together_with_the_body(pair: tuple[QuietSocket, socket.socket]) -> None:
+    quiet, theirs = pair
+
+    quiet.hold_next()
+    quiet.sendall(b"head ")
+    before = received(theirs)
+    quiet.sendall(b"body")
+
+    assert (before, received(theirs)) == (b"", b"head body")
+
+
+def test_what_follows_is_not_held(pair: tuple[QuietSocket, socket.socket]) -> None:
+    quiet, theirs = pair
+    quiet.hold_next()
+    quiet.sendall(b"head ")
+    quiet.sendall(b"body")
+    received(theirs)
+
+    quiet.sendall(b"more")
+
+    assert received(theirs) == b"more"
+
+
+def test_head_without_a_body_is_sent_once_it_is_released(pair: tuple[QuietSocket, socket.socket]) -> None:
+    quiet, theirs = pair
+    quiet.hold_next()
+    quiet.sendall(b"head")
+
+    quiet.release()
+    quiet.release()
+
+    assert received(theirs) == b"head"
+
+
+def test_forgotten_head_is_never_sent(pair: tuple[QuietSocket, socket.socket]) -> None:
+    quiet, theirs = pair
+    quiet.hold_next()
+    quiet.sendall(b"head")
+
+    quiet.forget()
+    quiet.sendall(b"problem")
+
+    assert received(theirs) == b"problem"
+
+
+def test_file_goes_behind_its_head(pair: tuple[QuietSocket, socket.socket], tmp_path: Path) -> None:
+    quiet, theirs = pair
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    quiet.hold_next()
+    quiet.sendall(b"head ")
+
+    with path.open("rb") as file:
+        quiet.sendfile(file)
+
+    assert received(theirs) == b"head content"
+
+
+@pytest.mark.parametrize("timeout", [None, 0.0, 1.5])
+def test_mode_is_what_was_set_last(pair: tuple[QuietSocket, socket.socket], timeout: float | None) -> None:
+    quiet, _ = pair
+
+    quiet.settimeout(timeout)
+    quiet.settimeout(timeout)
+
+    assert quiet.gettimeout() == timeout
+    assert quiet.getblocking() is (timeout != 0.0)
