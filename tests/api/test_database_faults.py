@@ -80,7 +80,7 @@ def test_writes_recover_without_a_restart_of_the_service(isolated: IsolatedServi
     eventually(is_stored_at_once, timeout_seconds=5)
     # Those that met a connection from before were queued, and come back by themselves.
     assert set(statuses) <= {201, 202}
-    eventually(lambda: rows(isolated, ours) == len(statuses))
+    eventually(lambda: rows(isolated, ours) == len(statuses), timeout_seconds=60)  # a failed replay waits
 
 
 @pytest.mark.parametrize(
