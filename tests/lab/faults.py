@@ -262,23 +262,24 @@ def pool_exhausted(stand: Stand) -> Iterator[None]:
 @contextmanager
 def connections_used_up(stand: Stand) -> Iterator[None]:
     """The server lets nobody in any more: the role has no connection left."""
-    with stand.superuser() as connection:
-        connection.execute(text(f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT 0"))
-        stand.proxy.reset_all()
-        stand.hold(FAULT_SECONDS)
-        connection.execute(text(f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT -1"))
+    _role_altered(stand, "CONNECTION LIMIT 0", "CONNECTION LIMIT -1")
     yield
 
 
 @contextmanager
 def password_changed(stand: Stand) -> Iterator[None]:
     """Somebody rotated the password in the database, and puts it back."""
+    _role_altered(stand, "PASSWORD 'another'", f"PASSWORD '{ROLE_PASSWORD}'")
+    yield
+
+
+def _role_altered(stand: Stand, change: str, undo: str) -> None:
+    """Keep the service's role from logging in for a while; its connections are cut."""
     with stand.superuser() as connection:
-        connection.execute(text(f"ALTER ROLE {APP_ROLE} PASSWORD 'another'"))
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} {change}"))
         stand.proxy.reset_all()
         stand.hold(FAULT_SECONDS)
-        connection.execute(text(f"ALTER ROLE {APP_ROLE} PASSWORD '{ROLE_PASSWORD}'"))
-    yield
+        connection.execute(text(f"ALTER ROLE {APP_ROLE} {undo}"))
 
 
 KILLS = 8
