@@ -1,7 +1,6 @@
 """One server span per request, around everything else, and until the last byte of a streamed body."""
 
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -10,7 +9,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, form
 from opentelemetry.trace import set_span_in_context as with_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from datastorage.platform.web.http_metrics import is_excluded, path_template
+from datastorage.platform.web.http_metrics import ExcInfo, is_excluded, path_template
 from datastorage.platform.web.requests import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 _FIRST_SERVER_ERROR = 500
 _TRACEPARENT, _TRACESTATE = "HTTP_TRACEPARENT", "HTTP_TRACESTATE"
 _propagator = TraceContextTextMapPropagator()
-
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 def traced(application: WSGIApplication, tracer: Tracer) -> WSGIApplication:
@@ -73,7 +70,7 @@ class _Answer:
         self._token: Token[Context] | None = attach(with_span(span))
 
     def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Note what is answered, and under which request id the log has the rest."""
         code = int(status[:3])

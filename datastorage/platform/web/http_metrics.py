@@ -31,7 +31,7 @@ _PATH_KEY: Final = "datastorage.path_template"
 _BODILESS: Final = frozenset({"204", "304"})
 _VARIABLE = re.compile(r"<[^>]+>")
 _Series = tuple[Counter, Histogram]
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has no annotations
@@ -127,7 +127,7 @@ class _Answer:
         self._is_closed = False
 
     def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Observe an answer whose length is known: nothing is left to compute.
 
