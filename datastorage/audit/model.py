@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 
-class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):
     """One normalised event: every default applied, identity fixed, ready to be stored as it is.
 
     ``event_data`` and ``event_metadata`` are compact JSON text. ``has_client_id`` tells whether the

@@ -19,11 +19,11 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from datastorage.audit.event_json import event_json
 from datastorage.audit.model import AuditFilter, PayloadMatch
 from datastorage.audit.tables import audit_events
+from datastorage.platform.db.rendered import DIALECT, Rendered
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
 WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
@@ -34,9 +34,8 @@ _COMPARED_COLUMNS = tuple(
 )
 
 # Rendered once: it has fifty parts, and SQLAlchemy would look at each for every request.
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _PAGE_JSON: ColumnElement[str] = literal_column(
-    str(event_json(audit_events.alias("page").c).compile(dialect=_DIALECT)), TEXT()
+    str(event_json(audit_events.alias("page").c).compile(dialect=DIALECT)), TEXT()
 )
 _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
@@ -47,7 +46,7 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII
 def insert_sent_rows() -> Insert:
     """Insert all sent rows, skip those whose id is already stored on that date, return the new ids.
 
-    INSERT INTO audit_events (…) SELECT … FROM unnest(…) AS sent
+    INSERT INTO audit_events (…) SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date
     """
     sent = sent_rows(audit_events.columns)
@@ -82,8 +81,8 @@ def identical_rows() -> Select[Any]:
     )
 
 
-INSERT_SENT_ROWS = insert_sent_rows()
-IDENTICAL_ROWS = identical_rows()
+INSERT_SENT_ROWS = Rendered(insert_sent_rows())
+IDENTICAL_ROWS = Rendered(identical_rows())
 
 PARENT_DATES = select(audit_events.c.event_id, audit_events.c.event_date).where(
     audit_events.c.event_id == func.any(bindparam("parent_ids", type_=ARRAY(audit_events.c.event_id.type)))

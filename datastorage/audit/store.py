@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from datastorage.audit import queries
@@ -158,8 +159,8 @@ def _append(connection: Connection, events: Sequence[AuditEvent], parents: Paren
         # In key order: two transactions that share ids then wait for each other instead of deadlocking.
         # By number: ids compare each other in Python.
         ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
-        rows = _as_arrays(ordered, parents)
-        created = {tuple(row) for row in connection.execute(queries.INSERT_SENT_ROWS, rows)}
+        rows = queries.INSERT_SENT_ROWS.rows(connection, _sent(ordered, parents))
+        created = {(row.event_id, row.event_date) for row in rows}
     outcomes: list[Written | None] = []
     for event in events:
         if not _has_parent(event, parents):
@@ -181,8 +182,8 @@ def _compare_known(
     judged: list[Written] = []
     for event, outcome in zip(events, outcomes, strict=True):
         if outcome is None:
-            rows = connection.execute(queries.IDENTICAL_ROWS, _as_arrays([event], parents))
-            outcome = Written.IDENTICAL if rows.first() else Written.CONFLICT  # noqa: PLW2901 - the verdict
+            rows = queries.IDENTICAL_ROWS.rows(connection, _sent([event], parents))
+            outcome = Written.IDENTICAL if rows else Written.CONFLICT  # noqa: PLW2901 - the verdict
         judged.append(outcome)
     return judged
 
@@ -220,12 +221,13 @@ def _parent_date(event: AuditEvent, parents: ParentDates) -> date | None:
     return event.parent_date_hint if event.parent_date_hint in dates else max(dates, default=None)
 
 
-def _as_arrays(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, str]:
-    """Turn events into one array per column, the parameters of the two statements on sent rows."""
-    arrays: dict[str, list[Any]] = {
-        name: [getattr(event, name) for event in events]
-        for name in queries.WRITTEN_COLUMNS
-        if name != "parent_event_date"
-    }
-    arrays["parent_event_date"] = [_parent_date(event, parents) for event in events]
-    return as_parameters(arrays)
+def _sent(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, str]:
+    """Return the parameters of the two statements on sent rows."""
+    return as_parameters(
+        [
+            event
+            if event.parent_event_id is None
+            else asdict(event) | {"parent_event_date": _parent_date(event, parents)}
+            for event in events
+        ]
+    )

@@ -10,7 +10,7 @@ from datastorage.incidents import queries
 from datastorage.incidents.model import ExportRequest, FoundRows, IncidentFilter, PageRequest, Position
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
-from datastorage.platform.db.local_settings import set_local
+from datastorage.platform.db.transactions import limit_next_statement
 
 READ_TIMEOUT = timedelta(seconds=4)
 """For a list or one incident: known clients give up after five seconds and should see our answer."""
@@ -122,7 +122,7 @@ class _Snapshot:
         """Limit the next statement to what those before did not use."""
         used = timedelta(seconds=monotonic_seconds() - self._started)
         if used > NEGLIGIBLE_TIME:
-            set_local(self._connection, statement_timeout=max(self._timeout - used, LEAST_TIMEOUT))
+            limit_next_statement(self._connection, max(self._timeout - used, LEAST_TIMEOUT))
 
 
 def _texts(connection: Connection, statement: Select[Any]) -> list[str]:

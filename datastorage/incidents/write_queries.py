@@ -1,6 +1,6 @@
 """Statements that write incidents: pure builders, values only ever as bound parameters.
 
-Each takes any number of rows as arrays, so a batch and a single incident are the same statements.
+Each takes any number of rows, so a batch and a single incident are the same statements.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ LOCKED_HISTORIES = (
 def upsert_resources() -> Insert:
     """Insert resources or refresh those that exist, whose uid changes only if the producer sent one.
 
-    INSERT INTO resource_references (…) SELECT … FROM unnest(…) AS sent
+    INSERT INTO resource_references (…) SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (cluster_name, namespace, kind, name) DO UPDATE SET last_seen = now(), … RETURNING …
     """
     sent = sent_rows(RESOURCE_COLUMNS)
@@ -83,7 +83,8 @@ def upsert_resources() -> Insert:
 def upsert_histories() -> Insert:
     """Insert the histories of resources or add to those that exist.
 
-    INSERT INTO action_histories (resource_id, total_actions, last_action_at) SELECT … FROM unnest(…) AS sent
+    INSERT INTO action_histories (resource_id, total_actions, last_action_at)
+    SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (resource_id) DO UPDATE SET total_actions = … RETURNING id, resource_id
     """
     history = action_histories.c
@@ -105,7 +106,8 @@ def upsert_histories() -> Insert:
 def add_to_histories() -> Update:
     """Add actions to histories that are named by their own id.
 
-    UPDATE action_histories SET total_actions = … FROM unnest(…) AS sent WHERE action_histories.id = sent.id
+    UPDATE action_histories SET total_actions = … FROM json_to_recordset(…) AS sent
+    WHERE action_histories.id = sent.id
     """
     history = action_histories.c
     sent = sent_rows((history.id, history.total_actions, history.last_action_at))
@@ -122,7 +124,7 @@ def add_to_histories() -> Update:
 def insert_traces() -> Insert:
     """Insert traces in the order sent, leave out those that somebody stored meanwhile, return the new ids.
 
-    INSERT INTO resource_action_traces (…) SELECT … FROM unnest(…) AS sent
+    INSERT INTO resource_action_traces (…) SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (action_id, action_timestamp) DO NOTHING RETURNING id, action_id
     """
     trace = resource_action_traces.c

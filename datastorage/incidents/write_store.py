@@ -176,13 +176,12 @@ def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int]:
     resource_ids = _upsert_resources(connection, [each.resource for each in new if each.resource])
     owners = [resource_ids[each.resource.key] if each.resource else None for each in new]
     histories: dict[int, int] = {}
-    counted = _count_actions((owner, each) for owner, each in zip(owners, new, strict=True))
-    if counted["resource_id"]:
+    counted = _count_actions("resource_id", zip(owners, new, strict=True))
+    if counted:
         rows = connection.execute(write_queries.UPSERT_HISTORIES, as_parameters(counted))
         histories = {resource_id: history_id for history_id, resource_id in rows}
-    named = _count_actions((_named_history(each), each) for each in new)
-    named["id"] = named.pop("resource_id")
-    if named["id"]:
+    named = _count_actions("id", ((_named_history(each), each) for each in new))
+    if named:
         connection.execute(write_queries.ADD_TO_HISTORIES, as_parameters(named))
     return [
         histories[owner] if owner is not None else int(each.columns["action_history_id"])
@@ -190,8 +189,8 @@ def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int]:
     ]
 
 
-def _count_actions(actions: Iterable[tuple[int | None, NewIncident]]) -> dict[str, list[Any]]:
-    """Return how many actions each owner gets and when the last one was, as arrays in the order of owners."""
+def _count_actions(key: str, actions: Iterable[tuple[int | None, NewIncident]]) -> list[dict[str, Any]]:
+    """Return how many actions each owner gets and when the last one was, in the order of owners."""
     counts: Counter[int] = Counter()
     last_at: dict[int, datetime] = {}
     for owner, incident in actions:
@@ -199,12 +198,10 @@ def _count_actions(actions: Iterable[tuple[int | None, NewIncident]]) -> dict[st
             counts[owner] += 1
             at = incident.columns["action_timestamp"]
             last_at[owner] = max(last_at.get(owner, at), at)
-    owners = sorted(counts)
-    return {
-        "resource_id": owners,
-        "total_actions": [counts[owner] for owner in owners],
-        "last_action_at": [last_at[owner] for owner in owners],
-    }
+    return [
+        {key: owner, "total_actions": counts[owner], "last_action_at": last_at[owner]}
+        for owner in sorted(counts)
+    ]
 
 
 def _upsert_resources(connection: Connection, resources: Sequence[Resource]) -> dict[ResourceKey, int]:
@@ -216,16 +213,19 @@ def _upsert_resources(connection: Connection, resources: Sequence[Resource]) -> 
     if not latest:
         return {}
     rows = [latest[key] for key in sorted(latest)]
-    arrays: dict[str, list[Any]] = {
-        "resource_uid": [each.uid or default_uid(each) for each in rows],
-        "api_version": [each.api_version for each in rows],
-        "kind": [each.kind for each in rows],
-        "name": [each.name for each in rows],
-        "namespace": [each.namespace for each in rows],
-        "cluster_name": [each.cluster_name for each in rows],
-    }
+    sent = [
+        {
+            "resource_uid": each.uid or default_uid(each),
+            "api_version": each.api_version,
+            "kind": each.kind,
+            "name": each.name,
+            "namespace": each.namespace,
+            "cluster_name": each.cluster_name,
+        }
+        for each in rows
+    ]
     known_uids = [each.uid for each in rows if each.uid is not None]
-    parameters = as_parameters(arrays) | {"known_uids": known_uids}
+    parameters = as_parameters(sent) | {"known_uids": known_uids}
     found = connection.execute(write_queries.UPSERT_RESOURCES, parameters)
     return {
         ResourceKey(
@@ -242,13 +242,13 @@ def default_uid(resource: Resource) -> str:
 
 
 def _insert(connection: Connection, new: Sequence[NewIncident], histories: Sequence[int]) -> dict[str, int]:
-    arrays: dict[str, list[Any]] = {
-        column.name: [each.columns.get(column.name) for each in new] for column in write_queries.TRACE_COLUMNS
-    }
-    arrays["action_history_id"] = list(histories)
+    sent = [
+        {**incident.columns, "action_history_id": history}
+        for incident, history in zip(new, histories, strict=True)
+    ]
     inserted = {
         action_id: row_id
-        for row_id, action_id in connection.execute(write_queries.INSERT_TRACES, as_parameters(arrays))
+        for row_id, action_id in connection.execute(write_queries.INSERT_TRACES, as_parameters(sent))
     }
     if len(inserted) < len(new):
         raise Overtaken

@@ -8,31 +8,29 @@ wait exceeds its time is it refused.
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy import Connection, Engine, Row
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
-from datastorage.platform.db.local_settings import milliseconds, set_local
-from datastorage.platform.db.pool import IDLE_SINCE, SteadyPool
+from datastorage.platform.db.engine import create_engine, create_engine_outside_pool
+from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Pauses, with_retries
-from datastorage.platform.db.watchdog import HasSocket, Watchdog
+from datastorage.platform.db.transactions import Access, LocalSettings, begin
+from datastorage.platform.db.watchdog import Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
 
-TCP_USER_TIMEOUT_MS = 5000
-PING_AFTER_IDLE_SECONDS = 1.0
-PING_SECONDS = 2.0
-HEALTH_CONNECT_SECONDS = 2
+if TYPE_CHECKING:
+    from datastorage.platform.db.pool import SteadyPool
+
 WATCHDOG_GRACE_SECONDS = 0.5
 """The server's own timeouts come first; the watchdog is for a server that does not keep them."""
 
@@ -59,19 +57,16 @@ class Database:
         application_name: str = "datastorage",
     ) -> None:
         self._settings = settings
-        self._share = share
         self._metrics = metrics
         self._application_name = application_name
         # QueuePool has one timeout for everybody; audit writes may wait less than reads. The slots
         # are as many as the pool's connections, so whoever holds one never waits inside the pool.
         self._slots = BoundedSemaphore(share)
         self._watchdog = Watchdog()
-        self._engine = self._create_engine()
-        self._pool = cast("SteadyPool", self._engine.pool)
-        self._pool.max_idle = max(1, min(settings.max_idle_conns, share))
-        self._reader = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        self._engine = create_engine(
+            settings, share=share, application_name=application_name, watchdog=self._watchdog
         )
+        self._pool = cast("SteadyPool", self._engine.pool)
         self._metrics.db_connections_max.set(share)
         self._on_wait: Callable[[float], None] | None = None
 
@@ -100,19 +95,27 @@ class Database:
         Raises:
             DatabaseError: classified by ``faults``.
         """
+        local = LocalSettings(timeout, None, custom_plan, parallel_workers)
         # A page and its count are two statements, each with the whole timeout.
         limit = 2 * (timeout or self._settings.statement_timeout)
 
         def attempt() -> T:
-            wait = self._settings.pool_timeout
-            with self._translated(), self._transaction(self._reader, wait, limit) as connection:
-                set_local(
-                    connection,
-                    statement_timeout=timeout,
-                    custom_plan=custom_plan,
-                    parallel_workers=parallel_workers,
-                )
+            with self._transaction(Access.READ, local, self._settings.pool_timeout, limit) as connection:
                 return work(connection)
+
+        return with_retries(attempt, READ_PAUSES)
+
+    def query(self, statement: Rendered, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """Return the rows of one statement that only reads, a snapshot by itself, without a transaction.
+
+        Raises:
+            DatabaseError: classified by ``faults``.
+        """
+        wait, limit = self._settings.pool_timeout, self._settings.statement_timeout
+
+        def attempt() -> Sequence[Row[Any]]:
+            with self._connection(wait, limit) as connection:
+                return statement.rows(connection, parameters)
 
         return with_retries(attempt, READ_PAUSES)
 
@@ -142,9 +145,10 @@ class Database:
         wait = min(pool_wait or timeout or pool_timeout, pool_timeout)
         limit = timeout or self._settings.statement_timeout
 
+        local = LocalSettings(timeout, lock_timeout)
+
         def attempt() -> T:
-            with self._translated(), self._transaction(self._engine, wait, limit) as connection:
-                set_local(connection, statement_timeout=timeout, lock_timeout=lock_timeout)
+            with self._transaction(Access.WRITE, local, wait, limit) as connection:
                 return work(connection)
 
         return with_retries(attempt, pauses)
@@ -156,20 +160,13 @@ class Database:
         Raises:
             DatabaseError: classified by ``faults``, also while the caller is iterating.
         """
-        wait = self._settings.pool_timeout
-        with self._translated(), self._transaction(self._reader, wait, limit=None) as connection:
-            set_local(connection, custom_plan=custom_plan)
+        local = LocalSettings(custom_plan=custom_plan)
+        with self._transaction(Access.READ, local, self._settings.pool_timeout, limit=None) as connection:
             yield connection
 
     def connect_outside_pool(self) -> Connection:
         """Open a connection of its own, for health checks: an exhausted pool must not fail a probe."""
-        engine = create_engine(
-            self._settings.url,
-            poolclass=NullPool,
-            connect_args=self._connect_args() | {"connect_timeout": HEALTH_CONNECT_SECONDS},
-            isolation_level="AUTOCOMMIT",
-        )
-        return engine.connect()
+        return create_engine_outside_pool(self._settings, application_name=self._application_name).connect()
 
     def close(self) -> None:
         """Close every idle connection; those in use close when they come back."""
@@ -177,29 +174,39 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
-            fault = faults.translate(error)
-            self._metrics.count_db_error(fault.reason)
-            raise fault from error
+    def _transaction(
+        self, access: Access, local: LocalSettings, wait: timedelta, limit: timedelta | None
+    ) -> Iterator[Connection]:
+        with self._connection(wait, limit) as connection, connection.begin():
+            try:
+                begin(_driver(connection), access, local)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                connection.invalidate()
+                self._pool.distrust()
+                raise
+            yield connection
 
     @contextmanager
-    def _transaction(self, engine: Engine, wait: timedelta, limit: timedelta | None) -> Iterator[Connection]:
+    def _connection(self, wait: timedelta, limit: timedelta | None) -> Iterator[Connection]:
+        """Lend a connection, and cut it when the server does not end what it should have ended by itself."""
         started = monotonic_seconds()
         if not self._slots.acquire(timeout=wait.total_seconds()):
             self._metrics.db_pool_timeouts.inc()
             self._note_wait(monotonic_seconds() - started)
-            fault = faults.pool_exhausted()
-            self._metrics.count_db_error(fault.reason)
-            raise fault
+            exhausted = faults.pool_exhausted()
+            self._metrics.count_db_error(exhausted.reason)
+            raise exhausted
+        seconds = None if limit is None else limit.total_seconds() + WATCHDOG_GRACE_SECONDS
         try:
-            with engine.connect() as connection:
+            with self._engine.connect() as connection:
                 self._note_wait(monotonic_seconds() - started)
                 self._set_pool_gauges()
-                with self._watched(connection, limit), connection.begin():
+                with self._watchdog.watching(_driver(connection), seconds):
                     yield connection
+        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
+            fault = faults.translate(error)
+            self._metrics.count_db_error(fault.reason)
+            raise fault from error
         finally:
             self._slots.release()
             self._set_pool_gauges()
@@ -209,14 +216,6 @@ class Database:
         if self._on_wait is not None:
             self._on_wait(seconds)
 
-    def _watched(self, connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
-        """Cut the connection when the server does not end what it should have ended by itself."""
-        driver = connection.connection.dbapi_connection
-        if limit is None or driver is None:
-            return nullcontext()
-        seconds = limit.total_seconds() + WATCHDOG_GRACE_SECONDS
-        return self._watchdog.watching(cast("HasSocket", driver), seconds)
-
     def _set_pool_gauges(self) -> None:
         """Read the pool instead of counting events: an invalidated connection skips some of them."""
         pool = self._pool
@@ -225,67 +224,9 @@ class Database:
         self._metrics.db_connections_idle.set(idle)
         self._metrics.db_connections_open.set(in_use + idle)
 
-    def _create_engine(self) -> Engine:
-        engine = create_engine(
-            self._settings.url,
-            poolclass=SteadyPool,
-            pool_size=self._share,
-            max_overflow=0,
-            pool_timeout=self._settings.pool_timeout.total_seconds(),
-            pool_recycle=round(self._settings.conn_max_lifetime.total_seconds()),
-            pool_use_lifo=True,
-            hide_parameters=True,  # an error text goes to the log, event data must not
-            connect_args=self._connect_args(),
-        )
-        self._check_at_checkout(engine)
-        return engine
 
-    def _connect_args(self) -> dict[str, Any]:
-        statement_timeout_ms = milliseconds(self._settings.statement_timeout)
-        return {
-            "application_name": self._application_name,
-            "connect_timeout": max(2, round(self._settings.connect_timeout.total_seconds())),
-            "options": f"-c TimeZone=UTC -c statement_timeout={statement_timeout_ms}",
-            "prepare_threshold": self._settings.prepare_threshold,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            # Sent and not even acknowledged: the network lost it, and the answer will not come.
-            "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
-        }
-
-    def _check_at_checkout(self, engine: Engine) -> None:
-        """Replace a connection that idled too long, or that no longer answers.
-
-        SQLAlchemy's own pre-ping would hang for ever on a frozen server, and costs a round trip also for
-        a connection that was in use a moment ago.
-        """
-        max_idle_seconds = self._settings.conn_max_idle_time.total_seconds()
-
-        @event.listens_for(engine, "checkin")
-        def remember(driver: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-            entry.info[IDLE_SINCE] = monotonic_seconds()
-            if driver is not None:
-                # After a read SQLAlchemy leaves False behind, and that begins the next transaction with
-                # READ WRITE: a server that wants no writes has to be able to say so.
-                cast("psycopg.Connection", driver).read_only = None
-
-        @event.listens_for(engine, "checkout")
-        def check(driver: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
-            idle_since = entry.info.pop(IDLE_SINCE, None)
-            idle_seconds = monotonic_seconds() - idle_since if idle_since is not None else 0.0
-            if idle_seconds > max_idle_seconds:
-                raise sqlalchemy.exc.DisconnectionError  # the pool opens a new one in its place
-            if idle_seconds > PING_AFTER_IDLE_SECONDS:
-                self._ping(engine, driver)
-
-    def _ping(self, engine: Engine, driver: DBAPIConnection) -> None:
-        try:
-            with self._watchdog.watching(cast("HasSocket", driver), PING_SECONDS):
-                engine.dialect.do_ping(driver)
-        except psycopg.Error as error:
-            # Its neighbours in the pool are as old, and as dead.
-            raise sqlalchemy.exc.InvalidatePoolError from error
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
 
 
 def application_name() -> str:

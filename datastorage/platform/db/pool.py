@@ -1,6 +1,7 @@
 """A pool that keeps its connections while they are needed, and few when they are not."""
 
 import logging
+import time
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -37,6 +38,10 @@ class SteadyPool(QueuePool):
         fresh = cast("SteadyPool", super().recreate())
         fresh.max_idle = self.max_idle
         return fresh
+
+    def distrust(self) -> None:
+        """Let nobody have a connection from before now: each is replaced when it is asked for."""
+        self._invalidate_time = time.time()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)
