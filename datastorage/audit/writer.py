@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from threading import Event, Lock
+from threading import Lock
 from typing import NamedTuple
 
 from datastorage.audit.model import AuditEvent, Written
@@ -31,15 +31,27 @@ class _QueueKey(NamedTuple):
     has_client_id: bool
 
 
-@dataclass(slots=True, eq=False)
 class _Ticket:
     """One waiting request: woken with an outcome, with an error, or to lead the next group."""
 
-    event: AuditEvent
-    woken: Event = field(default_factory=Event)
-    leads: bool = False
-    outcome: Written | None = None
-    error: Exception | None = None
+    __slots__ = ("_asleep", "error", "event", "leads", "outcome")
+
+    def __init__(self, event: AuditEvent) -> None:
+        self.event = event
+        self.leads = False
+        self.outcome: Written | None = None
+        self.error: Exception | None = None
+        # A lock that is held from the start: an Event is three objects, and wakes by way of two locks.
+        self._asleep = Lock()
+        self._asleep.acquire()
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Return whether it was woken in time; once for each ``wake``."""
+        return self._asleep.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        """End the wait, also one that has not begun."""
+        self._asleep.release()
 
 
 @dataclass(slots=True)
@@ -87,7 +99,7 @@ class GroupWriter:
         return ticket.outcome
 
     def _wait(self, queue: _Queue, ticket: _Ticket) -> None:
-        if ticket.woken.wait(self._max_wait_seconds):
+        if ticket.wait(self._max_wait_seconds):
             return
         with self._lock:
             gives_up = ticket in queue.waiting and not ticket.leads
@@ -97,7 +109,7 @@ class GroupWriter:
             ticket.error = Unavailable("database unavailable - please retry", reason="timeout")
             return
         # Already part of a group: its outcome is certain only when that group is done.
-        ticket.woken.wait()
+        ticket.wait()
 
     def _lead(self, key: _QueueKey, queue: _Queue) -> None:
         with self._lock:
@@ -110,7 +122,7 @@ class GroupWriter:
                 if ticket.outcome is None and ticket.error is None:
                     # What ended the write reaches the leader's caller; the others must not wait for ever.
                     ticket.error = Unavailable("the write was interrupted - please retry", reason="unknown")
-                ticket.woken.set()
+                ticket.wake()
 
     def _write_group(self, group: list[_Ticket]) -> None:
         """Write the group at once; when one row is at fault, halve until it stands alone."""
@@ -139,7 +151,7 @@ class GroupWriter:
         with self._lock:
             if queue.waiting:
                 queue.waiting[0].leads = True
-                queue.waiting[0].woken.set()
+                queue.waiting[0].wake()
             else:
                 del self._queues[key]
 

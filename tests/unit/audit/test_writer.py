@@ -122,11 +122,12 @@ def test_event_whose_turn_has_come_is_not_given_up(
     statements: Statements, threads: ThreadPoolExecutor, *, leads: bool
 ) -> None:
     writer = GroupWriter(statements, max_wait_seconds=0)
-    ticket = _Ticket(an_audit_event(), leads=leads)
+    ticket = _Ticket(an_audit_event())
+    ticket.leads = leads
     queue = _Queue(waiting=[ticket] if leads else [], is_led=True)
 
     waiting = threads.submit(writer._wait, queue, ticket)
-    ticket.woken.set()
+    ticket.wake()
     waiting.result(timeout=PATIENCE_SECONDS)
 
     assert ticket.error is None
