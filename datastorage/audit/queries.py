@@ -1,16 +1,22 @@
 """Statements on ``audit_events``: pure builders, values only ever as bound parameters (BR-STORAGE-025)."""
 
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Insert,
     Select,
+    Uuid,
     and_,
     bindparam,
+    case,
     cast,
     func,
     literal_column,
@@ -21,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
 
 from datastorage.audit.event_json import event_json
-from datastorage.audit.model import AuditFilter, PayloadMatch
+from datastorage.audit.model import AuditFilter, PayloadMatch, Position
 from datastorage.audit.tables import audit_events
 from datastorage.platform.db.rendered import DIALECT, Rendered
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
@@ -39,6 +45,7 @@ _PAGE_JSON: ColumnElement[str] = literal_column(
 )
 _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
+_SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -96,10 +103,63 @@ def page(wanted: AuditFilter, *, limit: int, offset: int = 0) -> Select[Any]:
 
     The inner select comes first, so that rows which are only skipped or sorted are never written as JSON.
     """
-    rows = ordered(_EVERYTHING, wanted).limit(limit).offset(offset)
+    rows = (
+        ordered(_EVERYTHING, wanted)
+        .limit(bindparam("limit", limit, BigInteger))
+        .offset(bindparam("offset", offset, BigInteger))
+    )
+    return select(_PAGE_JSON).select_from(rows.subquery("page")).order_by(_page_order(wanted))
+
+
+def first_page(wanted: AuditFilter, *, limit: int) -> Select[Any]:
+    """Select the first page and, beside the last row of one that is full, how many events match in all.
+
+    SELECT concat(…), CASE WHEN row_number() OVER (ORDER BY …) = limit THEN (SELECT count(*) …) END AS total
+    FROM (SELECT … ORDER BY … LIMIT …) AS page ORDER BY …
+
+    One statement is one snapshot. PostgreSQL counts when it gets to that row, so not for a short page.
+    """
+    order = _page_order(wanted)
+    is_last = func.row_number().over(order_by=order) == bindparam("limit", limit, BigInteger)
+    total = case((is_last, count(wanted).scalar_subquery())).label("total")
+    return page(wanted, limit=limit).add_columns(total)
+
+
+def _page_order(wanted: AuditFilter) -> ColumnElement[Any]:
     direction = "ASC" if wanted.ascending else "DESC"
-    order: ColumnElement[Any] = literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
-    return select(_PAGE_JSON).select_from(rows.subquery("page")).order_by(order)
+    return literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
+
+
+def rendered_page(
+    wanted: AuditFilter, *, limit: int, offset: int, counted: bool
+) -> tuple[Rendered, dict[str, Any]]:
+    """Return the statement of a page that does not look into payloads, and its values.
+
+    Such filters come very often and in few shapes, so the text of each shape is kept. Only a first page
+    can be ``counted``.
+    """
+    assert not wanted.looks_into_payload  # noqa: S101 - those conditions have no names
+    bounds = (wanted.since is not None, wanted.until is not None, wanted.after is not None)
+    statement = _rendered_page(tuple(wanted.equals), bounds, wanted.ascending, counted)
+    return statement, _values(wanted) | {"limit": limit, "offset": offset}
+
+
+@lru_cache(maxsize=256)
+def _rendered_page(
+    equals: tuple[str, ...],
+    bounds: tuple[bool, bool, bool],
+    ascending: bool,  # noqa: FBT001 - part of a key
+    counted: bool,  # noqa: FBT001
+) -> Rendered:
+    has_since, has_until, has_after = bounds
+    wanted = AuditFilter(
+        equals=dict.fromkeys(equals),
+        since=_SOME_TIME if has_since else None,
+        until=_SOME_TIME if has_until else None,
+        after=Position(_SOME_TIME, UUID(int=0)) if has_after else None,
+        ascending=ascending,
+    )
+    return Rendered(first_page(wanted, limit=0) if counted else page(wanted, limit=0))
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
@@ -121,25 +181,33 @@ def count(wanted: AuditFilter) -> Select[Any]:
     return select(func.count()).select_from(audit_events).where(*conditions(wanted))
 
 
-def one(event_id: Any) -> Select[Any]:
-    """Select one event as JSON; when its id exists on several dates the latest counts."""
-    by_id = _EVERYTHING.where(audit_events.c.event_id == event_id)
-    latest = by_id.order_by(audit_events.c.event_date.desc()).limit(1)
+def one() -> Select[Any]:
+    """Select the event ``:event_id`` as JSON; when its id exists on several dates the latest counts."""
+    by_id = _EVERYTHING.where(audit_events.c.event_id == bindparam("event_id", type_=Uuid()))
+    latest = by_id.order_by(audit_events.c.event_date.desc()).limit(literal_column("1"))
     return select(_PAGE_JSON).select_from(latest.subquery("page"))
+
+
+ONE = Rendered(one())
 
 
 def conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     """Return the filter as conditions; time bounds also bound ``event_date``, which prunes partitions."""
-    found = [audit_events.c[name] == value for name, value in wanted.equals.items()]
+    columns, values = audit_events.c, _values(wanted)
+
+    def bound(name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return bindparam(name, values[name], column.type)
+
+    found = [columns[name] == bound(name, columns[name]) for name in wanted.equals]
     if wanted.since is not None:
         found += [
-            audit_events.c.event_timestamp >= wanted.since,
-            audit_events.c.event_date >= wanted.since.date(),
+            columns.event_timestamp >= bound("since", columns.event_timestamp),
+            columns.event_date >= bound("since_date", columns.event_date),
         ]
     if wanted.until is not None:
         found += [
-            audit_events.c.event_timestamp <= wanted.until,
-            audit_events.c.event_date <= wanted.until.date(),
+            columns.event_timestamp <= bound("until", columns.event_timestamp),
+            columns.event_date <= bound("until_date", columns.event_date),
         ]
     found += [audit_events.c.event_data.contains(_jsonb(text)) for text in wanted.payload_contains]
     for match in wanted.payload_matches:
@@ -147,19 +215,33 @@ def conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     return found
 
 
+def _values(wanted: AuditFilter) -> dict[str, Any]:
+    """Return the values of all conditions that have names: one for each column and for each bound."""
+    values = dict(wanted.equals)
+    if wanted.since is not None:
+        values |= {"since": wanted.since, "since_date": wanted.since.date()}
+    if wanted.until is not None:
+        values |= {"until": wanted.until, "until_date": wanted.until.date()}
+    if wanted.after is not None:
+        last = wanted.after.event_timestamp
+        values |= {"after": last, "after_id": wanted.after.event_id, "after_date": last.date()}
+    return values
+
+
 def _after(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     if wanted.after is None:
         return []
-    key = tuple_(audit_events.c.event_timestamp, audit_events.c.event_id)
+    columns, values = audit_events.c, _values(wanted)
+    key = tuple_(columns.event_timestamp, columns.event_id)
     last = tuple_(
-        bindparam(None, wanted.after.event_timestamp, audit_events.c.event_timestamp.type),
-        bindparam(None, wanted.after.event_id, audit_events.c.event_id.type),
+        bindparam("after", values["after"], columns.event_timestamp.type),
+        bindparam("after_id", values["after_id"], columns.event_id.type),
     )
-    day = wanted.after.event_timestamp.date()
+    date = bindparam("after_date", values["after_date"], columns.event_date.type)
     # A row comparison does not prune partitions, a bound on the partition key does.
     if wanted.ascending:
-        return [key > last, audit_events.c.event_date >= day]
-    return [key < last, audit_events.c.event_date <= day]
+        return [key > last, columns.event_date >= date]
+    return [key < last, columns.event_date <= date]
 
 
 def _payload_equals(match: PayloadMatch) -> list[ColumnElement[bool]]:

@@ -105,7 +105,19 @@ class AuditStore:
         Raises:
             DatabaseError: classified.
         """
+        is_first = not offset and wanted.after is None
+        if wanted.looks_into_payload or (counted and not is_first):
+            return self._find_in_snapshot(wanted, limit=limit, offset=offset, counted=counted)
+        statement, values = queries.rendered_page(wanted, limit=limit, offset=offset, counted=counted)
+        rows = self._database.query(statement, values)
+        texts = [row[0] for row in rows]
+        if not counted:
+            return texts, None
+        return texts, rows[-1].total if len(rows) == limit else len(rows)
 
+    def _find_in_snapshot(
+        self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
+    ) -> tuple[list[str], int | None]:
         def work(connection: Connection) -> tuple[list[str], int | None]:
             total = connection.execute(queries.count(wanted)).scalar_one() if counted else None
             if total is not None and offset >= total:
@@ -121,11 +133,8 @@ class AuditStore:
         Raises:
             DatabaseError: classified.
         """
-
-        def work(connection: Connection) -> str | None:
-            return connection.execute(queries.one(event_id)).scalars().first()
-
-        return self._database.read(work)
+        rows = self._database.query(queries.ONE, {"event_id": event_id})
+        return rows[0][0] if rows else None
 
     def stream(self, wanted: AuditFilter, *, limit: int) -> tuple[Position | None, Iterator[Sequence[str]]]:
         """Start reading up to ``limit`` events through a server-side cursor.

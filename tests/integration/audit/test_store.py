@@ -174,6 +174,38 @@ def test_page_and_count_read_one_snapshot(store: AuditStore, ours: tuple[str, li
     assert total == len(ours[1])
 
 
+@pytest.mark.parametrize(("limit", "rows"), [(3, 3), (1010, 1010), (1011, 1010), (5000, 1010)])
+def test_first_page_knows_how_many_match(
+    store: AuditStore, ours: tuple[str, list[UUID]], limit: int, rows: int
+) -> None:
+    texts, total = store.find_page(of(ours), limit=limit, offset=0, counted=True)
+
+    assert ids_of([texts]) == ours[1][:rows]
+    assert total == len(ours[1])
+
+
+def test_first_page_of_nothing_is_empty(store: AuditStore) -> None:
+    nothing = AuditFilter(equals={"correlation_id": unique()})
+
+    assert store.find_page(nothing, limit=3, offset=0, counted=True) == ([], 0)
+    assert store.find_page(nothing, limit=3, offset=0, counted=False) == ([], None)
+
+
+def test_count_is_left_out_when_the_page_tells(owner: Connection, ours: tuple[str, list[UUID]]) -> None:
+    short, full = (
+        "\n".join(explained(owner, queries.first_page(of(ours), limit=limit))) for limit in (1011, 10)
+    )
+
+    assert re.search(r"InitPlan.*\n.*never executed", short)
+    assert not re.search(r"InitPlan.*\n.*never executed", full)
+
+
+def explained(connection: Connection, statement: Select[Any]) -> list[str]:
+    compiled = statement.compile(dialect=connection.dialect)
+    found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {compiled}", compiled.construct_params())
+    return list(found.scalars())
+
+
 def test_page_beyond_the_end_is_empty(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
     for counted in (True, False):
         rows, total = store.find_page(of(ours), limit=1001, offset=2**63 - 1, counted=counted)

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from datastorage.audit import queries
 from datastorage.audit.model import AuditFilter, PayloadMatch, Position
+from datastorage.platform.db.rendered import DIALECT
 
 SINCE = datetime(2026, 1, 14, 23, 59, 59, tzinfo=UTC)
 UNTIL = datetime(2026, 2, 1, 0, 0, tzinfo=UTC)
@@ -29,11 +30,11 @@ def condition_of(wanted: AuditFilter) -> tuple[str, dict[str, Any]]:
 def test_time_bounds_also_bound_the_partition_key(build: Any) -> None:
     text, params = compiled(build(AuditFilter(since=SINCE, until=UNTIL)))
 
-    assert "audit_events.event_timestamp >= %(event_timestamp_1)s" in text
-    assert "audit_events.event_date >= %(event_date_1)s" in text
-    assert "audit_events.event_timestamp <= %(event_timestamp_2)s" in text
-    assert "audit_events.event_date <= %(event_date_2)s" in text
-    assert (params["event_date_1"], params["event_date_2"]) == (SINCE.date(), UNTIL.date())
+    assert "audit_events.event_timestamp >= %(since)s" in text
+    assert "audit_events.event_date >= %(since_date)s" in text
+    assert "audit_events.event_timestamp <= %(until)s" in text
+    assert "audit_events.event_date <= %(until_date)s" in text
+    assert (params["since_date"], params["until_date"]) == (SINCE.date(), UNTIL.date())
 
 
 def test_one_time_bound_bounds_one_side_of_the_partition_key() -> None:
@@ -73,6 +74,36 @@ def test_order_is_total(*, ascending: bool, direction: str) -> None:
 
     ordered = f"ORDER BY audit_events.event_timestamp {direction}, audit_events.event_id {direction}"
     assert f"{ordered} LIMIT" in text
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        AuditFilter(),
+        AuditFilter(equals={"correlation_id": "a", "event_type": "b"}, ascending=True),
+        AuditFilter(since=SINCE, until=UNTIL, equals={"namespace": "a"}),
+        AuditFilter(after=Position(SINCE, ID)),
+    ],
+)
+def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted: bool) -> None:
+    build = queries.first_page if counted else queries.page
+    fresh = build(wanted, limit=10).compile(dialect=DIALECT)
+
+    kept, values = queries.rendered_page(wanted, limit=10, offset=0, counted=counted)
+
+    assert kept.text == str(fresh)
+    assert values | {"offset": 0} == fresh.params | {"offset": 0}
+
+
+def test_filters_of_one_shape_share_their_text() -> None:
+    one, other = (
+        queries.rendered_page(AuditFilter(equals={"correlation_id": each}), limit=3, offset=0, counted=True)
+        for each in ("a", "b")
+    )
+
+    assert one[0] is other[0]
+    assert (one[1]["correlation_id"], other[1]["correlation_id"]) == ("a", "b")
 
 
 def test_no_value_and_no_path_is_part_of_the_text() -> None:
