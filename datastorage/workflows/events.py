@@ -2,16 +2,18 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import UUID
+
+import msgspec
 
 from datastorage.audit.model import AuditEvent
 from datastorage.platform.web import json
 from datastorage.workflows.labels import MANDATORY
-from datastorage.workflows.model import SearchAnswer, SearchRequest, Workflow
+from datastorage.workflows.model import SearchAnswer, SearchRequest, SearchResult, Workflow
+from datastorage.workflows.ranking import Found
 
 SERVICE = "datastorage"
 CATEGORY = "workflow"
@@ -45,7 +47,7 @@ class Journal(Protocol):
 class Finished:
     """A search that was answered: what the event reports beside request and answer."""
 
-    described: Mapping[UUID, Mapping[str, Any]]
+    found: Sequence[Found]
     duration_ms: int
     at: datetime
 
@@ -84,7 +86,7 @@ def search_completed(
 
 
 def _search_data(request: SearchRequest, answer: SearchAnswer, finished: Finished) -> dict[str, Any]:
-    found = [_found(result, finished.described[result.workflow_id]) for result in answer.workflows]
+    found = list(map(_found, answer.workflows, finished.found))
     return {
         "query": {
             "top_k": request.top_k,
@@ -102,16 +104,16 @@ def _search_data(request: SearchRequest, answer: SearchAnswer, finished: Finishe
     }
 
 
-def _found(result: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+def _found(result: SearchResult, row: Found) -> dict[str, Any]:
     return {
         "workflow_id": result.workflow_id,
-        "workflow_name": row["workflow_name"],
-        "version": row["version"],
+        "workflow_name": row.workflow_name,
+        "version": row.version,
         "title": result.title,
         "description": result.description,
-        **{name: row[name] for name in ("owner", "maintainer") if row[name] is not None},
+        **{name: value for name in ("owner", "maintainer") if (value := getattr(row, name)) is not None},
         "rank": result.rank,
-        "labels": row["labels"],
+        "labels": msgspec.Raw(row.labels.encode("utf-8")),
         "scoring": {
             "confidence": result.confidence,
             "mandatory_match_score": result.mandatory_match_score,

@@ -1,11 +1,13 @@
 """Why a search answered what it answered: what each label contributed, and what kept others out. Pure."""
 
+import heapq
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from datastorage.workflows.labels import MANDATORY, Match, match_mandatory
 from datastorage.workflows.model import Explained, Reason, Rejected, SearchRequest
-from datastorage.workflows.ranking import Ranked, best, reaches
 from datastorage.workflows.scoring import (
     MAX_CUSTOM_POINTS,
     POINT,
@@ -13,10 +15,22 @@ from datastorage.workflows.scoring import (
     Labels,
     Score,
     contributions,
+    reaches,
     score,
 )
 
 MAX_REJECTED = 10
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Ranked(NamedTuple):
+    """One workflow with its score and what the order depends on."""
+
+    workflow_id: UUID
+    created_at: datetime
+    score: Score
 
 
 def explanation(wanted: Labels, declared: Labels) -> list[Explained]:
@@ -52,6 +66,16 @@ def rejections(request: SearchRequest, rows: Iterable[Mapping[str, Any]]) -> lis
     judged.pop(0, None)
     closest = [ranked for count in sorted(judged) for ranked in best(judged[count], MAX_REJECTED)]
     return [_rejected(ranked, by_id, reasons) for ranked in closest[:MAX_REJECTED]]
+
+
+def best(ranked: Iterable[Ranked], count: int) -> list[Ranked]:
+    """Return the first ``count`` in the order of results: best score, then newest, then smallest id."""
+    return heapq.nsmallest(count, ranked, key=_place)
+
+
+def _place(ranked: Ranked) -> tuple[int, int, int]:
+    age = (_EPOCH - ranked.created_at) // _MICROSECOND
+    return -ranked.score.points, age, ranked.workflow_id.int
 
 
 def labels_of(row: Mapping[str, Any]) -> Labels:

@@ -181,7 +181,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One workflow found, flat."""
+    """One workflow found, flat; its labels are JSON as PostgreSQL wrote it."""
 
     workflow_id: UUID
     title: str
@@ -197,8 +197,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     detected_label_boost: float
     custom_label_boost: float
     rank: int
-    custom_labels: CustomLabels = msgspec.field(default_factory=dict)
-    detected_labels: DetectedLabels
+    custom_labels: msgspec.Raw | None = None
+    detected_labels: msgspec.Raw
     explanation: list[Explained] | None = None
 
 

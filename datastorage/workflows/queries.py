@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Insert, Select, Text, Update, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from datastorage.workflows.labels import MANDATORY, WILDCARD, CustomLabels, DetectedLabels
+from datastorage.workflows.labels import MANDATORY
 from datastorage.workflows.model import NewWorkflow, SearchRequest, WorkflowFilter
 from datastorage.workflows.tables import IS_LATEST, NAME_AND_VERSION, remediation_workflow_catalog
 
@@ -101,35 +101,6 @@ def _label(name: str) -> ColumnElement[str]:
     return text
 
 
-def candidates(wanted: SearchRequest) -> Select[Any]:
-    """Select of every workflow that matches what its rank depends on, and nothing else.
-
-    SELECT workflow_id, created_at, labels->>'component', …, custom_labels::text, detected_labels::text
-    WHERE is_latest_version AND status IN (…) AND labels->>'signal_type' = … AND labels->>'severity' = …
-      AND labels->>'component' IN (…, '*') AND …
-    """
-    searched = wanted.wanted.mandatory
-    exact = [_label(name) == searched[name] for name in ("signal_type", "severity")]
-    with_wildcard = ("component", "environment", "priority")
-    return select(
-        _columns.workflow_id,
-        _columns.created_at,
-        *(_label(name) for name in with_wildcard),
-        _searched_text("custom_labels", wanted.wanted.custom),
-        _searched_text("detected_labels", wanted.wanted.detected),
-    ).where(
-        IS_LATEST,
-        _columns.status.in_(wanted.statuses),
-        *exact,
-        *(_label(name).in_((searched[name], WILDCARD)) for name in with_wildcard),
-    )
-
-
-def _searched_text(name: str, searched: CustomLabels | DetectedLabels) -> ColumnElement[str]:
-    """Read a label group only where the search asks for any of it."""
-    return cast(_columns[name], Text) if searched else literal("{}", Text)
-
-
 NEAR_MISS_COLUMNS = (
     "workflow_id",
     "workflow_name",
@@ -148,26 +119,3 @@ def near_misses(wanted: SearchRequest, found: Sequence[UUID]) -> Select[Any]:
     columns = (_columns[name] for name in NEAR_MISS_COLUMNS)
     same_signal = func.lower(_label(MANDATORY[0])) == func.lower(wanted.wanted.mandatory[MANDATORY[0]])
     return select(*columns).where(IS_LATEST, same_signal, _columns.workflow_id.not_in(found))
-
-
-DESCRIBED_COLUMNS = (
-    "workflow_id",
-    "workflow_name",
-    "version",
-    "name",
-    "description",
-    "owner",
-    "maintainer",
-    "container_image",
-    "container_digest",
-    "labels",
-    "custom_labels",
-    "detected_labels",
-)
-
-
-def described(workflow_ids: Sequence[UUID]) -> Select[Any]:
-    """Select of each workflow what a search result and its audit event show."""
-    return select(*(_columns[name] for name in DESCRIBED_COLUMNS)).where(
-        _columns.workflow_id.in_(workflow_ids)
-    )

@@ -1,125 +1,231 @@
-"""Which candidates of a search reach its score, and in which order. Pure.
+"""The statement of a search: PostgreSQL selects what matches, scores it, counts it and keeps the best.
 
-Catalogues repeat themselves: the labels of a group are read and judged once for each distinct text,
-and only the workflows that can be among the first are put in order. A search that matches ten
-thousand workflows spends a few microseconds on each.
+The rules are those of ``scoring``, with its constants; an integration test holds both against a third
+scorer that shares no code with them. The text is the same for every search, so SQLAlchemy compiles it
+once and PostgreSQL plans it once per connection: what is not searched is a parameter that is NULL.
 """
 
-import heapq
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from bisect import bisect_left
 from decimal import Decimal
-from functools import cache
-from typing import NamedTuple
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from datastorage.workflows.labels import CustomLabels
-from datastorage.workflows.scoring import (
-    Labels,
-    Score,
-    custom_points,
-    detected_points,
-    mandatory_points,
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
 )
+from sqlalchemy.dialects.postgresql import TEXT
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from datastorage.platform.db.sent_rows import as_parameters, sent_rows
+from datastorage.workflows.labels import (
+    DETECTED,
+    MANDATORY,
+    MAY_BE_WILDCARD,
+    WILDCARD,
+    DetectedLabel,
+    DetectedValue,
+    pairs,
+    trusted,
+)
+from datastorage.workflows.model import SearchRequest
+from datastorage.workflows.scoring import (
+    CUSTOM_LABEL_POINTS,
+    CUSTOM_WILDCARD_POINTS,
+    FULL_SCORE,
+    MANDATORY_WILDCARD_POINTS,
+    MAX_CUSTOM_POINTS,
+    POINT,
+    Score,
+    reaches,
+)
+from datastorage.workflows.tables import remediation_workflow_catalog
+
+# psycopg remembers how it sends a statement only if its text is shorter than 4,096 characters.
+WORKFLOWS = remediation_workflow_catalog.alias("w")
+_columns = WORKFLOWS.c
 
 
-class Candidate(NamedTuple):
-    """A workflow whose mandatory labels match; the other two groups are JSON text."""
+class Found(NamedTuple):
+    """A workflow among the best: what a result and its audit event show; labels are JSON text."""
 
     workflow_id: UUID
-    created_at: datetime
-    component: str
-    environment: str
-    priority: str
+    workflow_name: str
+    version: str
+    name: str
+    description: str
+    owner: str | None
+    maintainer: str | None
+    container_image: str | None
+    container_digest: str | None
+    labels: str
     custom_labels: str
     detected_labels: str
-
-
-class Ranked(NamedTuple):
-    """One workflow with its score and what the order depends on."""
-
-    workflow_id: UUID
-    created_at: datetime
-    score: Score
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The first results, and how many there are in all."""
-
-    best: list[Ranked]
+    mandatory: int
+    detected: int
+    custom: int
+    penalty: int
     total: int
+    """How many match and reach the searched score."""
+
+    @property
+    def score(self) -> Score:
+        """Its score."""
+        return Score(self.mandatory, self.detected, self.custom, self.penalty)
 
 
-def rank(wanted: Labels, candidates: Iterable[Candidate], *, min_score: Decimal, top_k: int) -> Ranking:
-    """Score every candidate, keep those that reach ``min_score``, put the first ``top_k`` in order."""
-    score_of = _scorer(wanted)
-    by_score: dict[Score, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_score[score_of(candidate)].append(candidate)
-    kept = {score: found for score, found in by_score.items() if reaches(score.points, min_score)}
-    ranked = (
-        Ranked(candidate.workflow_id, candidate.created_at, score)
-        for score, found in _highest(kept, top_k)
-        for candidate in found
+def parameters(wanted: SearchRequest) -> dict[str, Any]:
+    """Return what ``BEST`` is executed with: searched labels by their name, and the rest."""
+    custom = [{"subdomain": subdomain, "value": value} for subdomain, value in pairs(wanted.wanted.custom)]
+    return {
+        **wanted.wanted.mandatory,
+        **_NOT_SEARCHED,
+        **{key: _text(value) for key, value in trusted(wanted.wanted.detected).items()},
+        **as_parameters(custom),
+        "statuses": list(wanted.statuses),
+        "min_points": _least_points(wanted.min_score),
+        "top_k": wanted.top_k,
+    }
+
+
+_NOT_SEARCHED = dict.fromkeys(DETECTED)
+
+
+def _text(searched: DetectedValue) -> str:
+    """Write a flag like the text of a JSON value; those that are false are never searched."""
+    return searched if isinstance(searched, str) else "true"
+
+
+def _least_points(min_score: Decimal) -> int:
+    """Return the fewest points that reach ``min_score``, whose digits no arithmetic may round."""
+    return bisect_left(range(FULL_SCORE), True, key=lambda points: reaches(points, min_score))
+
+
+def _searched(label: str) -> ColumnElement[str]:
+    return bindparam(label, type_=TEXT())
+
+
+def _constant(text: str) -> ColumnElement[str]:
+    """Return ``text`` as part of the statement: no plan for all values uses an index on a parameter's key."""
+    return literal_column(f"'{text}'", TEXT())
+
+
+_ANY = _constant(WILDCARD)
+
+
+def _declared(group: str, label: str) -> ColumnElement[str]:
+    text: ColumnElement[str] = _columns[group].op("->>", return_type=TEXT())(_constant(label))
+    return text
+
+
+def _points(thousandths: int) -> ColumnElement[int]:
+    return literal_column(str(thousandths), Integer())
+
+
+_NOTHING = _points(0)
+
+
+def _matches(label: str) -> ColumnElement[bool]:
+    declared = _declared("labels", label)
+    exact = declared == _searched(label)
+    return or_(exact, declared == _ANY) if label in MAY_BE_WILDCARD else exact
+
+
+MATCHES = (
+    _columns.is_latest_version == true(),
+    _columns.status == func.any(bindparam("statuses", type_=ARRAY(TEXT()))),
+    *(_matches(label) for label in MANDATORY),
+)
+"""What makes a workflow a candidate; an index answers status, signal and severity."""
+
+
+def _mandatory(label: str) -> ColumnElement[int]:
+    """Of a label that matches: only a declared wildcard earns less."""
+    if label not in MAY_BE_WILDCARD:
+        return _points(POINT)
+    is_wildcard = _declared("labels", label) == _ANY
+    return case((is_wildcard, _points(MANDATORY_WILDCARD_POINTS)), else_=_points(POINT))
+
+
+def _detected(label: DetectedLabel) -> ColumnElement[int]:
+    """CASE WHEN searched IS NULL THEN 0 … comes first: what is not searched is not even read."""
+    searched, declared = _searched(label.key), _declared("detected_labels", label.key)
+    is_wildcard = or_(declared == _ANY, and_(searched == _ANY, declared.is_not(None)))
+    half = [(is_wildcard, _points(label.weight // 2))] if label.choices else []
+    exact = (declared == searched, _points(label.weight))
+    return case((searched.is_(None), _NOTHING), *half, exact, else_=_NOTHING)
+
+
+def _penalty(label: DetectedLabel) -> ColumnElement[int]:
+    """A searched wildcard asks for any tool, so no tool at all is no conflict either."""
+    searched, declared = _searched(label.key), _declared("detected_labels", label.key)
+    differs = (declared.is_distinct_from(value) for value in (searched, _ANY))
+    return case((and_(searched != _ANY, *differs), _points(label.penalty)), else_=_NOTHING)
+
+
+def _custom() -> ColumnElement[int]:
+    pair = sent_rows([Column("subdomain", TEXT()), Column("value", TEXT())])
+    declared = _columns.custom_labels.op("->")(pair.c.subdomain)
+    points = case(
+        (declared.op("?")(pair.c.value), _points(CUSTOM_LABEL_POINTS)),
+        (declared.op("?")(_ANY), _points(CUSTOM_WILDCARD_POINTS)),
+        else_=_NOTHING,
     )
-    return Ranking(best(ranked, top_k), sum(len(found) for found in kept.values()))
+    earned = func.least(_points(MAX_CUSTOM_POINTS), func.coalesce(func.sum(points), _NOTHING))
+    return select(earned).select_from(pair).correlate(WORKFLOWS).scalar_subquery()
 
 
-def _highest(by_score: dict[Score, list[Candidate]], count: int) -> Iterator[tuple[Score, list[Candidate]]]:
-    """Yield whole groups of equal points, highest first, until they have ``count`` workflows."""
-    seen = 0
-    last_points: int | None = None
-    for score in sorted(by_score, key=lambda score: score.points, reverse=True):
-        if seen >= count and score.points != last_points:
-            return
-        yield score, by_score[score]
-        seen += len(by_score[score])
-        last_points = score.points
+def _best() -> Select[Any]:
+    """Write the statement.
+
+    WITH scored AS (SELECT workflow_id, created_at, … AS mandatory, … FROM … WHERE …),
+         best AS (SELECT *, count(*) OVER () AS total FROM scored WHERE points >= :min_points
+                  ORDER BY points DESC, created_at DESC, workflow_id LIMIT :top_k)
+    SELECT … FROM best JOIN remediation_workflow_catalog USING (workflow_id) ORDER BY …
+    """
+    parts = {
+        "mandatory": reduce(add, (_mandatory(label) for label in MANDATORY)),
+        "detected": reduce(add, (_detected(label) for label in DETECTED.values())),
+        "custom": _custom(),
+        "penalty": reduce(add, (_penalty(label) for label in DETECTED.values() if label.penalty)),
+    }
+    labelled = (points.label(name) for name, points in parts.items())
+    # Materialized: else PostgreSQL computes the points again wherever they are compared.
+    matching = select(_columns.workflow_id, _columns.created_at, *labelled).where(*MATCHES)
+    scored = matching.cte("scored").prefix_with("MATERIALIZED")
+    points = (scored.c.mandatory + scored.c.detected + scored.c.custom - scored.c.penalty).label("points")
+    best = (
+        select(*scored.c, points, func.count().over().label("total"))
+        .where(points >= bindparam("min_points", type_=Integer()))
+        .order_by(points.desc(), scored.c.created_at.desc(), scored.c.workflow_id)
+        .limit(bindparam("top_k", type_=Integer()))
+        .cte("best")
+    )
+    shown = (_shown(name) if name in _columns else best.c[name] for name in Found._fields)
+    return (
+        select(*shown)
+        .join_from(best, WORKFLOWS, _columns.workflow_id == best.c.workflow_id)
+        .order_by(best.c.points.desc(), best.c.created_at.desc(), best.c.workflow_id)
+    )
 
 
-def _scorer(wanted: Labels) -> Callable[[Candidate], Score]:
-    """Return a function that scores, and remembers what each text of a label group earned."""
-
-    @cache
-    def mandatory(component: str, environment: str, priority: str) -> int:
-        # The two labels that are never a wildcard are, on a candidate, the searched ones.
-        others = {"component": component, "environment": environment, "priority": priority}
-        return mandatory_points(wanted.mandatory, wanted.mandatory | others)
-
-    @cache
-    def detected(text: str) -> tuple[int, int]:
-        return detected_points(wanted.detected, msgspec.json.decode(text))
-
-    @cache
-    def custom(text: str) -> int:
-        return custom_points(wanted.custom, msgspec.json.decode(text, type=CustomLabels))
-
-    def score_of(candidate: Candidate) -> Score:
-        _, _, component, environment, priority, custom_text, detected_text = candidate
-        boost, penalty = detected(detected_text)
-        return Score(mandatory(component, environment, priority), boost, custom(custom_text), penalty)
-
-    return score_of
+def _shown(name: str) -> ColumnElement[Any]:
+    column = _columns[name]
+    return cast(column, TEXT).label(name) if name.endswith("labels") else column
 
 
-def reaches(points: int, min_score: Decimal) -> bool:
-    """Tell whether ``points`` make at least ``min_score``, compared as decimals of any length."""
-    return Decimal(points).scaleb(-4) >= min_score
-
-
-def best(ranked: Iterable[Ranked], count: int) -> list[Ranked]:
-    """Return the first ``count`` in the order of the answer: best score, then newest, then smallest id."""
-    return heapq.nsmallest(count, ranked, key=_place)
-
-
-def _place(ranked: Ranked) -> tuple[int, int, int]:
-    age = (_EPOCH - ranked.created_at) // _MICROSECOND
-    return -ranked.score.points, age, ranked.workflow_id.int
+BEST = _best()
+"""The first results of a search in order; executed with ``parameters``, it returns rows of ``Found``."""

@@ -6,6 +6,7 @@ with four decimals and no rounding happens anywhere: a half of 0.05 is 25 thousa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from datastorage.workflows.labels import (
@@ -85,6 +86,11 @@ class Score(NamedTuple):
     def label_boost(self) -> float:
         """Detected and custom boost together, as far as clients accept it."""
         return min(self.detected + self.custom, MAX_REPORTED_BOOST) / POINT
+
+
+def reaches(points: int, min_score: Decimal) -> bool:
+    """Tell whether ``points`` make at least ``min_score``, compared as decimals of any length."""
+    return Decimal(points).scaleb(-4) >= min_score
 
 
 def score(wanted: Labels, declared: Labels) -> Score:

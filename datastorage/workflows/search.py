@@ -1,18 +1,17 @@
-"""Searching the catalogue: PostgreSQL selects the candidates, ``scoring`` puts them in order."""
+"""Searching the catalogue: PostgreSQL finds and ranks, what is said about it is made here."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
-from uuid import UUID
+
+import msgspec
 
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.workflows import events
 from datastorage.workflows.events import Journal
-from datastorage.workflows.explain import explanation, labels_of, rejections
+from datastorage.workflows.explain import explanation, rejections
 from datastorage.workflows.model import Rejected, SearchAnswer, SearchRequest, SearchResult
-from datastorage.workflows.ranking import Ranked, rank
-from datastorage.workflows.scoring import POINT
+from datastorage.workflows.ranking import Found
+from datastorage.workflows.scoring import POINT, Labels
 from datastorage.workflows.store import WorkflowStore
 
 logger = logging.getLogger(__name__)
@@ -53,49 +52,42 @@ class WorkflowSearch:
         started = monotonic_seconds()
         status = "failure"
         try:
-            answer, described = self._answer(request)
+            found = self._store.find_best(request)
+            answer = self._answer(request, found)
             status = "success"
         finally:
             duration_seconds = monotonic_seconds() - started
             self._metrics.query_duration_seconds.labels("search").observe(duration_seconds)
             self._metrics.query.labels("search", status).inc()
         duration_ms = round(duration_seconds * 1000)
-        finished = events.Finished(described=described, duration_ms=duration_ms, at=self._clock())
+        finished = events.Finished(found=found, duration_ms=duration_ms, at=self._clock())
         event = events.search_completed(request, answer, finished, maximum_bytes=self._maximum_event_bytes)
         self._journal.submit(event)
         _log(request, answer, event.resource_id, duration_ms)
         return answer
 
-    def _answer(self, request: SearchRequest) -> tuple[SearchAnswer, Mapping[UUID, Mapping[str, Any]]]:
-        candidates = self._store.find_candidates(request)
-        ranking = rank(request.wanted, candidates, min_score=request.min_score, top_k=request.top_k)
-        described = self._store.describe([ranked.workflow_id for ranked in ranking.best])
-        results = [
-            _result(request, place, ranked, described[ranked.workflow_id])
-            for place, ranked in enumerate(ranking.best, start=1)
-        ]
-        answer = SearchAnswer(
-            workflows=results,
-            total_results=ranking.total,
+    def _answer(self, request: SearchRequest, found: list[Found]) -> SearchAnswer:
+        return SearchAnswer(
+            workflows=[_result(request, place, row) for place, row in enumerate(found, start=1)],
+            total_results=found[0].total if found else 0,
             filters=request.echo,
-            rejected=self._rejected(request, ranking.best) if request.explain else None,
+            rejected=self._rejected(request, found) if request.explain else None,
         )
-        return answer, described
 
-    def _rejected(self, request: SearchRequest, found: list[Ranked]) -> list[Rejected]:
-        rows = self._store.find_near_misses(request, [ranked.workflow_id for ranked in found])
+    def _rejected(self, request: SearchRequest, found: list[Found]) -> list[Rejected]:
+        rows = self._store.find_near_misses(request, [row.workflow_id for row in found])
         return rejections(request, rows)
 
 
-def _result(request: SearchRequest, place: int, ranked: Ranked, row: Mapping[str, Any]) -> SearchResult:
-    score = ranked.score
+def _result(request: SearchRequest, place: int, row: Found) -> SearchResult:
+    score = row.score
     return SearchResult(
-        workflow_id=ranked.workflow_id,
-        title=row["name"],
-        description=row["description"],
-        signal_type=row["labels"]["signal_type"],
-        container_image=row["container_image"],
-        container_digest=row["container_digest"],
+        workflow_id=row.workflow_id,
+        title=row.name,
+        description=row.description,
+        signal_type=request.wanted.mandatory["signal_type"],
+        container_image=row.container_image,
+        container_digest=row.container_digest,
         confidence=score.final,
         final_score=score.final,
         label_boost=score.label_boost,
@@ -104,10 +96,14 @@ def _result(request: SearchRequest, place: int, ranked: Ranked, row: Mapping[str
         detected_label_boost=score.detected / POINT,
         custom_label_boost=score.custom / POINT,
         rank=place,
-        custom_labels=row["custom_labels"],
-        detected_labels=row["detected_labels"],
-        explanation=explanation(request.wanted, labels_of(row)) if request.explain else None,
+        custom_labels=None if row.custom_labels == "{}" else msgspec.Raw(row.custom_labels.encode("utf-8")),
+        detected_labels=msgspec.Raw(row.detected_labels.encode("utf-8")),
+        explanation=explanation(request.wanted, _declared(row)) if request.explain else None,
     )
+
+
+def _declared(row: Found) -> Labels:
+    return Labels(*map(msgspec.json.decode, (row.labels, row.custom_labels, row.detected_labels)))
 
 
 def _log(request: SearchRequest, answer: SearchAnswer, query_hash: str, duration_ms: int) -> None:

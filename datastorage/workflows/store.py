@@ -10,10 +10,10 @@ from sqlalchemy import Connection, RowMapping
 
 from datastorage.errors import RowRefused
 from datastorage.platform.db.database import Database
-from datastorage.workflows import queries
+from datastorage.workflows import queries, ranking
 from datastorage.workflows.errors import VersionTaken
 from datastorage.workflows.model import NewWorkflow, SearchRequest, Workflow, WorkflowFilter
-from datastorage.workflows.ranking import Candidate
+from datastorage.workflows.ranking import Found
 
 Decide = Callable[[dict[str, Any], datetime], dict[str, Any]]
 """From a locked row and the time to the columns that get a new value."""
@@ -113,15 +113,15 @@ class WorkflowStore:
         rows = self._rows(queries.versions(workflow_name))
         return [as_workflow(row) for row in rows]
 
-    def find_candidates(self, wanted: SearchRequest) -> list[Candidate]:
-        """Return every workflow that a search may rank.
+    def find_best(self, wanted: SearchRequest) -> list[Found]:
+        """Return the first results of a search, in order; each knows how many there are in all.
 
         Raises:
             DatabaseError: classified.
         """
-        statement = queries.candidates(wanted)
-        rows = self._database.read(lambda connection: connection.execute(statement).all())
-        return [Candidate._make(row) for row in rows]
+        parameters = ranking.parameters(wanted)
+        rows = self._database.read(lambda connection: connection.execute(ranking.BEST, parameters).all())
+        return [Found._make(row) for row in rows]
 
     def find_near_misses(self, wanted: SearchRequest, found: Sequence[UUID]) -> list[dict[str, Any]]:
         """Return what else is registered for the searched signal.
@@ -130,15 +130,6 @@ class WorkflowStore:
             DatabaseError: classified.
         """
         return [dict(row) for row in self._rows(queries.near_misses(wanted, found))]
-
-    def describe(self, workflow_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-        """Return what search results show of each workflow; none of it ever changes.
-
-        Raises:
-            DatabaseError: classified.
-        """
-        rows = self._rows(queries.described(workflow_ids)) if workflow_ids else ()
-        return {row["workflow_id"]: dict(row) for row in rows}
 
     def _rows(self, statement: Any) -> Sequence[RowMapping]:
         return self._database.read(lambda connection: connection.execute(statement).mappings().all())

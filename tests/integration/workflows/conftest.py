@@ -3,6 +3,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import URL, Connection
 
+from datastorage.platform.db.database import Database
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+from datastorage.workflows.store import WorkflowStore
 from tests.support.schema import engine_for
 from tests.support.servers import TestDatabase
 
@@ -23,3 +27,11 @@ def as_owner(database: TestDatabase) -> Iterator[Connection]:
 def as_app(database: TestDatabase) -> Iterator[Connection]:
     """A transaction of the service's role that leaves nothing behind."""
     yield from _rolled_back(database.app_url)
+
+
+@pytest.fixture(scope="module")
+def store(settings: Settings) -> Iterator[WorkflowStore]:
+    """The catalogue, as the service reads it."""
+    database = Database(settings.database, share=2, metrics=Metrics())
+    yield WorkflowStore(database)
+    database.close()

@@ -3,25 +3,19 @@
 The other scorer shares no code with the service: decimals instead of thousandths, no memory, no SQL.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
-from datastorage.platform.db.database import Database
-from datastorage.platform.metrics import Metrics
-from datastorage.settings import Settings
 from datastorage.tables import remediation_workflow_catalog
 from datastorage.workflows.explain import explanation
 from datastorage.workflows.model import SearchRequest
-from datastorage.workflows.ranking import rank
 from datastorage.workflows.schemas import SearchSchema
 from datastorage.workflows.scoring import Labels
 from datastorage.workflows.store import WorkflowStore
@@ -95,13 +89,6 @@ SEARCH = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(scope="module")
-def store(settings: Settings) -> Iterator[WorkflowStore]:
-    database = Database(settings.database, share=2, metrics=Metrics())
-    yield WorkflowStore(database)
-    database.close()
-
-
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(workflows=st.lists(WORKFLOW, max_size=12), search=SEARCH)
 def test_search_agrees_with_the_rules(
@@ -116,12 +103,11 @@ def test_search_agrees_with_the_rules(
         search | {"filters": search["filters"] | {"signal_type": signal}}
     )
 
-    candidates = store.find_candidates(request)
-    ranking = rank(request.wanted, candidates, min_score=request.min_score, top_k=request.top_k)
+    best = store.find_best(request)
 
     expected = by_the_rules(rows, search)
-    assert ranking.total == len(expected)
-    found = [(ranked.workflow_id, Decimal(str(ranked.score.final))) for ranked in ranking.best]
+    assert [found.total for found in best] == [len(expected)] * min(len(expected), request.top_k)
+    found = [(found.workflow_id, Decimal(str(found.score.final))) for found in best]
     assert found == expected[: request.top_k]
     for row in rows:
         check_explanation(request, row)

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from datastorage.platform.web import json
+from datastorage.workflows.explain import Ranked, best
 from datastorage.workflows.labels import MANDATORY, Match, match_mandatory
 from datastorage.workflows.model import SearchRequest
-from datastorage.workflows.ranking import Candidate, rank
 from datastorage.workflows.schemas import SearchSchema
+from datastorage.workflows.scoring import Labels, reaches, score
 from tests.support.search_matrix import CASES, CATALOGUE, Case, Row
 from tests.support.workflow_builders import labels
 
@@ -22,10 +23,10 @@ def workflow_id_of(row: Row) -> UUID:
     return UUID(int=CATALOGUE.index(row))
 
 
-def selected(request: SearchRequest) -> list[Candidate]:
-    """Select in Python what the store selects in SQL."""
+def found_by(request: SearchRequest) -> list[Ranked]:
+    """Find in Python what the statement finds in SQL."""
     return [
-        candidate(row)
+        ranked(request, row)
         for row in CATALOGUE
         if row.key not in SUPERSEDED
         and ("disabled" if row.disabled_later else row.status) in request.statuses
@@ -37,25 +38,19 @@ def matches(declared: dict[str, str], searched: dict[str, str]) -> bool:
     return all(match_mandatory(name, declared[name], searched[name]) is not Match.NONE for name in MANDATORY)
 
 
-def candidate(row: Row) -> Candidate:
-    mandatory = labels(row.mandatory)
-    return Candidate(
-        workflow_id_of(row),
-        START + timedelta(seconds=CATALOGUE.index(row)),
-        mandatory["component"],
-        mandatory["environment"],
-        mandatory["priority"],
-        msgspec.json.encode(row.custom).decode(),
-        msgspec.json.encode(row.detected).decode(),
-    )
+def ranked(request: SearchRequest, row: Row) -> Ranked:
+    declared = Labels(labels(row.mandatory), row.custom, row.detected)
+    created_at = START + timedelta(seconds=CATALOGUE.index(row))
+    return Ranked(workflow_id_of(row), created_at, score(request.wanted, declared))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.says)
 def test_ranking_finds(case: Case) -> None:
     request: SearchRequest = SearchSchema().read(json.decode_exactly(msgspec.json.encode(case.request), ""))
 
-    ranking = rank(request.wanted, selected(request), min_score=request.min_score, top_k=request.top_k)
+    found = [each for each in found_by(request) if reaches(each.score.points, request.min_score)]
 
     keys = {workflow_id_of(row): row.key for row in CATALOGUE}
-    assert [(keys[found.workflow_id], found.score.final) for found in ranking.best] == list(case.finds)
-    assert ranking.total == case.total
+    results = [(keys[each.workflow_id], each.score.final) for each in best(found, request.top_k)]
+    assert results == list(case.finds)
+    assert len(found) == case.total
