@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TEXT
 
+from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.db.sent_rows import as_parameters, sent_rows
 from datastorage.workflows.labels import (
     DETECTED,
@@ -227,5 +228,5 @@ def _shown(name: str) -> ColumnElement[Any]:
     return cast(column, TEXT).label(name) if name.endswith("labels") else column
 
 
-BEST = _best()
+BEST = Rendered(_best())
 """The first results of a search in order; executed with ``parameters``, it returns rows of ``Found``."""

@@ -119,8 +119,7 @@ class WorkflowStore:
         Raises:
             DatabaseError: classified.
         """
-        parameters = ranking.parameters(wanted)
-        rows = self._database.read(lambda connection: connection.execute(ranking.BEST, parameters).all())
+        rows = self._database.query(ranking.BEST, ranking.parameters(wanted))
         return [Found._make(row) for row in rows]
 
     def find_near_misses(self, wanted: SearchRequest, found: Sequence[UUID]) -> list[dict[str, Any]]:

@@ -1,17 +1,16 @@
 """The statement of a search and what it is executed with; what it finds is tested in a database."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from datastorage.workflows.ranking import BEST, parameters
 from datastorage.workflows.schemas import SearchSchema
 from tests.support.workflow_builders import a_search
 
-STATEMENT = BEST.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
 REMEMBERED_CHARACTERS = 4096
 """Longer statements are taken apart again for each execution by psycopg."""
 
@@ -22,23 +21,18 @@ def parameters_of(**members: Any) -> dict[str, Any]:
 
 
 def test_driver_remembers_the_statement() -> None:
-    assert len(str(STATEMENT)) < REMEMBERED_CHARACTERS
+    assert len(BEST.text) < REMEMBERED_CHARACTERS
 
 
 def test_searched_labels_are_named_as_in_the_index() -> None:
-    text = str(STATEMENT)
-
-    assert all(f"(w.labels ->> '{label}') = " in text for label in ("signal_type", "severity"))
+    assert all(f"(w.labels ->> '{label}') = " in BEST.text for label in ("signal_type", "severity"))
 
 
 def test_every_parameter_has_a_value_in_every_search() -> None:
-    named = STATEMENT.params
+    named = set(re.findall(r"%\((\w+)\)s", BEST.text))
 
-    assert parameters_of().keys() == named.keys()
-    assert (
-        parameters_of(detected_labels={"stateful": True}, custom_labels={"team": ["a"]}).keys()
-        == named.keys()
-    )
+    assert parameters_of().keys() == named
+    assert parameters_of(detected_labels={"stateful": True}, custom_labels={"team": ["a"]}).keys() == named
 
 
 def test_labels_whose_detection_failed_are_not_searched() -> None:
