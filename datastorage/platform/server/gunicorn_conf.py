@@ -15,11 +15,13 @@ from importlib import import_module
 from typing import Any
 
 from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.startup import load_settings, open_runtime_directory, reload_settings
 from datastorage.settings import SECRET_VARIABLES, Settings, environment
 
 SETTINGS = load_settings(environment())
 IS_SHUTTING_DOWN = ShutdownFlag()
+CONNECTIONS = Shares()
 RUNTIME = open_runtime_directory()
 
 # A worker, or what it starts, has no business with these; a reload has.
@@ -108,6 +110,7 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
     worker.server_settings = SETTINGS.server
     worker.is_shutting_down = IS_SHUTTING_DOWN
     worker.tally = RequestTally()
+    worker.share = CONNECTIONS.another(each.share for each in arbiter.WORKERS.values())
     worker.inherited_signals = arbiter.control.meant_for_child
 
 
@@ -123,6 +126,7 @@ def worker_exit(_arbiter: Any, worker: Any) -> None:
 
 def child_exit(arbiter: Any, worker: Any) -> None:
     """Count a worker that is gone and forget its live gauges; runs in the arbiter."""
+    worker.share.withdraw()
     arbiter.metrics.count(worker)
 
 

@@ -22,6 +22,7 @@ from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.lingering import Lingering
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.tally import RequestTally
 from datastorage.platform.web.http_metrics import path_template
@@ -67,6 +68,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
     server_settings: ServerSettings
     is_shutting_down: ShutdownFlag
     tally: RequestTally
+    share: Share
     inherited_signals: SimpleQueue[int]
     """What this process was sent before it had handlers of its own."""
 
@@ -144,7 +146,10 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         then reset. A refused one can go to another pod at once.
         """
         super().set_accept_enabled(enabled)
-        if self.alive or enabled:
+        if enabled:
+            return
+        self.share.withdraw()
+        if self.alive:
             return
         for listener in (each for each in self.sockets if each.sock is not None):
             while _has_queued(listener):
@@ -153,6 +158,9 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
     def accept(self, listener: Any) -> None:
         """Accept one connection, if nobody else was faster."""
+        server = listener.getsockname()
+        if self._accepting and not _has_port(server, self._metrics_port):
+            self.share.let_others_go_first(lambda: _has_queued(listener))
         try:
             accepted = listener.accept()
         except OSError as error:
@@ -162,12 +170,11 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         self.nr_conns += 1
         accepted[0].setblocking(True)
         read_timeout = self.server_settings.read_timeout
-        self.enqueue_req(PatientConnection(self.cfg, accepted, listener.getsockname(), read_timeout))
+        self.enqueue_req(PatientConnection(self.cfg, accepted, server, read_timeout))
 
     def enqueue_req(self, conn: PatientConnection) -> None:
         """Choose the lane by the port the client connected to."""
-        on_metrics_port = isinstance(conn.server, tuple) and conn.server[1] == self._metrics_port
-        lane = self.metrics_pool if on_metrics_port else self.tpool
+        lane = self.metrics_pool if _has_port(conn.server, self._metrics_port) else self.tpool
         handled: Future[Any] = lane.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
@@ -212,6 +219,8 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Look up more often once this worker stops: its end has a deadline."""
+        if self._accepting:
+            self.share.tell(self.nr_conns)
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -245,6 +254,10 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request in the words of the API, and close."""
         answer_malformed(req, client, addr, exc)
+
+
+def _has_port(server: Any, port: int) -> bool:
+    return isinstance(server, tuple) and server[1] == port
 
 
 def _has_queued(listener: Any) -> bool:
