@@ -7,7 +7,7 @@ milliseconds, so the thread waits that long itself, as long as nobody needs it m
 
 import select
 from concurrent.futures import ThreadPoolExecutor
-from threading import Semaphore
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 LINGER_MILLISECONDS: Final = 20
@@ -26,21 +26,28 @@ class Lingering:
 
     def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
         self._pool = pool
-        self._places = Semaphore(max(0, threads - FREE_THREADS))
+        # A queue counts in C; a Semaphore is Python behind a lock that all threads want at every request.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(threads - FREE_THREADS):
+            self._places.put(None)
 
     def sees_next_request(self, conn: Any) -> bool:
         """Return whether the next request on ``conn`` begins to arrive while its thread can be spared."""
         if conn.parser.unreader.buf.tell():
             # Read together with the request before: the socket will not become readable for it.
             return not self._is_wanted()
-        if self._is_wanted() or not self._places.acquire(blocking=False):
+        if self._is_wanted():
+            return False
+        try:
+            self._places.get_nowait()
+        except Empty:
             return False
         try:
             poll = select.poll()
             poll.register(conn.sock, select.POLLIN)
             return bool(poll.poll(LINGER_MILLISECONDS)) and not self._is_wanted()
         finally:
-            self._places.release()
+            self._places.put(None)
 
     def _is_wanted(self) -> bool:
         # Work that waits in the pool means that every thread is taken: those who wait come first.
