@@ -110,3 +110,17 @@ def test_request_in_small_pieces_between_others_is_answered(api: Api) -> None:
         answers = conversation.answers()
 
     assert answers == [(200, b'{"status":"alive"}')] * 4
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"SCRIPT_NAME: /health", b"PATH_INFO: /metrics", b"X-Forwarded-Proto: https", b"X-Forwarded-Ssl: on"],
+)
+def test_no_header_says_which_path_or_scheme_was_asked_for(api: Api, header: bytes) -> None:
+    wanted = b"GET /health/live HTTP/1.1\r\n" + HOST + header + b"\r\nConnection: close\r\n\r\n"
+
+    with Conversation(api) as conversation:
+        conversation.send(wanted)
+        answers = conversation.answers()
+
+    assert answers == [(200, b'{"status":"alive"}')]

@@ -48,6 +48,11 @@ keepalive = 15
 timeout = 30
 max_requests = 0
 limit_request_line = 8190
+# No proxy can set scheme, script name or path: nothing here depends on them. So nobody has to be told apart,
+# and the address of the peer need not be read for each request.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+forwarded_allow_ips = "*"
 control_socket_disable = True
 worker_tmp_dir = str(RUNTIME)
 proc_name = "datastorage"
