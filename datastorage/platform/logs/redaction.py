@@ -21,7 +21,26 @@ _SECRET_PAIR = re.compile(
 )
 _SPACES = re.compile(r"(\s+)")
 _MAX_DEPTH: Final = 8
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _PLAIN_TYPES: Final = frozenset({int, float, bool, type(None), datetime, date, UUID, Decimal})
+
+
+def is_plain(members: Mapping[str, object]) -> bool:
+    """Tell whether no name of ``members`` is that of a secret, and no value holds others."""
+    return _SCALARS.issuperset(map(type, members.values())) and not _names_secret(tuple(members))
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(names: tuple[str, ...]) -> bool:
+    return any(map(_is_secret, names))
+
+
+def can_hold_secret(line: str) -> bool:
+    """Tell whether ``redact_text`` would look closer at a text of which ``line`` is the JSON.
+
+    JSON writes the marks of a secret as they are, but for a quotation mark.
+    """
+    return "=" in line or "':" in line or '\\":' in line or ("@" in line and "://" in line)
 
 
 def redact(name: str, value: object, depth: int = 0) -> object:

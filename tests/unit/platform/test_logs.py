@@ -61,6 +61,9 @@ def configure() -> Iterator[Configure]:
     loggers = [logging.getLogger(name) for name in names]
     before = [(each, list(each.handlers), each.level, each.propagate) for each in loggers]
     token = request_context.set(RequestContext())
+    found_out = {
+        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")
+    }
 
     def start(level: str = "info", format: str = "json") -> Output:  # noqa: A002 - the setting's name
         output = Output()
@@ -69,6 +72,7 @@ def configure() -> Iterator[Configure]:
 
     yield start
     logging.captureWarnings(capture=False)
+    vars(logging).update(found_out)
     request_context.reset(token)
     for each, handlers, level, propagate in before:
         each.handlers[:] = handlers
@@ -221,22 +225,37 @@ def test_a_field_that_only_resembles_a_secret_is_kept(name: str) -> None:
     assert redact(name, "Ada") == "Ada"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("postgresql://ada:hunter2@db:5432/audit", "postgresql://ada:[REDACTED]@db:5432/audit"),
-        ("redis://:hunter2@cache/0 refused", "redis://:[REDACTED]@cache/0 refused"),
-        ("at postgresql://ada:hun@ter/2@db/audit, again", "at postgresql://ada:[REDACTED]@db/audit, again"),
-        ("http://proxy/?api_key=hunter2&page=2", "http://proxy/?api_key=[REDACTED]&page=2"),
-        ("host=db password=hunter2 user=ada", "host=db password=[REDACTED] user=ada"),
-        ("host=db password='hun ter2' user=ada", "host=db password=[REDACTED] user=ada"),
-        ("PGPASSWORD = hunter2", "PGPASSWORD = [REDACTED]"),
-        ("{'password': 'hunter2', 'user': 'ada'}", "{'password': [REDACTED], 'user': 'ada'}"),
-        ("auth=hunter2", "auth=[REDACTED]"),
-    ],
-)
+WITH_SECRETS = [
+    ("postgresql://ada:hunter2@db:5432/audit", "postgresql://ada:[REDACTED]@db:5432/audit"),
+    ("redis://:hunter2@cache/0 refused", "redis://:[REDACTED]@cache/0 refused"),
+    ("at postgresql://ada:hun@ter/2@db/audit, again", "at postgresql://ada:[REDACTED]@db/audit, again"),
+    ("http://proxy/?api_key=hunter2&page=2", "http://proxy/?api_key=[REDACTED]&page=2"),
+    ("host=db password=hunter2 user=ada", "host=db password=[REDACTED] user=ada"),
+    ("host=db password='hun ter2' user=ada", "host=db password=[REDACTED] user=ada"),
+    ("PGPASSWORD = hunter2", "PGPASSWORD = [REDACTED]"),
+    ("{'password': 'hunter2', 'user': 'ada'}", "{'password': [REDACTED], 'user': 'ada'}"),
+    ('{"password": "hunter2", "user": "ada"}', '{"password": [REDACTED], "user": "ada"}'),
+    ("auth=hunter2", "auth=[REDACTED]"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WITH_SECRETS)
 def test_secrets_inside_urls_and_connection_strings_are_redacted(text: str, expected: str) -> None:
     assert redact_text(text) == expected
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+@pytest.mark.parametrize("text", [text for text, _ in WITH_SECRETS])
+def test_no_line_holds_a_secret_of_a_text(configure: Configure, text: str, format_: str) -> None:
+    output = configure(format=format_)
+
+    logger.info("unable to use %s", text)
+    logger.info("refused", extra={"reason": text})
+    logger.info("refused", extra={"reasons": [text], "count": 2})
+
+    assert len(output.text.splitlines()) == 3
+    assert "hunter2" not in output.text
+    assert "ter2" not in output.text
 
 
 @pytest.mark.parametrize(
