@@ -41,9 +41,9 @@ class ShortWay:
 
     def __init__(self, schema: EventSchema, fields: Mapping[str, Judged]) -> None:
         self._schema = schema
-        self._required = tuple((name, field.judge) for name, field in fields.items() if field.required)
-        self._optional = tuple((name, field.judge) for name, field in fields.items() if not field.required)
-        self._absent: Members = dict.fromkeys(name for name, _ in self._optional)
+        self._judges: dict[str, Judge] = {name: field.judge for name, field in fields.items()}
+        self._required = frozenset(name for name, field in fields.items() if field.required)
+        self._absent: Members = dict.fromkeys(fields.keys() - self._required)
 
     def accept(self, data: Members) -> AuditEvent | None:
         """Return the event, or ``None`` when there may be something to explain."""
@@ -54,15 +54,12 @@ class ShortWay:
 
     def _judged(self, members: Members) -> Members:
         judged = self._absent.copy()
-        for name, judge in self._required:
-            value = members.get(name)
-            if value is None:
-                raise ValidationError(name)
-            judged[name] = judge(value)
-        for name, judge in self._optional:
-            value = members.get(name)
-            if value is not None:
+        for name, value in members.items():
+            judge = self._judges.get(name)
+            if judge is not None and value is not None:
                 judged[name] = judge(value)
+        if not self._required <= judged.keys():
+            raise ValidationError("a required field is missing")
         self._schema.check_total_size(judged)
         return judged
 

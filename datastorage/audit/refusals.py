@@ -1,8 +1,6 @@
 """What a client is told about an event that can never be stored as it is."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from datastorage.audit.model import AuditEvent
 from datastorage.errors import Conflict, Fault, InvalidInput, PartitionFailure, RowRefused
@@ -40,25 +38,16 @@ def log_refused(refused: RowRefused) -> None:
     logger.error("PostgreSQL refused a validated event", extra=extra)
 
 
-@contextmanager
-def unique_indexes_of_partitions_told_apart() -> Iterator[None]:
-    """Blame the month for a duplicate key.
+def month_at_fault(refused: RowRefused) -> PartitionFailure:
+    """Return the error that blames the month for a duplicate key.
 
     Our only unique key never refuses a row, see ``queries.insert_sent_rows``: somebody gave the partition
     an index that the table does not have.
-
-    Raises:
-        PartitionFailure: in place of ``RowRefused``.
     """
-    try:
-        yield
-    except RowRefused as refused:
-        if refused.reason != "unique":
-            raise
-        raise PartitionFailure(
-            refused.detail,
-            reason="partition_failed",
-            sqlstate=refused.sqlstate,
-            constraint=refused.constraint,
-            server_message=refused.server_message,
-        ) from refused
+    return PartitionFailure(
+        refused.detail,
+        reason="partition_failed",
+        sqlstate=refused.sqlstate,
+        constraint=refused.constraint,
+        server_message=refused.server_message,
+    )

@@ -6,11 +6,10 @@ again (BR-AUDIT-001, DD-009).
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import partial
+from datetime import date, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from datastorage.audit.model import (
@@ -30,8 +29,8 @@ from datastorage.audit.refusals import (
     UNKNOWN_PARENT,
     conflict,
     log_refused,
+    month_at_fault,
     refused_row,
-    unique_indexes_of_partitions_told_apart,
 )
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -40,7 +39,7 @@ from datastorage.dlq.entry import EntryType
 from datastorage.dlq.policy import is_infrastructure
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.dlq.write_log import WriteLine, logged
+from datastorage.dlq.write_log import LoggedWrite
 from datastorage.errors import DatabaseError, InvalidInput, QueueUnusable, RowRefused
 from datastorage.partitions.plan import Month
 from datastorage.platform.clock import Clock
@@ -152,7 +151,7 @@ class AuditService:
             return Replayed.CONFLICT
         if written is Written.IDENTICAL:
             return Replayed.DUPLICATE
-        self._show_month(event)
+        self._show_written(_partition(event.event_date), self._clock())
         return Replayed.STORED
 
     def _write_again(self, event: AuditEvent) -> Written:
@@ -170,9 +169,9 @@ class AuditService:
         return written
 
     @contextmanager
-    def _accounted(self, events: Sequence[AuditEvent]) -> Iterator[WriteLine]:
+    def _accounted(self, events: Sequence[AuditEvent]) -> Iterator[LoggedWrite]:
         """Log the write once, and count the events that nobody takes."""
-        with logged(logger, "Audit write finished", _fields(events)) as line:
+        with LoggedWrite(logger, "Audit write finished", _fields(events)) as line:
             try:
                 yield line
             except QueueUnusable:
@@ -196,9 +195,9 @@ class AuditService:
             QueueUnusable: nobody can know whether a parent is queued.
         """
         outcomes = self._attempt(table, events, append, is_replay=is_replay)
-        missing = orphans(events, outcomes)
-        if not missing:
+        if Written.PARENT_MISSING not in outcomes:
             return outcomes
+        missing = orphans(events, outcomes)
         queued = self._parents.queued(missing, events)
         if not missing <= queued:
             # The retry loop may have stored a parent and dropped its id since the database was asked:
@@ -226,9 +225,12 @@ class AuditService:
             InvalidInput: it never will; ``RowRefused`` when replayed.
         """
         try:
-            with unique_indexes_of_partitions_told_apart():
-                return self._attempts.run(table, append, is_replay=is_replay)
+            return self._attempts.run(table, append, is_replay=is_replay)
         except RowRefused as refused:
+            if refused.reason == "unique":
+                fault = month_at_fault(refused)
+                self._count_partition_failure(events, fault)
+                raise fault from refused
             if is_replay:
                 raise
             raise refused_row(refused, table) from refused
@@ -236,7 +238,7 @@ class AuditService:
             self._count_partition_failure(events, error)
             raise
 
-    def _park_batch(self, events: list[AuditEvent], fault: DatabaseError, line: WriteLine) -> BatchParked:
+    def _park_batch(self, events: list[AuditEvent], fault: DatabaseError, line: LoggedWrite) -> BatchParked:
         """Queue the whole batch; what is wrong with one month must not make the others wait."""
         if not is_infrastructure(fault.reason):
             fault = DatabaseError(fault.detail, reason="batch_rollback")
@@ -247,34 +249,34 @@ class AuditService:
             event_ids=[event.event_id for event in events],
         )
 
-    def _enqueue(self, events: Sequence[AuditEvent], fault: DatabaseError, line: WriteLine) -> None:
+    def _enqueue(self, events: Sequence[AuditEvent], fault: DatabaseError, line: LoggedWrite) -> None:
         line.queued_for = fault.reason
         self._queue.park(EntryType.AUDIT_EVENT, [to_payload(event) for event in events], fault)
         self._count(events, "dlq_fallback")
 
     def _count(self, events: Sequence[AuditEvent], status: str) -> None:
-        for category, count in Counter(event.event_category for event in events).items():
-            self._metrics.audit_traces.labels(category, status).inc(count)
+        categories = [event.event_category for event in events]
+        for category in set(categories):
+            self._metrics.audit_traces.labels(category, status).inc(categories.count(category))
 
     def _count_stored(self, events: Sequence[AuditEvent], created: Sequence[AuditEvent]) -> None:
         now = self._clock()
         self._count(events, "success")
         for event in created:
-            lag = max(now - event.event_timestamp, timedelta(0))
-            self._metrics.audit_lag_seconds.labels(event.event_category).observe(lag.total_seconds())
-        for event in {event.event_date: event for event in events}.values():
-            self._show_month(event)
+            lag_seconds = max((now - event.event_timestamp).total_seconds(), 0.0)
+            self._metrics.audit_lag_seconds.labels(event.event_category).observe(lag_seconds)
+        for partition in {_partition(event.event_date) for event in events}:
+            self._show_written(partition, now)
 
-    def _show_month(self, event: AuditEvent) -> None:
-        partition = str(Month.of(event.event_date))
-        self._metrics.partition_last_write_timestamp.labels(partition).set(self._clock().timestamp())
+    def _show_written(self, partition: str, now: datetime) -> None:
+        self._metrics.partition_last_write_timestamp.labels(partition).set(now.timestamp())
         self._metrics.partition_status.labels(partition, "unavailable").set(0)
 
     def _count_partition_failure(self, events: Sequence[AuditEvent], fault: DatabaseError) -> None:
-        months = {Month.of(event.event_date) for event in events}
+        partitions = {_partition(event.event_date) for event in events}
         # Which month of several failed is not in PostgreSQL's diagnostics; replay finds out one by one.
-        if fault.reason in PARTITION_REASONS and len(months) == 1:
-            partition = str(months.pop())
+        if fault.reason in PARTITION_REASONS and len(partitions) == 1:
+            partition = partitions.pop()
             self._metrics.partition_write_failures.labels(partition).inc(len(events))
             self._metrics.partition_status.labels(partition, "unavailable").set(1)
 
@@ -288,3 +290,9 @@ def _fields(events: Sequence[AuditEvent]) -> dict[str, object]:
         "correlation_id": first.correlation_id,
         "count": len(events),
     }
+
+
+@lru_cache(maxsize=1024)
+def _partition(day: date) -> str:
+    """Return what metrics call the month of ``day``."""
+    return str(Month.of(day))

@@ -1,43 +1,50 @@
 """The one log line of an audit write, written when its outcome is known."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
 
 from datastorage.errors import Conflict, InvalidInput
 from datastorage.platform.clock import monotonic_seconds
 
 
-@dataclass(slots=True)
-class WriteLine:
-    """What the line will say; ``queued_for`` is why the database did not take the write."""
-
-    queued_for: str | None = None
-
-
-@contextmanager
-def logged(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> Iterator[WriteLine]:
-    """Log the write inside once: as an error only when nobody has it.
+class LoggedWrite:
+    """Logs the write inside once: as an error only when nobody has it.
 
     A queued write is acknowledged and will be stored: a warning. A refusal is the client's affair.
+
+    Args:
+        logger: where.
+        message: what every line of this kind says.
+        fields: which write it is.
     """
-    line, started = WriteLine(), monotonic_seconds()
-    level, outcome = logging.ERROR, "failure"
-    try:
-        yield line
-        level, outcome = logging.INFO, "success"
-        if line.queued_for is not None:
-            level, outcome = logging.WARNING, "queued"
-    except (InvalidInput, Conflict) as refusal:
-        level, outcome = logging.INFO, refusal.slug
-        raise
-    finally:
-        extra = {
-            **fields,
-            "outcome": outcome,
-            "duration_ms": round((monotonic_seconds() - started) * 1000, 3),
-        }
-        if line.queued_for is not None:
-            extra["db_reason"] = line.queued_for
-        logger.log(level, message, extra=extra)
+
+    def __init__(self, logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
+        self.queued_for: str | None = None
+        """Why the database did not take the write."""
+        self._logger = logger
+        self._message = message
+        self._fields = fields
+        self._started_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._started_seconds = monotonic_seconds()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        level, outcome = self._judge(error)
+        duration_ms = round((monotonic_seconds() - self._started_seconds) * 1000, 3)
+        extra = {**self._fields, "outcome": outcome, "duration_ms": duration_ms}
+        if self.queued_for is not None:
+            extra["db_reason"] = self.queued_for
+        self._logger.log(level, self._message, extra=extra)
+
+    def _judge(self, error: BaseException | None) -> tuple[int, str]:
+        if isinstance(error, InvalidInput | Conflict):
+            return logging.INFO, error.slug
+        if error is not None:
+            return logging.ERROR, "failure"
+        return (logging.INFO, "success") if self.queued_for is None else (logging.WARNING, "queued")

@@ -8,7 +8,7 @@ from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.dlq.write_log import WriteLine, logged
+from datastorage.dlq.write_log import LoggedWrite
 from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
 from datastorage.notifications.queueing import InvalidPayload, from_payload, to_payload
@@ -57,7 +57,7 @@ class NotificationService:
             InvalidInput: PostgreSQL refuses a value for good.
             QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        with logged(logger, "Notification write finished", _fields(notification)) as line:
+        with LoggedWrite(logger, "Notification write finished", _fields(notification)) as line:
             try:
                 stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
             except RowRefused as refused:
@@ -85,7 +85,9 @@ class NotificationService:
             return Replayed.STORED
         return Replayed.DUPLICATE if self._store.is_stored(notification) else Replayed.CONFLICT
 
-    def _park(self, notification: Notification, fault: DatabaseError, line: WriteLine) -> NotificationParked:
+    def _park(
+        self, notification: Notification, fault: DatabaseError, line: LoggedWrite
+    ) -> NotificationParked:
         line.queued_for = fault.reason
         status = "dlq_fallback"
         try:
