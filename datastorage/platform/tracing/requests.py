@@ -1,6 +1,6 @@
 """One server span per request, around everything else, and until the last byte of a streamed body."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -9,8 +9,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, form
 from opentelemetry.trace import set_span_in_context as with_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from datastorage.platform.web.http_metrics import ExcInfo, is_excluded, path_template
+from datastorage.platform.web.http_metrics import is_excluded, path_template
 from datastorage.platform.web.requests import REQUEST_ID
+from datastorage.platform.web.watched import Headers, WatchedAnswer
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -26,13 +27,8 @@ def traced(application: WSGIApplication, tracer: Tracer) -> WSGIApplication:
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if is_excluded(environ.get("PATH_INFO", "")):
             return application(environ, start_response)
-        answer = _Answer(environ, start_response, _begin(tracer, environ))
-        try:
-            answer.body = application(environ, answer.start_response)
-        except BaseException:
-            answer.close()
-            raise
-        return answer
+        span = _begin(tracer, environ)
+        return _TracedAnswer(start_response, environ, span).of(application, environ)
 
     return serve
 
@@ -57,21 +53,18 @@ def _begin(tracer: Tracer, environ: WSGIEnvironment) -> Span:
     return span
 
 
-class _Answer:
-    """An answer on its way out, during which its span is the current one of the thread."""
+class _TracedAnswer(WatchedAnswer):
+    """Its span is the current one of the thread until it ends."""
 
-    __slots__ = ("_environ", "_span", "_start_response", "_token", "body")
+    __slots__ = ("_environ", "_span", "_token")
 
-    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse, span: Span) -> None:
-        self.body: Iterable[bytes] = ()
+    def __init__(self, start_response: StartResponse, environ: WSGIEnvironment, span: Span) -> None:
+        super().__init__(start_response)
         self._environ = environ
-        self._start_response = start_response
         self._span = span
-        self._token: Token[Context] | None = attach(with_span(span))
+        self._token: Token[Context] = attach(with_span(span))
 
-    def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], object]:
+    def answering(self, status: str, headers: Headers) -> None:
         """Note what is answered, and under which request id the log has the rest."""
         code = int(status[:3])
         self._span.set_attribute("http.response.status_code", code)
@@ -80,23 +73,10 @@ class _Answer:
                 self._span.set_attribute("datastorage.request_id", value)
         if code >= _FIRST_SERVER_ERROR:
             self._span.set_status(Status(StatusCode.ERROR))
-        return self._start_response(status, headers, exc_info)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.body)
-
-    def close(self) -> None:
-        """End the span; the server calls this after the last byte, and when the client went away."""
-        try:
-            if hasattr(self.body, "close"):
-                self.body.close()
-        finally:
-            if self._token is not None:
-                token, self._token = self._token, None
-                detach(token)
-                self._end()
-
-    def _end(self) -> None:
+    def ended(self) -> None:
+        """End the span; by now it is known which route it was."""
+        detach(self._token)
         route = path_template(self._environ)
         self._span.update_name(f"{self._environ['REQUEST_METHOD']} {route}")
         self._span.set_attribute("http.route", route)

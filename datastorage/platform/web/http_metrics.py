@@ -7,9 +7,8 @@ error handlers and streamed bodies do in between.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from types import TracebackType
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -20,6 +19,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.watched import Headers, WatchedAnswer
 
 METRICS_PATH: Final = "/metrics"
 HEALTH_PATH: Final = "/health"
@@ -31,7 +31,6 @@ _PATH_KEY: Final = "datastorage.path_template"
 _BODILESS: Final = frozenset({"204", "304"})
 _VARIABLE = re.compile(r"<[^>]+>")
 _Series = tuple[Counter, Histogram]
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has no annotations
@@ -88,13 +87,8 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
             if is_excluded(environ.get("PATH_INFO", "")):
                 return application(environ, start_response)
             in_flight.inc()
-            answer = _Answer(start_response, partial(self._observe, environ, self._clock()), in_flight.dec)
-            try:
-                answer.body = application(environ, answer.start_response)
-            except BaseException:
-                answer.close()
-                raise
-            return answer
+            observe = partial(self._observe, environ, self._clock())
+            return _MeasuredAnswer(start_response, observe, in_flight.dec).of(application, environ)
 
         return measured
 
@@ -110,25 +104,21 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         return series
 
 
-class _Answer:
-    """An answer on its way out: observed once, and one less in flight once."""
+class _MeasuredAnswer(WatchedAnswer):
+    """Observed once, and one less in flight at its end."""
 
-    __slots__ = ("_is_closed", "_is_observed", "_leave", "_observe", "_start_response", "_status", "body")
+    __slots__ = ("_is_observed", "_leave", "_observe", "_status")
 
     def __init__(
         self, start_response: StartResponse, observe: Callable[[str], None], leave: Callable[[], None]
     ) -> None:
-        self.body: Iterable[bytes] = ()
-        self._start_response = start_response
+        super().__init__(start_response)
         self._observe = observe
         self._leave = leave
         self._status = "500"  # what the server sends when the application raises instead of answering
         self._is_observed = False
-        self._is_closed = False
 
-    def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], object]:
+    def answering(self, status: str, headers: Headers) -> None:
         """Observe an answer whose length is known: nothing is left to compute.
 
         Doing so before the first byte is sent means that a client which has its answer finds it in
@@ -137,21 +127,11 @@ class _Answer:
         self._status = status[:3]
         if self._status in _BODILESS or any(name.lower() == "content-length" for name, _ in headers):
             self._observe_once()
-        return self._start_response(status, headers, exc_info)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.body)
-
-    def close(self) -> None:
-        """Finish: the server calls this after the last byte, and when the client went away."""
-        try:
-            if hasattr(self.body, "close"):
-                self.body.close()
-        finally:
-            self._observe_once()
-            if not self._is_closed:
-                self._is_closed = True
-                self._leave()
+    def ended(self) -> None:
+        """Observe what was streamed, and leave."""
+        self._observe_once()
+        self._leave()
 
     def _observe_once(self) -> None:
         if not self._is_observed:
