@@ -30,7 +30,7 @@ logger = logging.getLogger("datastorage.access")
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
 RAISED: Final = "datastorage.raised"
-"""Key of the WSGI environ: the error of a request that was carried out before Flask got it."""
+"""Key of the WSGI environ: the error of a request that was read, and perhaps carried out, before Flask."""
 PROBE_PREFIXES: Final = ("/health", "/metrics")
 
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
@@ -145,7 +145,7 @@ def read_json_body(resource: str) -> bytes:
     """Return the bytes of the current request's JSON body.
 
     Raises:
-        Exception: what is under ``RAISED``; the request was carried out already, and this came of it.
+        Exception: what is under ``RAISED``; the body was read already, and this came of it.
         UnsupportedMediaType: ``Content-Type`` is not JSON, or the body is compressed.
         RequestTooLarge: announced or found to be larger than ``server.max_body_bytes``.
         RequestTimeout: the client stopped sending.
@@ -162,19 +162,20 @@ def read_json_body(resource: str) -> bytes:
         body = request.get_data(cache=False)
         goes_on = limit is not None and len(body) >= limit and announced is None and _goes_on()
     except (OSError, ParseException, ClientDisconnected) as error:
-        raise _broken_off(error, resource) from error
+        raise broken_off(error, resource) from error
     if announced is not None and len(body) < announced:
-        raise _cut_off(resource)
+        raise cut_off(resource)
     if limit is not None and goes_on:
         raise too_large(limit)
     return body
 
 
-def _broken_off(error: Exception, resource: str) -> RequestTimeout | InvalidInput:
+def broken_off(error: Exception, resource: str) -> RequestTimeout | InvalidInput:
+    """Return the error for a body whose reading ended with ``error``."""
     # Werkzeug turns what the socket says into a disconnect of the client.
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return RequestTimeout("the request body did not arrive in time")
-    return _cut_off(resource)
+    return cut_off(resource)
 
 
 def _goes_on() -> bool:
@@ -199,7 +200,8 @@ def too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(f"the request body must be at most {limit} bytes")
 
 
-def _cut_off(resource: str) -> InvalidInput:
+def cut_off(resource: str) -> InvalidInput:
+    """Return the error for a body that is shorter than announced."""
     return InvalidInput.of(
         resource, {"body": Fault("request body is not valid JSON: it ended early", "invalid_json")}
     )

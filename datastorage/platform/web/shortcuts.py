@@ -2,37 +2,38 @@
 
 Finding a route, building a request object and a response object costs Flask more than judging and
 storing an event costs us. A shortcut does what the contract of one view says for the request that is as
-usual as can be: JSON with a known length, nothing wrong with it. Everything else goes on to Flask as if
-nobody had looked at it, errors too, so that every problem document is still written in one place.
+usual as can be: JSON with a known length. Everything else goes on to Flask as if nobody had looked at it,
+and so does what went wrong: the view raises it, so that every problem document is still written in one place.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from gunicorn.http.errors import ParseException
 
-from datastorage.errors import DataStorageError
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.web import json
 from datastorage.platform.web.contract import Answer
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.http_metrics import note_rule
-from datastorage.platform.web.requests import CORRELATION_ID, RAISED, REQUEST_ID, begin, log_request
+from datastorage.platform.web.readers import BodyReader
+from datastorage.platform.web.requests import (
+    CORRELATION_ID,
+    RAISED,
+    REQUEST_ID,
+    begin,
+    broken_off,
+    cut_off,
+    log_request,
+)
 from datastorage.settings import ServerSettings
 
 _UNUSUAL: Final = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "HTTP_ORIGIN")
 """Headers that a view without a shortcut knows what to do with."""
-
-
-class _Reader(Protocol):
-    def decode(self, body: bytes) -> Any: ...
-
-    def read(self, data: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,10 @@ def _is_usual(environ: WSGIEnvironment, max_body_bytes: int) -> bool:
     )
 
 
-class _LeftToFlask(Exception):
-    """There is something to explain; nothing was done yet."""
-
-
 class _Way:
     """One shortcut of one application."""
 
-    def __init__(self, shortcut: Shortcut, reader: _Reader, actor: object) -> None:
+    def __init__(self, shortcut: Shortcut, reader: BodyReader, actor: object) -> None:
         self._rule = shortcut.rule
         self._reader = reader
         self._actor = actor
@@ -100,34 +97,27 @@ class _Way:
         }
 
     def go(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
-        """Answer, or leave ``environ`` so that Flask can, and return ``None``."""
+        """Answer, or leave the error in ``environ`` for the view to raise, and return ``None``."""
         started_seconds = monotonic_seconds()
-        body, length = environ["wsgi.input"], int(environ["CONTENT_LENGTH"])
-        try:
-            sent: bytes = body.read(length)
-        except (OSError, ParseException) as error:
-            environ["wsgi.input"] = _Broken(error)
-            return None
         # Should Flask take over, it goes on under the same id.
         environ["HTTP_X_REQUEST_ID"] = begin(environ)
         note_rule(environ, self._rule)
         try:
-            outcome = self._act(self._actor, self._wanted(sent, length))
-        except _LeftToFlask:
-            environ["wsgi.input"] = _Replay(sent, body)
-            return None
+            outcome = self._act(self._actor, self._wanted(environ))
         except Exception as error:  # noqa: BLE001 - raised again by the view, where it has its handlers
-            environ["wsgi.input"], environ[RAISED] = _Replay(sent, body), error
+            environ[RAISED] = error
             return None
         return self._answer(outcome, environ, start_response, started_seconds)
 
-    def _wanted(self, sent: bytes, length: int) -> Any:
-        if len(sent) < length:
-            raise _LeftToFlask
+    def _wanted(self, environ: WSGIEnvironment) -> Any:
+        length = int(environ["CONTENT_LENGTH"])
         try:
-            return self._reader.read(self._reader.decode(sent))
-        except DataStorageError as error:
-            raise _LeftToFlask from error
+            body = environ["wsgi.input"].read(length)
+        except (OSError, ParseException) as error:
+            raise broken_off(error, self._reader.resource) from error
+        if len(body) < length:
+            raise cut_off(self._reader.resource)
+        return self._reader.read(self._reader.decode(body))
 
     def _answer(
         self, outcome: object, environ: WSGIEnvironment, start_response: StartResponse, started_seconds: float
@@ -155,24 +145,3 @@ class _Way:
         )
         start_response(status_line, headers)
         return [payload]
-
-
-class _Replay(BytesIO):
-    """A body that was read once already."""
-
-    def __init__(self, body: bytes, read_before: Any) -> None:
-        super().__init__(body)
-        self.failed: bool = getattr(read_before, "failed", False)
-
-
-class _Broken:
-    """A body that could not be read, and cannot be read again."""
-
-    failed = True
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def read(self, _size: int = -1) -> bytes:
-        """Raise what reading raised."""
-        raise self._error
