@@ -1,12 +1,13 @@
 """Which request a log line belongs to."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+
+class RequestContext(Struct, frozen=True):
     """What every line written for one request says about it."""
 
     request_id: str | None = None

@@ -108,7 +108,7 @@ def _redacted(members: LogData) -> LogData:
 def _add_context(log_data: LogData) -> None:
     context = request_context.get()
     if context is not NO_REQUEST:
-        for name in RequestContext.__slots__:
+        for name in RequestContext.__struct_fields__:
             value = getattr(context, name)
             if value is not None:
                 log_data[name] = value
