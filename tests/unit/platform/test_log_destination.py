@@ -1,0 +1,50 @@
+"""Lines on their way to a file or a pipe, which is what a service has; other tests read them from memory."""
+
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from datastorage.platform.logs.destination import LineHandler
+from datastorage.platform.logs.lines import JsonLines
+
+
+def handler_for(stream: TextIO) -> LineHandler:
+    handler = LineHandler(stream)
+    handler.setFormatter(JsonLines({"service": "datastorage"}))
+    return handler
+
+
+def entry(number: int, padding: str) -> logging.LogRecord:
+    fields: dict[str, Any] = {"name": "a", "levelno": logging.INFO, "msg": f"number {number}"}
+    return logging.makeLogRecord(fields | {"padding": padding})
+
+
+def test_lines_of_many_threads_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    with path.open("w", encoding="utf-8") as stream, ThreadPoolExecutor(8) as threads:
+        handler = handler_for(stream)
+        for number in range(400):
+            threads.submit(handler.handle, entry(number, "\u00e9" * 20 * number))
+        threads.shutdown()
+
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 400
+    assert {line["msg"] for line in lines} == {f"number {number}" for number in range(400)}
+
+
+def test_line_is_written_whole_where_it_does_not_fit_at_once() -> None:
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, encoding="utf-8") as reader,
+        os.fdopen(writing, "w", encoding="utf-8") as stream,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        received = thread.submit(reader.readline)
+
+        handler_for(stream).handle(entry(1, "x" * 1_000_000))
+
+        assert len(json.loads(received.result())["padding"]) == 1_000_000
