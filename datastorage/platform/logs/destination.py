@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
+from collections import deque
 from contextlib import suppress
+from threading import Lock
 from typing import Any, Final, Protocol, TextIO
 
 from gunicorn import glogging
@@ -16,6 +18,9 @@ LEVELS: Final = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+
+MOST_WAITING: Final = 1000
+"""Lines. When nobody reads them any more, requests must wait rather than fill the memory."""
 
 
 class LoggingSettings(Protocol):
@@ -78,19 +83,21 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc] # gunicorn has no a
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes each line by one call of the system. It reports its own failures as a line too."""
+    """Writes the lines. It reports its own failures as a line too.
+
+    A thread that writes lets another run. With a lock around it, as in the standard library, one that logs
+    then waits for a thread that waits for the interpreter. Here it leaves its line to the thread that is
+    writing, which takes all that wait by one call of the system.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._descriptor = _descriptor(stream)
+        self._waiting: deque[str] = deque()
+        self._turn = Lock()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write without a lock around it.
-
-        A thread that writes lets another run. If that one logs, it would wait for the lock, whose owner waits
-        for the interpreter: under load every line had two threads take turns. The system puts one write after
-        the other by itself; a line of more than a pipe takes at once may be cut by another worker's anyway.
-        """
+        """Write without the lock of the standard library."""
         passes = bool(self.filter(record))
         if passes:
             self.emit(record)
@@ -115,11 +122,21 @@ class LineHandler(logging.StreamHandler[TextIO]):
             self._write(self.format(failure) + self.terminator)
 
     def _write(self, line: str) -> None:
+        self._waiting.append(line)
+        # Again after each turn: who came in its last moment has left a line here and gone.
+        while self._waiting and self._turn.acquire(blocking=len(self._waiting) > MOST_WAITING):
+            try:
+                self._write_waiting()
+            finally:
+                self._turn.release()
+
+    def _write_waiting(self) -> None:
+        lines = "".join([self._waiting.popleft() for _ in range(len(self._waiting))])
         if self._descriptor is None:
-            self.stream.write(line)
+            self.stream.write(lines)
             self.flush()
             return
-        rest = line.encode("utf-8", "backslashreplace")
+        rest = lines.encode("utf-8", "backslashreplace")
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
