@@ -113,7 +113,7 @@ class AuditStore:
         texts = [row[0] for row in rows]
         if not counted:
             return texts, None
-        return texts, rows[-1].total if len(rows) == limit else len(rows)
+        return texts, rows[-1][1] if len(rows) == limit else len(rows)
 
     def _find_in_snapshot(
         self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
@@ -163,13 +163,12 @@ class AuditStore:
 
 def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:
     storable = {_key(event): event for event in reversed(events) if _has_parent(event, parents)}
-    created: set[Key] = set()
+    created: set[tuple[Any, ...]] = set()
     if storable:
         # In key order: two transactions that share ids then wait for each other instead of deadlocking.
         # By number: ids compare each other in Python.
         ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
-        rows = queries.INSERT_SENT_ROWS.rows(connection, _sent(ordered, parents))
-        created = {(row.event_id, row.event_date) for row in rows}
+        created = set(queries.INSERT_SENT_ROWS.rows(connection, _sent(ordered, parents)))
     outcomes: list[Written | None] = []
     for event in events:
         if not _has_parent(event, parents):

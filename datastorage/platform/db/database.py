@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
 from datastorage.platform.db.engine import create_engine, create_engine_outside_pool
-from datastorage.platform.db.rendered import Rendered
+from datastorage.platform.db.rendered import IS_WATCHED, Rendered, driver_of
 from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Pauses, with_retries
 from datastorage.platform.db.transactions import Access, LocalSettings, begin
 from datastorage.platform.db.watchdog import Watchdog
@@ -73,6 +73,7 @@ class Database:
     def watch(self, listen: Callable[[Engine], None], on_wait: Callable[[float], None]) -> None:
         """Let a tracer listen to statements, and hear how many seconds each wait for a connection took."""
         listen(self._engine)
+        self._engine.update_execution_options(**{IS_WATCHED: True})
         self._on_wait = on_wait
 
     def read(
@@ -105,7 +106,7 @@ class Database:
 
         return with_retries(attempt, READ_PAUSES)
 
-    def query(self, statement: Rendered, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    def query(self, statement: Rendered, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Return the rows of one statement that only reads, a snapshot by itself, without a transaction.
 
         Raises:
@@ -113,7 +114,7 @@ class Database:
         """
         wait, limit = self._settings.pool_timeout, self._settings.statement_timeout
 
-        def attempt() -> Sequence[Row[Any]]:
+        def attempt() -> Sequence[tuple[Any, ...]]:
             with self._connection(wait, limit) as connection:
                 return statement.rows(connection, parameters)
 
@@ -178,12 +179,7 @@ class Database:
         self, access: Access, local: LocalSettings, wait: timedelta, limit: timedelta | None
     ) -> Iterator[Connection]:
         with self._connection(wait, limit) as connection, connection.begin():
-            try:
-                begin(_driver(connection), access, local)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                connection.invalidate()
-                self._pool.distrust()
-                raise
+            begin(driver_of(connection), access, local)
             yield connection
 
     @contextmanager
@@ -201,7 +197,7 @@ class Database:
             with self._engine.connect() as connection:
                 self._note_wait(monotonic_seconds() - started)
                 self._set_pool_gauges()
-                with self._watchdog.watching(_driver(connection), seconds):
+                with self._watchdog.watching(driver_of(connection), seconds), self._replaced(connection):
                     yield connection
         except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
             fault = faults.translate(error)
@@ -210,6 +206,17 @@ class Database:
         finally:
             self._slots.release()
             self._set_pool_gauges()
+
+    @contextmanager
+    def _replaced(self, connection: Connection) -> Iterator[None]:
+        """Replace what was lost while the driver was asked directly; of the rest SQLAlchemy takes care."""
+        try:
+            yield
+        except psycopg.Error:
+            if driver_of(connection).closed:
+                connection.invalidate()
+                self._pool.distrust()
+            raise
 
     def _note_wait(self, seconds: float) -> None:
         self._metrics.db_connection_wait_duration_seconds.observe(seconds)
@@ -223,10 +230,6 @@ class Database:
         self._metrics.db_connections_in_use.set(in_use)
         self._metrics.db_connections_idle.set(idle)
         self._metrics.db_connections_open.set(in_use + idle)
-
-
-def _driver(connection: Connection) -> psycopg.Connection[Any]:
-    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
 
 
 def application_name() -> str:

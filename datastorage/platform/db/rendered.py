@@ -1,17 +1,20 @@
-"""Statements of constant text, compiled once.
+"""Statements of constant text, compiled once and executed by the driver itself.
 
-SQLAlchemy finds the text of a statement again by its structure, each time it is executed: for a statement
-with many columns that costs more than everything else the service does for a row.
+SQLAlchemy finds the text of a statement again by its structure, each time it is executed, and learns the
+columns of each result: for a single row that costs more than everything else the service does with it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, Row
+import psycopg
+from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.elements import ClauseElement
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+IS_WATCHED = "datastorage_is_watched"
+"""Execution option of an engine whose events somebody listens to."""
 
 
 class Rendered:
@@ -21,6 +24,18 @@ class Rendered:
         assert isinstance(statement, ClauseElement)  # noqa: S101 - every statement that has a text is
         self.text = str(statement.compile(dialect=DIALECT))
 
-    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        """Execute it and return all rows."""
-        return connection.exec_driver_sql(self.text, dict(parameters)).all()
+    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Execute it and return all rows.
+
+        Raises:
+            psycopg.Error: it failed; so may SQLAlchemy's errors, when the engine is watched.
+        """
+        if connection.get_execution_options().get(IS_WATCHED):
+            watched = connection.exec_driver_sql(self.text, dict(parameters))
+            return [tuple(row) for row in watched]
+        return driver_of(connection).execute(self.text, parameters).fetchall()
+
+
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """Return psycopg's connection below SQLAlchemy's."""
+    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
