@@ -79,6 +79,8 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         self._metrics_port = int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
         self._answering: dict[int, dict[str, Any]] = {}
         self._told_to_stop_at: float | None = None
+        # gunicorn finds a setting in three steps, and asks some forty times for each request.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
