@@ -48,3 +48,23 @@ def test_line_is_written_whole_where_it_does_not_fit_at_once() -> None:
         handler_for(stream).handle(entry(1, "x" * 1_000_000))
 
         assert len(json.loads(received.result())["padding"]) == 1_000_000
+
+
+def test_only_the_thread_that_is_writing_waits_for_the_reader() -> None:
+    reading, writing = os.pipe()
+    with (
+        ThreadPoolExecutor(2) as threads,
+        os.fdopen(writing, "w", encoding="utf-8") as stream,
+        os.fdopen(reading, "rb") as reader,
+    ):
+        handler = handler_for(stream)
+        stuck = threads.submit(handler.handle, entry(0, "x" * 1_000_000))
+        beginning = reader.read(1)  # so it is writing, and the pipe is full again
+
+        others = [threads.submit(handler.handle, entry(number, "")) for number in (1, 2, 3)]
+        written = [other.result(timeout=10) for other in others]
+
+        assert written == [True] * 3
+        assert not stuck.done()
+        lines = [beginning + reader.readline(), *(reader.readline() for _ in others)]
+        assert [json.loads(line)["msg"] for line in lines] == [f"number {number}" for number in range(4)]

@@ -6,12 +6,13 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection, column, func, select, table
 
 from datastorage.errors import (
     Unavailable,
 )
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.metrics import Metrics
 from tests.integration.platform.db.conftest import OpenDatabase
 from tests.integration.platform.db.observing import LONG, SHORT, backend, gauges, ping, sample, terminate
@@ -152,6 +153,25 @@ def test_connection_lost_in_use_is_unavailable_and_leaves_no_trace(
     assert gauges(metrics)[1] == 0
     assert db.read(ping) == 1
     assert gauges(metrics) == [1, 0, 1]
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_connection_lost_during_a_statement_of_kept_text_takes_all_of_its_age_with_it(
+    open_database: OpenDatabase, metrics: Metrics, *, is_watched: bool
+) -> None:
+    db = open_database(share=2)
+    if is_watched:
+        db.watch(lambda _engine: None, lambda _seconds: None)
+    old = two_backends(db)
+    suicide = Rendered(select(func.pg_terminate_backend(func.pg_backend_pid())))
+
+    with pytest.raises(Unavailable) as lost:
+        db.query(suicide, {})
+    new = two_backends(db)
+
+    assert lost.value.reason == "db_unreachable"
+    assert not old & new
+    assert gauges(metrics) == [2, 0, 2]
 
 
 def test_connection_idle_for_too_long_is_replaced(open_database: OpenDatabase) -> None:
