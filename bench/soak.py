@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import click
 import psutil
@@ -52,6 +52,8 @@ class Window:
         p50_ms: from the instant a request was due, so that a stall counts for all who waited.
         memory_mib: resident memory of the arbiter and its workers.
         connections: of the service to PostgreSQL.
+        database_mib: what the events take by now. When that is more than fits into memory, a slower minute
+            is the disk's.
     """
 
     per_second: float
@@ -62,6 +64,7 @@ class Window:
     threads: int
     files: int
     connections: int
+    database_mib: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +180,17 @@ def look(pid: int, database_url: str, latencies: Sequence[float], failed: int, s
         memory_mib=round(sum(each.memory_info().rss for each in processes) / 2**20, 1),
         threads=sum(each.num_threads() for each in processes),
         files=sum(each.num_fds() for each in processes),
-        connections=_connections(database_url),
+        connections=_number(database_url, _CONNECTIONS),
+        database_mib=_number(database_url, _SIZE),
     )
 
 
-def _connections(database_url: str) -> int:
+_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'datastorage/%'"
+_SIZE = "SELECT pg_database_size(current_database()) / 1024 / 1024"
+
+
+def _number(database_url: str, query: LiteralString) -> int:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'datastorage/%'"
         row: Any = connection.execute(query).fetchone()
         return int(row[0])
 
@@ -201,6 +208,7 @@ def judge(windows: Sequence[Window]) -> list[Verdict]:
         _compare("connections", "connections", first, last, ("<= 1 x", 1)),
         _compare("p99, ms", "p99_ms", first, last, (f"<= {MAXIMUM_P99_RATIO:g} x", MAXIMUM_P99_RATIO)),
         _nothing_failed(windows),
+        Verdict("database, MiB", first[0].database_mib, last[-1].database_mib, "", met=True),
     ]
 
 
@@ -222,7 +230,7 @@ def report(verdicts: Sequence[Verdict]) -> str:
     lines = [f"{'QUANTITY':24}{'FIRST':>12}{'LAST':>12}{'RATIO':>8}  GOAL      MET"]
     for each in verdicts:
         ratio = f"{each.last / each.first:.2f}" if each.first else "-"
-        met = "yes" if each.met else "NO"
+        met = ("yes" if each.met else "NO") if each.bound else ""
         lines.append(f"{each.name:24}{each.first:12g}{each.last:12g}{ratio:>8}  {each.bound:10}{met}")
     return "\n" + "\n".join(lines) + "\n"
 

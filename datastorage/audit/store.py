@@ -16,6 +16,8 @@ from datastorage.settings import AuditSettings, DatabaseSettings
 
 EXPORT_FETCH_ROWS = 500
 """Rows the server-side cursor hands over at once: bounds the memory of an export."""
+SHORT_PAGE_ROWS = 200
+"""A longer page shows a long list: its count, a statement of its own, may use parallel workers."""
 
 Key = tuple[UUID, date]
 ParentDates = dict[UUID, dict[date, None]]
@@ -105,8 +107,8 @@ class AuditStore:
         Raises:
             DatabaseError: classified.
         """
-        is_first = not offset and wanted.after is None
-        if wanted.looks_into_payload or (counted and not is_first):
+        is_short_first = not offset and wanted.after is None and limit <= SHORT_PAGE_ROWS
+        if wanted.looks_into_payload or (counted and not is_short_first):
             return self._find_in_snapshot(wanted, limit=limit, offset=offset, counted=counted)
         statement, values = queries.rendered_page(wanted, limit=limit, offset=offset, counted=counted)
         rows = self._database.query(statement, values)
