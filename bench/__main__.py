@@ -41,7 +41,7 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
 @click.argument("size", type=click.Choice(list(EFFORTS)), default="quick")
 @click.option("--only", type=click.Choice(list(SCENARIOS)), multiple=True, help="Measure only these.")
 def main(size: str, only: Sequence[str]) -> None:
-    """Measure with little data in five minutes (quick), or with a million rows of each kind (full)."""
+    """Measure with little data in some minutes (quick), or with a million rows of each kind (full)."""
     # As Ctrl-C does: stop what was started, and remove the folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = utc_now()
