@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import ClauseElement
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from bench.floor import FlaskProcess
 from bench.load import Generator, Statement
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.embedded.stack import APP_ROLE, DATABASE, OWNER_ROLE, migrate
+from datastorage.platform.db.rendered import DIALECT
 from tests.support.service import ServiceProcess
 
 POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -102,16 +102,13 @@ def settle(url: str) -> None:
         connection.execute("CHECKPOINT")
 
 
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-
-
 def statement(expression: ClauseElement) -> Statement:
     """Compile a Core expression to what psycopg is sent."""
-    compiled = expression.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    compiled = expression.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     return Statement(str(compiled), dict(compiled.params))
 
 
 def literal_sql(expression: ClauseElement) -> str:
     """Compile a Core expression with its values inside: COPY takes no parameters."""
-    compiled = expression.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    compiled = expression.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
     return str(compiled).replace("%%", "%")

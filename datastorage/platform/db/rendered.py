@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection, Executable
+from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.sql.elements import ClauseElement
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 IS_WATCHED = "datastorage_is_watched"
@@ -20,8 +19,7 @@ IS_WATCHED = "datastorage_is_watched"
 class Rendered:
     """One statement; its values are bound parameters, by name, as the driver takes and returns them."""
 
-    def __init__(self, statement: Executable) -> None:
-        assert isinstance(statement, ClauseElement)  # noqa: S101 - every statement that has a text is
+    def __init__(self, statement: ClauseElement) -> None:
         self.text = str(statement.compile(dialect=DIALECT))
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:

@@ -16,11 +16,11 @@ from sqlalchemy.types import TypeEngine
 _PARAMETER = "sent_rows"
 
 
-def sent_rows(columns: Iterable[Column[Any]], name: str = "sent") -> FromClause:
+def sent_rows(columns: Iterable[Column[Any]]) -> FromClause:
     """``json_to_recordset(:sent_rows) AS sent(a …, b …)``, with columns named like ``columns``."""
     named = [column(each.name, wire_type(each.type)) for each in columns]
     rows = cast(bindparam(_PARAMETER, type_=TEXT()), JSON())
-    return func.json_to_recordset(rows).table_valued(*named, name=name).render_derived(with_types=True)
+    return func.json_to_recordset(rows).table_valued(*named, name="sent").render_derived(with_types=True)
 
 
 def as_parameters(rows: Sequence[Any]) -> dict[str, str]:
