@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from datastorage.embedded.process_table import descendants
+from datastorage.settings import ServerSettings
 from tests.conftest import StartService
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
@@ -38,6 +39,10 @@ def held_by_workers(service: ServiceProcess) -> list[int]:
 def held_by(worker: int, port: int) -> int:
     connections = psutil.Process(worker).net_connections("tcp")
     return sum(each.status == psutil.CONN_ESTABLISHED and each.laddr[1] == port for each in connections)
+
+
+def threads_of_workers(service: ServiceProcess) -> list[int]:
+    return [psutil.Process(worker).num_threads() for worker in descendants(service.pid)]
 
 
 def keep(clients: ExitStack, service: ServiceProcess, count: int) -> None:
@@ -97,3 +102,14 @@ def test_worker_that_is_stuck_keeps_nobody_waiting(own: ServiceProcess) -> None:
         keep(clients, own, 20)
 
         assert held_by(other, own.port) == before + 20
+
+
+def test_crowd_adds_no_thread(own: ServiceProcess) -> None:
+    at_start = threads_of_workers(own)
+
+    with ExitStack() as clients:
+        keep(clients, own, 100)
+        in_the_crowd = threads_of_workers(own)
+
+    assert min(at_start) > ServerSettings().threads
+    assert in_the_crowd == at_start

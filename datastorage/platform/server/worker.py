@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import get_ident
+from threading import Barrier, get_ident
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -84,8 +84,15 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         super().init_process()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Also say how long the threads of the API lane stay with a client."""
+        """Start all threads of the API lane now, and say how long they stay with a client.
+
+        Left to itself the pool adds one whenever all are busy: threads and memory would grow for days.
+        """
         pool: ThreadPoolExecutor = super().get_thread_pool()
+        together = Barrier(self.cfg.threads + 1)
+        for _ in range(self.cfg.threads):
+            pool.submit(together.wait)
+        together.wait()
         self._lingering = Lingering(pool, self.cfg.threads)
         return pool
 
