@@ -13,6 +13,7 @@ from marshmallow import post_load, pre_load
 
 from datastorage.audit.accepting import ShortWay, judged_fields
 from datastorage.audit.glossary import EVENT_EXAMPLE, GLOSSARY
+from datastorage.audit.identity import new_event_id
 from datastorage.audit.model import AuditEvent
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
@@ -157,7 +158,7 @@ class AuditEventSchema(Contract):
         given_id = data.pop("event_id")
         category = data["event_category"]
         return AuditEvent(
-            event_id=given_id or uuid.uuid4(),
+            event_id=given_id or new_event_id(),
             has_client_id=given_id is not None,
             event_version=data.pop("version"),
             event_date=data["event_timestamp"].date(),

@@ -16,3 +16,8 @@ def utc_now() -> datetime:
 def monotonic_seconds() -> float:
     """Return seconds on a clock that never jumps, for durations and deadlines."""
     return time.monotonic()
+
+
+def epoch_milliseconds() -> int:
+    """Return the milliseconds since 1970 of the server's clock."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,51 @@
+"""Ids of events whose clients gave none."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import RFC_4122, UUID
+
+from datastorage.audit.identity import new_event_id
+
+
+def millisecond(event_id: UUID) -> int:
+    return event_id.int >> 80
+
+
+def test_form_is_version_4() -> None:
+    event_id = new_event_id()
+
+    assert (event_id.version, event_id.variant) == (4, RFC_4122)
+    assert UUID(str(event_id)) == event_id
+
+
+def test_time_is_in_front() -> None:
+    before = time.time_ns() // 1_000_000
+    event_id = new_event_id()
+    after = time.time_ns() // 1_000_000
+
+    assert before <= millisecond(event_id) <= after
+
+
+def test_later_ids_sort_behind() -> None:
+    ids = [new_event_id() for _ in range(5000)]
+
+    assert list(map(millisecond, ids)) == sorted(map(millisecond, ids))
+    assert millisecond(ids[-1]) > millisecond(ids[0])
+
+
+def test_ids_of_one_millisecond_differ_in_all_their_random_bits() -> None:
+    seen = [new_event_id().int for _ in range(2000)]
+
+    changing = 0
+    for each in seen:
+        changing |= each ^ seen[0]
+    # Version and variant never change, everything else behind the time does.
+    fixed = 0xF << 76 | 0b11 << 62
+    assert changing & ((1 << 80) - 1) == ((1 << 80) - 1) & ~fixed
+
+
+def test_threads_never_share_an_id() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: [new_event_id() for _ in range(2000)], range(8)))
+
+    assert len({each for some in found for each in some}) == 16_000
