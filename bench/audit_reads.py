@@ -1,6 +1,6 @@
 """Reading audit events: by correlation id, long lists and exports, beside the SQL of the same rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -12,7 +12,18 @@ from bench.audit_rows import EVENTS
 from bench.figures import Figure, Goal, Round, figure
 from bench.load import CopyTarget, HttpTarget, Load, Request, SqlTarget, Statement
 from bench.processors import forget_peaks, peak_bytes, resident_bytes
-from bench.rounds import CLIENTS, Effort, Pair, by_turns, compare, driving, failures, latencies, rates
+from bench.rounds import (
+    CLIENTS,
+    Effort,
+    Measure,
+    Pair,
+    by_turns,
+    compare,
+    driving,
+    failures,
+    latencies,
+    rates,
+)
 from bench.stand import Stand, literal_sql, statement
 from bench.wire import WireTarget
 from datastorage.audit import queries
@@ -35,10 +46,14 @@ def by_correlation(stand: Stand, effort: Effort) -> list[Figure]:
     name = f"events by correlation id, {CLIENTS} clients"
     wanted = [AuditFilter(equals={"correlation_id": f"rr-{n}"}) for n in range(1, LOOK_UPS)]
     selects = [[statement(queries.count(each)), _rows(each, PAGE_ROWS + 1)] for each in wanted]
-    asked = driving(stand, effort, look_ups(stand.service_url), CLIENTS)
-    sql = driving(stand, effort, SqlTarget(stand.app_url, selects), CLIENTS)
-    empty = driving(stand, effort, stand.stock.empty(), CLIENTS, service_pid=stand.stock.pid)
-    pairs = by_turns(name, [(asked, lambda: _one_after_the_other(sql(), empty()))] * effort.rounds)
+    asked = driving(stand, look_ups(stand.service_url), CLIENTS)
+    sql = driving(stand, SqlTarget(stand.app_url, selects), CLIENTS)
+    empty = driving(stand, stand.stock.empty(), CLIENTS, service_pid=stand.stock.pid)
+
+    def both(seconds: float) -> Load:
+        return _one_after_the_other(sql(seconds), empty(seconds))
+
+    pairs = by_turns(name, effort, asked, both)
     return latencies(name, pairs, {50: Goal(1.3, of="ratio"), 99: None})
 
 
@@ -66,12 +81,16 @@ def _rows(wanted: AuditFilter, limit: int) -> Statement:
 def long_list(stand: Stand, effort: Effort) -> list[Figure]:
     """A thousand events beside the same count and rows fetched by psycopg."""
     name = f"list of {LIST_ROWS:,} events"
-    request = Request("GET", f"{EVENTS}?{urlencode({'limit': LIST_ROWS})}")
     wanted = AuditFilter()
     selects = [statement(queries.count(wanted)), _rows(wanted, LIST_ROWS + 1)]
-    sides = WireTarget(stand.service_url, [request]), SqlTarget(stand.app_url, [selects])
+    sides = long_lists(stand.service_url), SqlTarget(stand.app_url, [selects])
     pairs = compare(name, stand, effort, sides, clients=1)
     return latencies(name, pairs, {50: Goal(1.2, of="ratio")})
+
+
+def long_lists(url: str) -> WireTarget:
+    """The longest page of all events, counted."""
+    return WireTarget(url, [Request("GET", f"{EVENTS}?{urlencode({'limit': LIST_ROWS})}")])
 
 
 def export(stand: Stand, effort: Effort) -> list[Figure]:
@@ -83,8 +102,8 @@ def export(stand: Stand, effort: Effort) -> list[Figure]:
     copied = literal_sql(select(func.row_to_json(rows.table_valued())))
     copy = CopyTarget(stand.app_url, [f"COPY ({copied}) TO STDOUT"])
     grown: list[float] = []
-    measured = _watching_memory(driving(stand, effort, target, 1), stand, grown)
-    pairs = by_turns(name, [(measured, driving(stand, effort, copy, 1))] * effort.rounds)
+    measured = _watching_memory(driving(stand, target, 1), stand, grown)
+    pairs = by_turns(name, effort, measured, driving(stand, copy, 1))
     goal = Goal(0.5, of="ratio", is_least=True)
     return [
         figure(name, "rows/s", rates(pairs, factor=EXPORT_ROWS), goal=goal, failed=failures(pairs)),
@@ -92,11 +111,11 @@ def export(stand: Stand, effort: Effort) -> list[Figure]:
     ]
 
 
-def _watching_memory(measure: Callable[[], Load], stand: Stand, grown: list[float]) -> Callable[[], Load]:
-    def measured() -> Load:
+def _watching_memory(measure: Measure, stand: Stand, grown: list[float]) -> Measure:
+    def measured(seconds: float) -> Load:
         before = resident_bytes(stand.service_pid)
         forget_peaks(stand.service_pid)
-        load = measure()
+        load = measure(seconds)
         peaks = peak_bytes(stand.service_pid)
         grown.append(max(peaks[pid] - used for pid, used in before.items()) / MEBIBYTE)
         return load

@@ -29,7 +29,7 @@ _PARTITIONS = """
 # The oldest first, as they would have come.
 _EVENTS = f"""
     INSERT INTO audit_events ({_COLUMNS})
-    SELECT gen_random_uuid(), '1.0', at, (at AT TIME ZONE 'UTC')::date, 'gateway.signal.type-' || mod(n, 12),
+    SELECT uuidv7(at - now()), '1.0', at, (at AT TIME ZONE 'UTC')::date, 'gateway.signal.type-' || mod(n, 12),
            'gateway', 'received', (ARRAY['success', 'success', 'failure'])[mod(n, 3) + 1], 'service',
            'gateway-service', 'pod', 'pod-' || mod(n, 900), 'rr-' || n / %(share)s, 'team-' || mod(n, 50),
            'cluster-' || mod(n, 4),
@@ -45,7 +45,7 @@ _EVENTS = f"""
 # What the service stores of one body, each time under another id.
 INSERT_ONE = f"""\\set n random(0, 1999)
 INSERT INTO audit_events ({_COLUMNS})
-VALUES (gen_random_uuid(), '1.0', now(), (now() AT TIME ZONE 'UTC')::date, 'gateway.signal.received',
+VALUES (uuidv7(), '1.0', now(), (now() AT TIME ZONE 'UTC')::date, 'gateway.signal.received',
         'gateway', 'received', 'success', 'service', 'gateway-service', 'pod', 'pod-7',
         'rr-bench-' || :n::int, 'team-7', 'cluster-1',
         jsonb_build_object('alert_name', 'EtcdHighCommitLatency', 'pod', 'pod-' || :n::int,

@@ -17,7 +17,7 @@ BATCH_CLIENTS = 4
 def single(stand: Stand, effort: Effort) -> list[Figure]:
     """Single events beside single INSERTs."""
     name = f"single events, {CLIENTS} clients"
-    sides = _posts(stand), PgbenchTarget(stand.app_url, audit_rows.INSERT_ONE)
+    sides = posts(stand.service_url), PgbenchTarget(stand.app_url, audit_rows.INSERT_ONE)
     pairs = compare(name, stand, effort, sides, clients=CLIENTS)
     goal = Goal(0.6, of="ratio", is_least=True)
     return [
@@ -29,39 +29,45 @@ def single(stand: Stand, effort: Effort) -> list[Figure]:
 def cost(stand: Stand, effort: Effort) -> list[Figure]:
     """The service's processor time for a single event beside Flask's for reading and returning it."""
     name = "processor time of a single event"
-    echo = driving(stand, effort, stand.stock.echo(audit_rows.bodies()), CLIENTS, service_pid=stand.stock.pid)
-    pairs = by_turns(name, [(driving(stand, effort, _posts(stand), CLIENTS), echo)] * effort.rounds)
+    echo = driving(stand, stand.stock.echo(audit_rows.bodies()), CLIENTS, service_pid=stand.stock.pid)
+    pairs = by_turns(name, effort, driving(stand, posts(stand.service_url), CLIENTS), echo)
     return [figure(name, "ms", costs(pairs), goal=Goal(1.0, of="ratio"), failed=failures(pairs))]
 
 
 def crowd(stand: Stand, effort: Effort) -> list[Figure]:
     """Single events from very many clients, beside an empty view under the same worker for as many."""
     name = f"single events, {MANY_CLIENTS} clients"
-    empty = driving(stand, effort, stand.ours.empty(), MANY_CLIENTS, service_pid=stand.ours.pid)
-    pairs = by_turns(name, [(driving(stand, effort, _posts(stand), MANY_CLIENTS), empty)] * effort.rounds)
+    empty = driving(stand, stand.ours.empty(), MANY_CLIENTS, service_pid=stand.ours.pid)
+    pairs = by_turns(name, effort, driving(stand, posts(stand.service_url), MANY_CLIENTS), empty)
     return latencies(name, pairs, {50: None, 95: Goal(250), 99: Goal(500)})
 
 
-def _posts(stand: Stand) -> WireTarget:
-    return WireTarget(stand.service_url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()])
+def posts(url: str) -> WireTarget:
+    """Single events."""
+    return WireTarget(url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()])
 
 
 def batch(stand: Stand, effort: Effort) -> list[Figure]:
     """Batches beside COPY of the same rows."""
     name = f"batches of {BATCH_EVENTS} events, {BATCH_CLIENTS} clients"
     copied = CopyInTarget(stand.app_url, audit_rows.COPY_IN, audit_rows.copied_rows())
-    sides = WireTarget(stand.service_url, audit_rows.batches()), copied
+    sides = batches(stand.service_url), copied
     pairs = compare(name, stand, effort, sides, clients=BATCH_CLIENTS)
     goal = Goal(0.5, of="ratio", is_least=True)
     speed = rates(pairs, factor=BATCH_EVENTS)
     return [figure(name, "events/s", speed, goal=goal, failed=failures(pairs))]
 
 
+def batches(url: str) -> WireTarget:
+    """Batches of five hundred."""
+    return WireTarget(url, audit_rows.batches())
+
+
 def empty_view(stand: Stand, effort: Effort) -> list[Figure]:
     """The service's worker beside gunicorn's own, both with a view that does nothing."""
     name = f"empty view under our worker, {CLIENTS} clients"
-    ours = driving(stand, effort, stand.ours.empty(), CLIENTS, service_pid=stand.ours.pid)
-    stock = driving(stand, effort, stand.stock.empty(), CLIENTS, service_pid=stand.stock.pid)
-    pairs = by_turns(name, [(ours, stock)] * effort.rounds)
+    ours = driving(stand, stand.ours.empty(), CLIENTS, service_pid=stand.ours.pid)
+    stock = driving(stand, stand.stock.empty(), CLIENTS, service_pid=stand.stock.pid)
+    pairs = by_turns(name, effort, ours, stock)
     goal = Goal(1.5, of="ratio", is_least=True)
     return [figure(name, "requests/s", rates(pairs), goal=goal, failed=failures(pairs))]

@@ -1,22 +1,25 @@
-"""The same requests against a table with ten times the rows, and seven times the partitions."""
+"""The same requests with ten times the events, seven times the partitions and ten times the workflows."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench import audit_rows
-from bench.audit_reads import look_ups
-from bench.audit_rows import EVENTS
+from bench import audit_rows, workflows
+from bench.audit_reads import LIST_ROWS, long_lists, look_ups
+from bench.audit_rows import BATCH_EVENTS
+from bench.audit_writes import BATCH_CLIENTS, batches, posts
 from bench.audit_writes import CLIENTS as WRITERS
 from bench.figures import Figure, Goal
-from bench.load import Request
-from bench.rounds import CLIENTS, Effort, by_turns, driving, latencies
+from bench.rounds import CLIENTS, WORKFLOWS, Effort, by_turns, driving, latencies
 from bench.stand import Stand, settle
-from bench.wire import WireTarget
 from datastorage.embedded.stack import APP_ROLE, OWNER_ROLE, migrate
 from tests.support.service import ServiceProcess
+
+if TYPE_CHECKING:
+    from bench.wire import WireTarget
 
 TIMES = 10
 PARTITIONS = {1: 12, TIMES: 84}
@@ -24,29 +27,26 @@ GOAL = Goal(1.2, of="ratio")
 
 
 def measure(stand: Stand, effort: Effort) -> list[Figure]:
-    """Single writes and look-ups on a large table beside a small one, each with a service of its own."""
+    """Every kind of request on large tables beside small ones, each with a service of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="datastorage-bench-") as directory,
         _service(stand, effort, Path(directory), 1) as small,
         _service(stand, effort, Path(directory), TIMES) as large,
     ):
-        posts = [Request("POST", EVENTS, body) for body in audit_rows.bodies()]
-        return [
-            *_beside(
-                "single events",
-                effort,
-                (large, WireTarget(large.service_url, posts)),
-                (small, WireTarget(small.service_url, posts)),
-                WRITERS,
-            ),
-            *_beside(
-                "events by correlation id",
-                effort,
-                (large, look_ups(large.service_url)),
-                (small, look_ups(small.service_url)),
-                CLIENTS,
-            ),
+        # Reads first: what the writes leave behind would be in them.
+        scenarios: list[tuple[str, Callable[[str], WireTarget], int, Goal | None]] = [
+            ("events by correlation id", look_ups, CLIENTS, GOAL),
+            (f"list of {LIST_ROWS:,} events", long_lists, 1, None),
+            ("workflow search", workflows.searches, CLIENTS, None),
+            ("single events", posts, WRITERS, GOAL),
+            (f"batches of {BATCH_EVENTS} events", batches, BATCH_CLIENTS, None),
         ]
+        figures: list[Figure] = []
+        for what, target, clients, goal in scenarios:
+            sides = [driving(stand, target(stand.service_url), clients) for stand in (large, small)]
+            name = f"{what}, {TIMES} x rows, {clients} client{'s' if clients > 1 else ''}"
+            figures += latencies(name, by_turns(name, effort, *sides), {50: None, 99: goal})
+        return figures
 
 
 @contextmanager
@@ -57,19 +57,8 @@ def _service(stand: Stand, effort: Effort, directory: Path, times: int) -> Itera
     app_url = stand.postgres.url(database, APP_ROLE)
     migrate(owner_url)
     audit_rows.fill(owner_url, effort.growth_rows * times, PARTITIONS[times])
+    # For as many signals more: a search matches as many as before, among ten times the others.
+    workflows.fill(owner_url, WORKFLOWS * times, signals=workflows.SIGNALS * times)
     settle(stand.postgres.url(database))
     with ServiceProcess(directory / database, app_url, stand.redis_url) as service:
         yield replace(stand, app_url=app_url, service_url=service.api.url, service_pid=service.pid)
-
-
-def _beside(
-    what: str,
-    effort: Effort,
-    large: tuple[Stand, WireTarget],
-    small: tuple[Stand, WireTarget],
-    clients: int,
-) -> list[Figure]:
-    name = f"{what}, {TIMES} x rows, {clients} clients"
-    sides = [driving(stand, effort, target, clients) for stand, target in (large, small)]
-    pairs = by_turns(name, [(sides[0], sides[1])] * effort.rounds)
-    return latencies(name, pairs, {50: None, 99: GOAL})

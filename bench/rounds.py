@@ -10,7 +10,8 @@ from bench.load import Load, SelfDriven, Target
 from bench.processors import of_tree
 from bench.stand import Stand
 
-Measure = Callable[[], Load]
+Measure = Callable[[float], Load]
+"""Drives one side of a round for so many seconds."""
 Pair = tuple[Load, Load]
 
 
@@ -33,11 +34,13 @@ class Effort:
     seconds: float
 
 
-QUICK = Effort(trace_rows=200_000, audit_rows=110_000, growth_rows=15_000, rounds=3, seconds=2)
+QUICK = Effort(trace_rows=200_000, audit_rows=110_000, growth_rows=15_000, rounds=3, seconds=1.5)
 FULL = Effort(trace_rows=1_000_000, audit_rows=1_000_000, growth_rows=100_000, rounds=5, seconds=5)
 EFFORTS = {"quick": QUICK, "full": FULL}
 WORKFLOWS = 10_000
 CLIENTS = 16
+WARM_UP = 1 / 3
+"""Of a round."""
 
 
 def compare(
@@ -49,24 +52,19 @@ def compare(
     clients: int = CLIENTS,
 ) -> list[Pair]:
     """Drive a target and its baseline in every round."""
-    measured, baseline = (driving(stand, effort, side, clients) for side in sides)
-    return by_turns(name, [(measured, baseline)] * effort.rounds)
+    measured, baseline = (driving(stand, side, clients) for side in sides)
+    return by_turns(name, effort, measured, baseline)
 
 
 def driving(
-    stand: Stand,
-    effort: Effort,
-    target: Target | SelfDriven,
-    clients: int,
-    *,
-    service_pid: int | None = None,
+    stand: Stand, target: Target | SelfDriven, clients: int, *, service_pid: int | None = None
 ) -> Measure:
-    """Return what drives ``target`` once, and looks at the processor time of service and database."""
+    """Return what drives ``target``, and looks at the processor time of service and database."""
     service_pid = service_pid or stand.service_pid
 
-    def measure() -> Load:
+    def measure(seconds: float) -> Load:
         service, database = of_tree(service_pid), of_tree(stand.postgres_pid)
-        load = stand.generator.drive(target, clients=clients, seconds=effort.seconds)
+        load = stand.generator.drive(target, clients=clients, seconds=seconds)
         return replace(
             load,
             service_seconds=of_tree(service_pid) - service,
@@ -76,21 +74,22 @@ def driving(
     return measure
 
 
-def by_turns(name: str, rounds: Sequence[tuple[Measure, Measure]]) -> list[Pair]:
-    """Measure both sides of each round; who begins changes from round to round.
+def by_turns(name: str, effort: Effort, measure: Measure, baseline: Measure) -> list[Pair]:
+    """Measure both sides in each round; who begins changes from round to round.
 
-    Each side runs once before, uncounted: connections are opened, statements prepared and plans made then.
+    Each side runs for a moment before, uncounted: connections are opened, statements prepared and plans made
+    then.
     """
-    for measure in rounds[0]:
-        measure()
+    for side in (measure, baseline):
+        side(effort.seconds * WARM_UP)
     pairs: list[Pair] = []
-    with click.progressbar(rounds, label=name.ljust(42)) as progress:
-        for number, (measure, baseline) in enumerate(progress):
+    with click.progressbar(range(effort.rounds), label=name.ljust(42)) as progress:
+        for number in progress:
             if number % 2:
-                reference = baseline()
-                pairs.append((measure(), reference))
+                reference = baseline(effort.seconds)
+                pairs.append((measure(effort.seconds), reference))
             else:
-                pairs.append((measure(), baseline()))
+                pairs.append((measure(effort.seconds), baseline(effort.seconds)))
     return pairs
 
 

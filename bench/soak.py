@@ -32,8 +32,10 @@ from tests.support.service import ServiceProcess
 
 RESULTS = Path(__file__).parent / "results" / "soak.json"
 CLIENTS = 32
+WARM_UP_SECONDS = 5
 CEILING_SECONDS = 15
-WARM_UP = 0.1
+FIRST_WINDOWS = 0.1
+"""That share of the windows is not compared: caches fill, PostgreSQL learns what the table is like."""
 EDGE = 5
 """The windows that are compared: one in so many, at each end."""
 MIX = 20
@@ -92,9 +94,7 @@ def main(minutes: float, window: float, share: float) -> None:
                 rate, windows = _soak(service, app_url, max(1, round(minutes * 60 / window)), window, share)
     verdicts = judge(windows)
     click.echo(report(verdicts))
-    RESULTS.parent.mkdir(exist_ok=True)
-    found = {"rate": rate, "windows": list(map(asdict, windows)), "verdicts": list(map(asdict, verdicts))}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    _write(rate, windows, verdicts)
     click.echo(f"Written to {RESULTS}.")
     sys.exit(0 if all(verdict.met for verdict in verdicts) else 1)
 
@@ -105,16 +105,30 @@ def _soak(
     windows: list[Window] = []
     begin = 0
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as generator:
-        latencies, failed = generator.submit(drive, service.api.url, CEILING_SECONDS, begin, None).result()
-        rate = share * len(latencies) / CEILING_SECONDS
-        click.echo(f"{len(latencies) / CEILING_SECONDS:.0f} requests/s are possible, {rate:.0f}/s are sent.")
-        begin += len(latencies) + failed + CLIENTS
+
+        def sent(duration: float, per_second: float | None) -> tuple[list[float], int]:
+            nonlocal begin
+            arguments = service.api.url, duration, begin, per_second
+            latencies, failed = generator.submit(drive, *arguments).result()
+            begin += len(latencies) + failed + CLIENTS
+            return latencies, failed
+
+        sent(WARM_UP_SECONDS, None)
+        possible = len(sent(CEILING_SECONDS, None)[0]) / CEILING_SECONDS
+        rate = share * possible
+        click.echo(f"{possible:.0f} requests/s are possible, {rate:.0f}/s are sent.")
         with click.progressbar(range(count), label="soak") as progress:
             for _ in progress:
-                latencies, failed = generator.submit(drive, service.api.url, seconds, begin, rate).result()
-                begin += len(latencies) + failed + CLIENTS
-                windows.append(look(service.pid, database_url, latencies, failed, seconds))
+                windows.append(look(service.pid, database_url, *sent(seconds, rate), seconds))
+                # As it goes on: whoever waits can look, and a run that is ended has told what it saw.
+                _write(rate, windows)
     return rate, windows
+
+
+def _write(rate: float, windows: Sequence[Window], verdicts: Sequence[Verdict] = ()) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    found = {"rate": rate, "windows": list(map(asdict, windows)), "verdicts": list(map(asdict, verdicts))}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def drive(url: str, seconds: float, begin: int, rate: float | None) -> tuple[list[float], int]:
@@ -197,7 +211,7 @@ def _number(database_url: str, query: LiteralString) -> int:
 
 def judge(windows: Sequence[Window]) -> list[Verdict]:
     """Set the last fifth of the windows against the first fifth after the warm-up."""
-    steady = windows[int(len(windows) * WARM_UP) :]
+    steady = windows[int(len(windows) * FIRST_WINDOWS) :]
     edge = max(1, len(steady) // EDGE)
     first, last = steady[:edge], steady[-edge:]
     grown = f"<= {1 + MAXIMUM_GROWTH:g} x"

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Text, cast, select
 
 from bench.figures import Figure, Goal, figure
-from bench.load import HttpTarget, Request, SqlTarget, Statement
+from bench.load import HttpTarget, Load, Request, SqlTarget, Statement
 from bench.rounds import CLIENTS, Effort, by_turns, compare, failures, latencies, rates
 from bench.stand import Stand, statement
 from bench.wire import WireTarget
@@ -49,27 +49,39 @@ _CATALOGUE = """
 """
 
 
-def fill(url: str, workflows: int) -> None:
+def fill(url: str, workflows: int, *, signals: int = SIGNALS) -> None:
     """Load a catalogue in which every workflow is the latest of its name."""
-    parameters = {"workflows": workflows, "signals": SIGNALS, "wide": WIDE_SHARE}
+    parameters = {"workflows": workflows, "signals": signals, "wide": WIDE_SHARE}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_CATALOGUE, parameters)
 
 
 def measure(stand: Stand, effort: Effort) -> list[Figure]:
     """Run every scenario."""
-    common = [_search(f"Signal{number}/critical/pod/production/P1") for number in range(SIGNALS)]
     wide = [_search("Wide/high/pod/production/P1")]
     one_goals = {50: Goal(1.5, of="ratio"), 95: Goal(200)}
     busy_goals = {50: Goal(1.5, of="ratio"), 95: Goal(500), 99: Goal(1000)}
     crowd_goals = {50: None, 95: Goal(500), 99: Goal(1000)}
     return [
-        *_searches(stand, effort, "workflow search, 1 client", common, one_goals, clients=1),
-        *_searches(stand, effort, f"workflow search, {CLIENTS} clients", common, busy_goals),
+        *_searches(stand, effort, "workflow search, 1 client", _common(), one_goals, clients=1),
+        *_searches(stand, effort, f"workflow search, {CLIENTS} clients", _common(), busy_goals),
         *_searches(stand, effort, "workflow search, 1,000 match", wide, {50: None, 95: None}, clients=1),
         *_searches(stand, effort, f"the same, {CROWD} clients", wide, crowd_goals, clients=CROWD),
         _creates(stand, effort),
     ]
+
+
+def searches(url: str) -> WireTarget:
+    """Common searches, each of another signal."""
+    return _target(url, _common())
+
+
+def _target(url: str, asked: list[dict[str, Any]]) -> WireTarget:
+    return WireTarget(url, [Request("POST", SEARCH, json.dumps(each).encode()) for each in asked])
+
+
+def _common() -> list[dict[str, Any]]:
+    return [_search(f"Signal{number}/critical/pod/production/P1") for number in range(SIGNALS)]
 
 
 def _search(mandatory: str) -> dict[str, Any]:
@@ -81,15 +93,14 @@ def _searches(  # noqa: PLR0913 - one row of a table
     stand: Stand,
     effort: Effort,
     name: str,
-    searches: list[dict[str, Any]],
+    asked: list[dict[str, Any]],
     goals: dict[int, Goal | None],
     *,
     clients: int = CLIENTS,
 ) -> list[Figure]:
     schema = SearchSchema()
-    requests = [Request("POST", SEARCH, json.dumps(search).encode()) for search in searches]
-    selects = [[_candidates(ranking.parameters(schema.read(search)))] for search in searches]
-    sides = WireTarget(stand.service_url, requests), SqlTarget(stand.app_url, selects)
+    selects = [[_candidates(ranking.parameters(schema.read(each)))] for each in asked]
+    sides = _target(stand.service_url, asked), SqlTarget(stand.app_url, selects)
     return latencies(name, compare(name, stand, effort, sides, clients=clients), goals)
 
 
@@ -103,22 +114,21 @@ def _candidates(parameters: dict[str, Any]) -> Statement:
 
 def _creates(stand: Stand, effort: Effort) -> Figure:
     name = "workflows created one after another"
-    rounds = [(partial(_create, stand), partial(_insert, stand)) for _ in range(effort.rounds)]
-    pairs = by_turns(name, rounds)
+    pairs = by_turns(name, effort, partial(_create, stand), partial(_insert, stand))
     goal = Goal(200, is_least=True)
     return figure(name, "per minute", rates(pairs, factor=60), goal=goal, failed=failures(pairs))
 
 
-def _create(stand: Stand) -> Any:
+def _create(stand: Stand, seconds: float) -> Load:
     bodies = [json.dumps(a_workflow()).encode() for _ in range(CREATES_PER_ROUND)]
     requests = [Request("POST", WORKFLOWS, body) for body in bodies]
     target = HttpTarget(stand.service_url, requests, repeats=False)
-    return stand.generator.drive(target, clients=1, seconds=60)
+    return stand.generator.drive(target, clients=1, seconds=seconds)
 
 
-def _insert(stand: Stand) -> Any:
+def _insert(stand: Stand, seconds: float) -> Load:
     work = [_insertion() for _ in range(CREATES_PER_ROUND)]
-    return stand.generator.drive(SqlTarget(stand.app_url, work, repeats=False), clients=1, seconds=60)
+    return stand.generator.drive(SqlTarget(stand.app_url, work, repeats=False), clients=1, seconds=seconds)
 
 
 def _insertion() -> list[Statement]:
