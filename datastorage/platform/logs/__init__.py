@@ -5,15 +5,23 @@ it is written, whether it is a field, part of a URL or part of a connection stri
 a line of its own: whatever a client sends, its line breaks are written as ``\n``.
 """
 
-from datastorage.platform.logs.context import RequestContext, correlate, request_context
+from datastorage.platform.logs.context import (
+    RequestContext,
+    belongs_to_request,
+    correlate,
+    request_context,
+)
 from datastorage.platform.logs.destination import GunicornLogger, LoggingSettings, configure_logging
+from datastorage.platform.logs.lines import WAITS
 from datastorage.platform.logs.redaction import REDACTED, redact, redact_text
 
 __all__ = [
     "REDACTED",
+    "WAITS",
     "GunicornLogger",
     "LoggingSettings",
     "RequestContext",
+    "belongs_to_request",
     "configure_logging",
     "correlate",
     "redact",

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TextIO
 
 from gunicorn import glogging
 
-from datastorage.platform.logs.lines import ConsoleLines, JsonLines
+from datastorage.platform.logs.lines import WAITS, ConsoleLines, JsonLines
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -104,9 +104,13 @@ class LineHandler(logging.StreamHandler[TextIO]):
         return passes
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of ``record``."""
+        """Write the line of ``record``, or leave it for the next one to take along."""
         try:
-            self._write(self.format(record) + self.terminator)
+            line = self.format(record) + self.terminator
+            if getattr(record, WAITS, False) and len(self._waiting) < MOST_WAITING:
+                self._waiting.append(line)
+            else:
+                self._write(line)
         except Exception:  # noqa: BLE001 - whatever it is, a line must not end a request
             self.handleError(record)
 
@@ -121,8 +125,16 @@ class LineHandler(logging.StreamHandler[TextIO]):
         with suppress(OSError, ValueError):
             self._write(self.format(failure) + self.terminator)
 
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        self._write_in_turn()
+        super().flush()
+
     def _write(self, line: str) -> None:
         self._waiting.append(line)
+        self._write_in_turn()
+
+    def _write_in_turn(self) -> None:
         # Again after each turn: who came in its last moment has left a line here and gone.
         while self._waiting and self._turn.acquire(blocking=len(self._waiting) > MOST_WAITING):
             try:
@@ -134,7 +146,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
         lines = "".join([self._waiting.popleft() for _ in range(len(self._waiting))])
         if self._descriptor is None:
             self.stream.write(lines)
-            self.flush()
+            self.stream.flush()
             return
         rest = lines.encode("utf-8", "backslashreplace")
         while rest:

@@ -26,7 +26,9 @@ _LEVEL_NAMES: Final = {
     logging.CRITICAL: "error",
 }
 _OWN_FIELDS: Final = frozenset({"ts", "level", "msg", "logger", "service", "version", "pod", "pid"})
-_RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName"}
+WAITS: Final = "waits"
+"""Attribute of an entry whose line the next one takes along: that of its request, which follows at once."""
+_RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName", WAITS}
 
 
 class JsonLines(BaseJsonFormatter):

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
-from datastorage.platform.logs.destination import LineHandler
-from datastorage.platform.logs.lines import JsonLines
+from datastorage.platform.logs.destination import MOST_WAITING, LineHandler
+from datastorage.platform.logs.lines import WAITS, JsonLines
 
 
 def handler_for(stream: TextIO) -> LineHandler:
@@ -20,6 +20,12 @@ def handler_for(stream: TextIO) -> LineHandler:
 def entry(number: int, padding: str) -> logging.LogRecord:
     fields: dict[str, Any] = {"name": "a", "levelno": logging.INFO, "msg": f"number {number}"}
     return logging.makeLogRecord(fields | {"padding": padding})
+
+
+def waiting(number: int) -> logging.LogRecord:
+    record = entry(number, "")
+    setattr(record, WAITS, True)
+    return record
 
 
 def test_lines_of_many_threads_do_not_mix(tmp_path: Path) -> None:
@@ -68,3 +74,38 @@ def test_only_the_thread_that_is_writing_waits_for_the_reader() -> None:
         assert not stuck.done()
         lines = [beginning + reader.readline(), *(reader.readline() for _ in others)]
         assert [json.loads(line)["msg"] for line in lines] == [f"number {number}" for number in range(4)]
+
+
+def test_line_that_waits_goes_before_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    with path.open("w", encoding="utf-8") as stream:
+        handler = handler_for(stream)
+        handler.handle(waiting(1))
+        assert path.read_text(encoding="utf-8") == ""
+        handler.handle(entry(2, ""))
+
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line["msg"] for line in lines] == ["number 1", "number 2"]
+    assert WAITS not in lines[0]
+
+
+def test_lines_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    with path.open("w", encoding="utf-8") as stream:
+        handler = handler_for(stream)
+        handler.handle(waiting(1))
+        handler.flush()
+        assert "number 1" in path.read_text(encoding="utf-8")
+
+
+def test_no_more_than_a_thousand_lines_wait(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    with path.open("w", encoding="utf-8") as stream:
+        handler = handler_for(stream)
+        for number in range(MOST_WAITING + 1):
+            handler.handle(waiting(number))
+
+    assert len(path.read_text(encoding="utf-8").splitlines()) == MOST_WAITING + 1
