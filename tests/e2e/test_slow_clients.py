@@ -99,6 +99,17 @@ def test_body_that_does_not_arrive_is_answered_with_408(held: dict[str, Held], n
     assert held[name].seconds == pytest.approx(TIMEOUT_SECONDS, abs=1)
 
 
+def test_request_may_arrive_in_pieces_on_a_kept_connection(impatient: ServiceProcess) -> None:
+    with opened(impatient.api) as connection:
+        connection.sendall(ALIVE + b"\r\n")
+        first = answer_in(connection.recv(65536))
+        # The first piece while the thread is still there, the others when it has gone and come back.
+        pieces = [ALIVE[:20], ALIVE[20:], b"Connection: close\r\n\r\n"]
+        second = answer_in(dripped(connection, pieces, pause_seconds=0.25))
+
+    assert (first.status, second.status) == (200, 200)
+
+
 def test_slow_client_is_no_error_of_the_service(held: dict[str, Held], impatient: ServiceProcess) -> None:
     del held
     assert not [line for line in impatient.log_lines if line["level"] == "error"]

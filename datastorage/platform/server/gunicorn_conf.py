@@ -93,7 +93,7 @@ def when_ready(arbiter: Any) -> None:
 def _limit_stalls(arbiter: Any) -> None:
     from datastorage.platform.server.slow_clients import limit_stalls
 
-    limit_stalls(arbiter.LISTENERS, SETTINGS.server.read_timeout, SETTINGS.server.write_timeout)
+    limit_stalls(arbiter.LISTENERS, SETTINGS.server.write_timeout)
 
 
 def _reload(arbiter: Any, shutdown: Any) -> bool:

@@ -1,19 +1,19 @@
 """Threads that wait a moment for the next request of the client they have just answered.
 
 gunicorn's threaded worker hands a kept-alive connection back to its main loop after every answer, and from
-there to a thread again: that costs more than Flask does. A busy client sends its next request within
-milliseconds, so the thread waits that long itself, as long as nobody needs it more.
+there to a thread again: that costs more than Flask does. A busy client sends its next request soon, so the
+thread waits for it, as long as nobody needs it more. It waits by reading: to be told first that there is
+something to read would be one more call of the system, and one more wait for the interpreter.
 """
 
-import select
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Final
 
-LINGER_MILLISECONDS: Final = 20
-"""Long enough for the next request of a busy client, short beside what anybody would notice."""
-FREE_THREADS: Final = 4
-"""So many threads of a worker never linger: a new connection finds one at once."""
+from datastorage.platform.server.slow_clients import PatientConnection, PatientReader
+
+LINGERING_SHARE: Final = 5 / 8
+"""Of a worker's threads; the others never linger, so that a new connection finds one at once."""
 
 
 class Lingering:
@@ -28,14 +28,19 @@ class Lingering:
         self._pool = pool
         # A queue counts in C; a Semaphore is Python behind a lock that all threads want at every request.
         self._places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(threads - FREE_THREADS):
+        for _ in range(int(threads * LINGERING_SHARE)):
             self._places.put(None)
 
-    def sees_next_request(self, conn: Any) -> bool:
-        """Return whether the next request on ``conn`` begins to arrive while its thread can be spared."""
-        if conn.parser.unreader.buf.tell():
-            # Read together with the request before: the socket will not become readable for it.
-            return not self._is_wanted()
+    def sees_next_request(self, conn: PatientConnection) -> bool:
+        """Return whether the next request on ``conn`` begins to arrive while its thread can be spared.
+
+        The beginning may have been read even if not: whoever handles the connection next goes on from there.
+        """
+        reader: PatientReader = conn.parser.unreader
+        # What is there already was read together with the request before.
+        return (reader.has_more or self._reads_more(reader)) and not self._is_wanted()
+
+    def _reads_more(self, reader: PatientReader) -> bool:
         if self._is_wanted():
             return False
         try:
@@ -43,9 +48,7 @@ class Lingering:
         except Empty:
             return False
         try:
-            poll = select.poll()
-            poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(LINGER_MILLISECONDS)) and not self._is_wanted()
+            return reader.read_ahead()
         finally:
             self._places.put(None)
 

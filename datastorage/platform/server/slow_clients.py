@@ -1,7 +1,8 @@
 """Clients that stop in the middle of a request, or send it drop by drop, hold a thread for a bounded time.
 
-The kernel ends a single read or write that stalls (``SO_RCVTIMEO``, ``SO_SNDTIMEO``); what it cannot
-see is a client that sends one byte now and then, so the reader also has a deadline for the whole.
+The kernel ends a write that stalls (``SO_SNDTIMEO``), and a read after the moment that a thread stays with
+its client (``SO_RCVTIMEO``). Nearly every request is there by then; for the others the reader has a deadline
+for the whole, which also ends a client that sends one byte now and then.
 """
 
 import socket
@@ -18,12 +19,13 @@ from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.quiet_socket import QuietSocket
 
 CLOSED: Final = -1
+LINGER: Final = timedelta(milliseconds=100)
+"""Long enough for the next request of a busy client, short beside what anybody would notice."""
 
 
-def limit_stalls(listeners: Iterable[Any], read_timeout: timedelta, write_timeout: timedelta) -> None:
-    """Set both timeouts on listening sockets; on Linux the accepted ones inherit them."""
+def limit_stalls(listeners: Iterable[Any], write_timeout: timedelta) -> None:
+    """Set the timeout on listening sockets; on Linux the accepted ones inherit it."""
     for listener in listeners:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(read_timeout))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_timeout))
 
 
@@ -45,6 +47,7 @@ class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotati
         self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, read_timeout: timedelta
     ) -> None:
         client, address = accepted
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LINGER))
         super().__init__(cfg, QuietSocket(client), address, server)
         self._read_timeout = read_timeout
 
@@ -83,6 +86,20 @@ class PatientReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no ann
         self._expires_at = None
         self._is_body = is_body
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something is read already that no request has used."""
+        return bool(self.buf.tell())
+
+    def read_ahead(self) -> bool:
+        """Wait for the next request as long as a thread may; return whether it or the end arrived."""
+        try:
+            self.buf.write(self.sock.recv(self.mxchunk))
+        except OSError:
+            # Nothing in time, or a broken connection: the poller will find out.
+            return False
+        return True
+
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return what has arrived, waiting for something if need be.
 
@@ -93,15 +110,17 @@ class PatientReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no ann
         try:
             return self._first(size_hint) if self._expires_at is None else self._next(size_hint)
         except (TimeoutError, BlockingIOError) as error:
-            # When its time is up, a socket with SO_RCVTIMEO says EAGAIN; one with a Python timeout raises.
+            # When its time is up, a socket with a timeout raises one, and one that may not block the other.
             if self._is_body:
                 raise TimeoutError from error
             raise NoMoreData from error
 
     def _first(self, size_hint: int | None) -> bytes:
-        # The kernel's timeout is the whole time as well: no further call for what arrives in one piece.
         self._expires_at = monotonic_seconds() + self._timeout_seconds
-        data: bytes = super().chunk(size_hint)
+        try:
+            data: bytes = super().chunk(size_hint)
+        except BlockingIOError:
+            return self._next(size_hint)
         return data
 
     def _next(self, size_hint: int | None) -> bytes:
