@@ -2,19 +2,19 @@
 
 First a closed loop finds how many requests of the mix per second are possible here, then the same mix
 comes at a fixed rate. After every window the processes, the connections and the latencies are looked at;
-in the end the last fifth of the windows is set against the first fifth after the warm-up.
+in the end the last fifth of the windows is set against the first fifth after the warm-up. Whether requests
+take longer than in the beginning is asked by turns with a new service: machines have slow hours.
 """
 
-import itertools
 import json
-import multiprocessing
+import math
+import secrets
+import signal
 import statistics
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -22,24 +22,22 @@ from typing import Any, LiteralString
 import click
 import psutil
 import psycopg
-import urllib3
 
+from bench.mix import Generator, Sent
 from bench.stand import servers
-from datastorage.embedded.stack import APP_ROLE, DATABASE
-from datastorage.platform.clock import monotonic_seconds
-from tests.support.builders import BATCH, EVENTS, an_event
+from datastorage.embedded.postgres import EmbeddedPostgres
+from datastorage.embedded.stack import APP_ROLE, DATABASE, OWNER_ROLE, migrate
 from tests.support.service import ServiceProcess
 
 RESULTS = Path(__file__).parent / "results" / "soak.json"
-CLIENTS = 32
 WARM_UP_SECONDS = 5
 CEILING_SECONDS = 15
 FIRST_WINDOWS = 0.1
 """That share of the windows is not compared: caches fill, PostgreSQL learns what the table is like."""
 EDGE = 5
 """The windows that are compared: one in so many, at each end."""
-MIX = 20
-"""Of so many requests one is a batch, three are queries, the rest are single events."""
+TURNS = 6
+"""Of the service that has run for long and of a new one, each half a window."""
 MAXIMUM_GROWTH = 0.05
 MAXIMUM_P99_RATIO = 1.2
 
@@ -50,8 +48,8 @@ class Window:
 
     Attributes:
         per_second: answers with a 2xx status.
-        failed: every other answer, and requests without one.
-        p50_ms: from the instant a request was due, so that a stall counts for all who waited.
+        generator_us: processor time of the generator for each request, which is always the same work:
+            where it is more, the machine was slower.
         memory_mib: resident memory of the arbiter and its workers.
         connections: of the service to PostgreSQL.
         database_mib: what the events take by now. When that is more than fits into memory, a slower minute
@@ -62,6 +60,7 @@ class Window:
     failed: int
     p50_ms: float
     p99_ms: float
+    generator_us: float
     memory_mib: float
     threads: int
     files: int
@@ -71,11 +70,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One quantity at both ends of the soak, and whether it stayed."""
+    """One quantity at both ends of the soak, and whether it stayed.
+
+    Without a bound it is there to explain its neighbours.
+    """
 
     name: str
     first: float
     last: float
+    ratio: float | None
     bound: str
     met: bool
 
@@ -86,111 +89,105 @@ class Verdict:
 @click.option("--share", default=0.5, show_default=True, help="Of the rate that is possible here.")
 def main(minutes: float, window: float, share: float) -> None:
     """Keep the service under a steady load and see whether anything grows."""
+    # As Ctrl-C does: stop what was started, and remove the folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="datastorage-soak-") as name:
         directory = Path(name)
-        with servers(directory) as (postgres, redis):
+        with servers(directory) as (postgres, redis), ExitStack() as stack:
+            generator = Generator()
+            stack.callback(generator.close)
             app_url = postgres.url(DATABASE, APP_ROLE)
-            with ServiceProcess(directory / "service", app_url, redis.url) as service:
-                rate, windows = _soak(service, app_url, max(1, round(minutes * 60 / window)), window, share)
-    verdicts = judge(windows)
+            service = stack.enter_context(ServiceProcess(directory / "service", app_url, redis.url))
+            soak = Soak(generator, service, app_url, window)
+            soak.go_on(max(1, round(minutes * 60 / window)), share)
+            new_url = _new_database(postgres)
+            new = stack.enter_context(ServiceProcess(directory / "new", new_url, redis.url))
+            verdicts = [*judge(soak.windows), soak.compare(new)]
     click.echo(report(verdicts))
-    _write(rate, windows, verdicts)
+    soak.write(verdicts)
     click.echo(f"Written to {RESULTS}.")
     sys.exit(0 if all(verdict.met for verdict in verdicts) else 1)
 
 
-def _soak(
-    service: ServiceProcess, database_url: str, count: int, seconds: float, share: float
-) -> tuple[float, list[Window]]:
-    windows: list[Window] = []
-    begin = 0
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as generator:
+class Soak:
+    """One long run.
 
-        def sent(duration: float, per_second: float | None) -> tuple[list[float], int]:
-            nonlocal begin
-            arguments = service.api.url, duration, begin, per_second
-            latencies, failed = generator.submit(drive, *arguments).result()
-            begin += len(latencies) + failed + CLIENTS
-            return latencies, failed
+    Args:
+        generator: where requests come from.
+        service: whom they go to.
+        database_url: its database.
+        seconds: length of a window.
+    """
 
-        sent(WARM_UP_SECONDS, None)
-        possible = len(sent(CEILING_SECONDS, None)[0]) / CEILING_SECONDS
-        rate = share * possible
-        click.echo(f"{possible:.0f} requests/s are possible, {rate:.0f}/s are sent.")
+    def __init__(
+        self, generator: Generator, service: ServiceProcess, database_url: str, seconds: float
+    ) -> None:
+        self.windows: list[Window] = []
+        self._generator = generator
+        self._service = service
+        self._database_url = database_url
+        self._seconds = seconds
+        self._rate = 0.0
+
+    def go_on(self, count: int, share: float) -> None:
+        """Find out what is possible, and send a share of it for so many windows."""
+        url = self._service.api.url
+        self._generator.send(url, WARM_UP_SECONDS, None)
+        possible = len(self._generator.send(url, CEILING_SECONDS, None).latencies_ms) / CEILING_SECONDS
+        self._rate = share * possible
+        click.echo(f"{possible:.0f} requests/s are possible, {self._rate:.0f}/s are sent.")
         with click.progressbar(range(count), label="soak") as progress:
             for _ in progress:
-                windows.append(look(service.pid, database_url, *sent(seconds, rate), seconds))
+                sent = self._generator.send(url, self._seconds, self._rate)
+                self.windows.append(look(self._service.pid, self._database_url, sent, self._seconds))
                 # As it goes on: whoever waits can look, and a run that is ended has told what it saw.
-                _write(rate, windows)
-    return rate, windows
+                self.write()
+
+    def compare(self, new: ServiceProcess) -> Verdict:
+        """Ask the service and a new one by turns, at the same rate; the first two turns do not count."""
+        pairs: list[tuple[float, float]] = []
+        services = [new, self._service]
+        with click.progressbar(range(TURNS + 2), label="beside a new service") as progress:
+            for turn in progress:
+                order = services if turn % 2 else services[::-1]
+                sent = {each: self._p99(each) for each in order}
+                pairs.append((sent[new], sent[self._service]))
+        counted = pairs[2:]
+        ratio = statistics.median(old / fresh for fresh, old in counted)
+        first, last = (statistics.median(each) for each in zip(*counted, strict=True))
+        bound = f"<= {MAXIMUM_P99_RATIO:g} x"
+        return Verdict(
+            "p99, new and old, ms", first, last, round(ratio, 3), bound, ratio <= MAXIMUM_P99_RATIO
+        )
+
+    def _p99(self, service: ServiceProcess) -> float:
+        return self._generator.send(service.api.url, self._seconds / 2, self._rate).percentile(99)
+
+    def write(self, verdicts: Sequence[Verdict] = ()) -> None:
+        """Write what was seen so far."""
+        RESULTS.parent.mkdir(exist_ok=True)
+        windows, judged = list(map(asdict, self.windows)), list(map(asdict, verdicts))
+        found = {"rate": self._rate, "windows": windows, "verdicts": judged}
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _write(rate: float, windows: Sequence[Window], verdicts: Sequence[Verdict] = ()) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    found = {"rate": rate, "windows": list(map(asdict, windows)), "verdicts": list(map(asdict, verdicts))}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def _new_database(postgres: EmbeddedPostgres) -> str:
+    name = f"new_{secrets.token_hex(4)}"
+    postgres.create_database(name, owner=OWNER_ROLE)
+    migrate(postgres.url(name, OWNER_ROLE))
+    return postgres.url(name, APP_ROLE)
 
 
-def drive(url: str, seconds: float, begin: int, rate: float | None) -> tuple[list[float], int]:
-    """Send the mix, numbered from ``begin``; without a rate as fast as answers come.
-
-    Returns:
-        The latency of every 2xx in milliseconds, and how many other answers there were.
-    """
-    numbers = itertools.count()
-    start = monotonic_seconds()
-    failed = itertools.count()
-    ready = threading.Barrier(CLIENTS)
-
-    def client() -> list[float]:
-        latencies: list[float] = []
-        with urllib3.connection_from_url(url, maxsize=1, retries=False, timeout=60) as pool:
-            ready.wait()
-            for number in numbers:
-                due = monotonic_seconds() if rate is None else start + number / rate
-                if due >= start + seconds:
-                    break
-                time.sleep(max(0.0, due - monotonic_seconds()))
-                if _ask(pool, begin + number):
-                    latencies.append((monotonic_seconds() - due) * 1000)
-                else:
-                    next(failed)
-        return latencies
-
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        done = [each.result() for each in [threads.submit(client) for _ in range(CLIENTS)]]
-    return [latency for latencies in done for latency in latencies], next(failed)
-
-
-def _ask(pool: urllib3.HTTPConnectionPool, number: int) -> bool:
-    turn = number % MIX
-    # Ten requests share a story, so that a query finds about as many rows in the last minute as in the first.
-    story = f"rr-soak-{number // MIX}"
-    headers = {"Content-Type": "application/json"}
-    try:
-        if turn == 0:
-            events = [an_event(correlation_id=story) for _ in range(100)]
-            answer = pool.request("POST", BATCH, body=json.dumps(events), headers=headers)
-        elif turn % 6 == 0:
-            answer = pool.request("GET", f"{EVENTS}?correlation_id=rr-soak-{max(0, number // MIX - 50)}")
-        else:
-            event = json.dumps(an_event(correlation_id=story))
-            answer = pool.request("POST", EVENTS, body=event, headers=headers)
-    except urllib3.exceptions.HTTPError:
-        return False
-    return bool(answer.data) and answer.status in {200, 201}
-
-
-def look(pid: int, database_url: str, latencies: Sequence[float], failed: int, seconds: float) -> Window:
+def look(pid: int, database_url: str, sent: Sent, seconds: float) -> Window:
     """Return what the service holds right now, beside the latencies of the window that just ended."""
     arbiter = psutil.Process(pid)
     processes = [arbiter, *arbiter.children()]
-    percentiles = statistics.quantiles(latencies, n=100, method="inclusive")
     return Window(
-        per_second=round(len(latencies) / seconds, 1),
-        failed=failed,
-        p50_ms=round(percentiles[49], 2),
-        p99_ms=round(percentiles[98], 2),
+        per_second=round(len(sent.latencies_ms) / seconds, 1),
+        failed=sent.failed,
+        p50_ms=round(sent.percentile(50), 2),
+        p99_ms=round(sent.percentile(99), 2),
+        generator_us=round(sent.generator_seconds * 1e6 / len(sent.latencies_ms)),
         memory_mib=round(sum(each.memory_info().rss for each in processes) / 2**20, 1),
         threads=sum(each.num_threads() for each in processes),
         files=sum(each.num_fds() for each in processes),
@@ -220,32 +217,38 @@ def judge(windows: Sequence[Window]) -> list[Verdict]:
         _compare("threads", "threads", first, last, (grown, 1 + MAXIMUM_GROWTH)),
         _compare("open files", "files", first, last, (grown, 1 + MAXIMUM_GROWTH)),
         _compare("connections", "connections", first, last, ("<= 1 x", 1)),
-        _compare("p99, ms", "p99_ms", first, last, (f"<= {MAXIMUM_P99_RATIO:g} x", MAXIMUM_P99_RATIO)),
         _nothing_failed(windows),
-        Verdict("database, MiB", first[0].database_mib, last[-1].database_mib, "", met=True),
+        _compare("p99, ms", "p99_ms", first, last),
+        _compare("generator, us/request", "generator_us", first, last),
+        _compare("database, MiB", "database_mib", first, last),
     ]
 
 
 def _compare(
-    name: str, member: str, first: Sequence[Window], last: Sequence[Window], bound: tuple[str, float]
+    name: str,
+    member: str,
+    first: Sequence[Window],
+    last: Sequence[Window],
+    bound: tuple[str, float] = ("", math.inf),
 ) -> Verdict:
     before = statistics.median(getattr(window, member) for window in first)
     after = statistics.median(getattr(window, member) for window in last)
-    return Verdict(name, before, after, bound[0], after <= before * bound[1])
+    ratio = after / before
+    return Verdict(name, before, after, round(ratio, 3), bound[0], ratio <= bound[1])
 
 
 def _nothing_failed(windows: Sequence[Window]) -> Verdict:
     failed = sum(window.failed for window in windows)
-    return Verdict("failed requests", 0, failed, "0", failed == 0)
+    return Verdict("failed requests", 0, failed, None, "0", failed == 0)
 
 
 def report(verdicts: Sequence[Verdict]) -> str:
     """Return a table for people."""
     lines = [f"{'QUANTITY':24}{'FIRST':>12}{'LAST':>12}{'RATIO':>8}  GOAL      MET"]
     for each in verdicts:
-        ratio = f"{each.last / each.first:.2f}" if each.first else "-"
+        ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
         met = ("yes" if each.met else "NO") if each.bound else ""
-        lines.append(f"{each.name:24}{each.first:12g}{each.last:12g}{ratio:>8}  {each.bound:10}{met}")
+        lines.append(f"{each.name:24}{each.first:12.5g}{each.last:12.5g}{ratio:>8}  {each.bound:10}{met}")
     return "\n" + "\n".join(lines) + "\n"
 
 
