@@ -7,7 +7,7 @@ from typing import Self
 
 from datastorage.errors import Conflict, InvalidInput
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.logs import WAITS, belongs_to_request
+from datastorage.platform.logs import belongs_to_request, log_lean
 
 
 class LoggedWrite:
@@ -38,13 +38,11 @@ class LoggedWrite:
     ) -> None:
         level, outcome = self._judge(error)
         duration_ms = round((monotonic_seconds() - self._started_seconds) * 1000, 3)
-        extra: dict[str, object] = {**self._fields, "outcome": outcome, "duration_ms": duration_ms}
+        fields: dict[str, object] = {**self._fields, "outcome": outcome, "duration_ms": duration_ms}
         if self.queued_for is not None:
-            extra["db_reason"] = self.queued_for
-        if level == logging.INFO and belongs_to_request():
-            # One call of the system for both lines: it costs more than to make them.
-            extra[WAITS] = True
-        self._logger.log(level, self._message, extra=extra)
+            fields["db_reason"] = self.queued_for
+        waits = level == logging.INFO and belongs_to_request()
+        log_lean(self._logger, level, self._message, fields, waits=waits)
 
     def _judge(self, error: BaseException | None) -> tuple[int, str]:
         if isinstance(error, InvalidInput | Conflict):

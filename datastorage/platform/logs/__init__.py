@@ -11,19 +11,23 @@ from datastorage.platform.logs.context import (
     correlate,
     request_context,
 )
-from datastorage.platform.logs.destination import GunicornLogger, LoggingSettings, configure_logging
-from datastorage.platform.logs.lines import WAITS
+from datastorage.platform.logs.destination import (
+    GunicornLogger,
+    LoggingSettings,
+    configure_logging,
+    log_lean,
+)
 from datastorage.platform.logs.redaction import REDACTED, redact, redact_text
 
 __all__ = [
     "REDACTED",
-    "WAITS",
     "GunicornLogger",
     "LoggingSettings",
     "RequestContext",
     "belongs_to_request",
     "configure_logging",
     "correlate",
+    "log_lean",
     "redact",
     "redact_text",
     "request_context",

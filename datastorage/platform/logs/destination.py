@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Final, Protocol, TextIO
 
 from gunicorn import glogging
 
-from datastorage.platform.logs.lines import WAITS, ConsoleLines, JsonLines
+from datastorage.platform.logs.lines import ConsoleLines, JsonLines
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -73,6 +74,31 @@ def _route_gunicorn_through_root() -> None:
         routed.setLevel(logging.NOTSET)
 
 
+def log_lean(
+    logger: logging.Logger, level: int, message: str, fields: Mapping[str, object], *, waits: bool = False
+) -> None:
+    """Log what every request logs, without a record of where it was logged: that is two thirds of the cost.
+
+    Args:
+        logger: in whose name.
+        level: number of the level.
+        message: a constant.
+        fields: further members of the line.
+        waits: whether the next line takes this one along, because the line of its request follows at once.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    match logging.getLogger().handlers:
+        case [LineHandler(formatter=JsonLines() as formatter) as handler]:
+            try:
+                handler.say(formatter.line_of(level, message, logger.name, fields), waits=waits)
+            except Exception:  # noqa: BLE001 - a line must not end a request; the ordinary way tells why
+                logger.log(level, message, extra=fields)
+        case _:
+            # Somebody else listens, too.
+            logger.log(level, message, extra=fields)
+
+
 class GunicornLogger(glogging.Logger):  # type: ignore[misc] # gunicorn has no annotations
     """For gunicorn's ``logger_class``: its own handlers come back at start and on reload, and go again."""
 
@@ -104,15 +130,18 @@ class LineHandler(logging.StreamHandler[TextIO]):
         return passes
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of ``record``, or leave it for the next one to take along."""
+        """Write the line of ``record``."""
         try:
-            line = self.format(record) + self.terminator
-            if getattr(record, WAITS, False) and len(self._waiting) < MOST_WAITING:
-                self._waiting.append(line)
-            else:
-                self._write(line)
+            self._write(self.format(record) + self.terminator)
         except Exception:  # noqa: BLE001 - whatever it is, a line must not end a request
             self.handleError(record)
+
+    def say(self, line: str, *, waits: bool) -> None:
+        """Write a line, or leave it for the next one to take along."""
+        if waits and len(self._waiting) < MOST_WAITING:
+            self._waiting.append(line + self.terminator)
+        else:
+            self._write(line + self.terminator)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Say where the entry came from that could not be written.

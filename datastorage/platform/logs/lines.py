@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from os import getpid
+from time import time
 from traceback import format_tb
 from typing import Any, Final
 
@@ -26,9 +27,7 @@ _LEVEL_NAMES: Final = {
     logging.CRITICAL: "error",
 }
 _OWN_FIELDS: Final = frozenset({"ts", "level", "msg", "logger", "service", "version", "pod", "pid"})
-WAITS: Final = "waits"
-"""Attribute of an entry whose line the next one takes along: that of its request, which follows at once."""
-_RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName", WAITS}
+_RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName"}
 
 
 class JsonLines(BaseJsonFormatter):
@@ -44,13 +43,7 @@ class JsonLines(BaseJsonFormatter):
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Collect the members of the line; what the caller adds cannot replace what the service says."""
-        log_data["ts"] = _timestamp(record.created)
-        log_data["level"] = _LEVEL_NAMES.get(record.levelno, "info")
-        log_data["msg"] = record.message
-        log_data["logger"] = record.name
-        log_data.update(self._identity)
-        log_data["pid"] = getpid()
-        _add_context(log_data)
+        log_data.update(self._beginning(record.created, record.levelno, record.message, record.name))
         stack = message_dict.pop("exc_info", "") or message_dict.pop("stack_info", "")
         for fields in (message_dict, record.__dict__):
             for name in [name for name in fields if name not in _RESERVED]:
@@ -60,6 +53,31 @@ class JsonLines(BaseJsonFormatter):
             log_data["error_type"] = type(record.exc_info[1]).__qualname__
         if stack:
             log_data["stack"] = stack
+
+    def line_of(self, level: int, message: str, logger_name: str, fields: Mapping[str, object]) -> str:
+        """Return the line of an entry that has no record: nobody asks where it comes from.
+
+        Args:
+            level: number of the level.
+            message: what every line of this kind says.
+            logger_name: whose line it is.
+            fields: none of them under a name that the line has anyway.
+        """
+        log_data = self._beginning(time(), level, message, logger_name)
+        log_data.update(fields)
+        return self.jsonify_log_record(log_data)
+
+    def _beginning(self, created: float, level: int, message: str, logger_name: str) -> LogData:
+        log_data: LogData = {
+            "ts": _timestamp(created),
+            "level": _LEVEL_NAMES.get(level, "info"),
+            "msg": message,
+            "logger": logger_name,
+            **self._identity,
+            "pid": getpid(),
+        }
+        _add_context(log_data)
+        return log_data
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
         """Return the traces of the exception and its causes, the first cause first."""

@@ -22,7 +22,7 @@ from datastorage.errors import (
     UnsupportedMediaType,
 )
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.logs import RequestContext, request_context
+from datastorage.platform.logs import RequestContext, log_lean, request_context
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger("datastorage.access")
@@ -102,7 +102,7 @@ def log_request(
         level = logging.INFO
     if logger.isEnabledFor(level):
         duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
-        logger.log(level, "HTTP request", extra=fields | {"duration_ms": duration_ms, **further})
+        log_lean(logger, level, "HTTP request", fields | {"duration_ms": duration_ms, **further})
 
 
 def add_to_log(fields: Mapping[str, object]) -> None:

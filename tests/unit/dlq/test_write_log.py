@@ -4,7 +4,6 @@ import pytest
 
 from datastorage.dlq.write_log import LoggedWrite
 from datastorage.errors import Conflict, InvalidInput, QueueUnusable
-from datastorage.platform.logs import WAITS, RequestContext, request_context
 
 logger = logging.getLogger("datastorage.test")
 
@@ -29,37 +28,6 @@ def test_write_is_logged_when_it_is_done(write: LoggedWrite, caplog: pytest.LogC
         assert caplog.records == []
 
     assert only(caplog) == (logging.INFO, "success")
-
-
-def test_line_of_a_request_waits_for_the_requests_own(
-    write: LoggedWrite, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = request_context.set(RequestContext("req-7"))
-    try:
-        with write:
-            pass
-    finally:
-        request_context.reset(token)
-
-    assert vars(caplog.records[0])[WAITS]
-
-
-def test_line_of_nobodys_request_does_not_wait(write: LoggedWrite, caplog: pytest.LogCaptureFixture) -> None:
-    with write:
-        pass
-
-    assert WAITS not in vars(caplog.records[0])
-
-
-def test_line_that_matters_does_not_wait(write: LoggedWrite, caplog: pytest.LogCaptureFixture) -> None:
-    token = request_context.set(RequestContext("req-7"))
-    try:
-        with write as line:
-            line.queued_for = "db_unreachable"
-    finally:
-        request_context.reset(token)
-
-    assert WAITS not in vars(caplog.records[0])
 
 
 def test_queued_write_is_a_warning_that_says_why(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from datastorage.platform.logs.destination import MOST_WAITING, LineHandler
-from datastorage.platform.logs.lines import WAITS, JsonLines
+from datastorage.platform.logs.lines import JsonLines
 
 
 def handler_for(stream: TextIO) -> LineHandler:
@@ -20,12 +20,6 @@ def handler_for(stream: TextIO) -> LineHandler:
 def entry(number: int, padding: str) -> logging.LogRecord:
     fields: dict[str, Any] = {"name": "a", "levelno": logging.INFO, "msg": f"number {number}"}
     return logging.makeLogRecord(fields | {"padding": padding})
-
-
-def waiting(number: int) -> logging.LogRecord:
-    record = entry(number, "")
-    setattr(record, WAITS, True)
-    return record
 
 
 def test_lines_of_many_threads_do_not_mix(tmp_path: Path) -> None:
@@ -81,13 +75,13 @@ def test_line_that_waits_goes_before_the_next_one(tmp_path: Path) -> None:
 
     with path.open("w", encoding="utf-8") as stream:
         handler = handler_for(stream)
-        handler.handle(waiting(1))
+        handler.say("first", waits=True)
         assert path.read_text(encoding="utf-8") == ""
         handler.handle(entry(2, ""))
 
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line["msg"] for line in lines] == ["number 1", "number 2"]
-    assert WAITS not in lines[0]
+    first, second = path.read_text(encoding="utf-8").splitlines()
+    assert first == "first"
+    assert json.loads(second)["msg"] == "number 2"
 
 
 def test_lines_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
@@ -95,9 +89,9 @@ def test_lines_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
 
     with path.open("w", encoding="utf-8") as stream:
         handler = handler_for(stream)
-        handler.handle(waiting(1))
+        handler.say("last", waits=True)
         handler.flush()
-        assert "number 1" in path.read_text(encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "last\n"
 
 
 def test_no_more_than_a_thousand_lines_wait(tmp_path: Path) -> None:
@@ -106,6 +100,6 @@ def test_no_more_than_a_thousand_lines_wait(tmp_path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
         handler = handler_for(stream)
         for number in range(MOST_WAITING + 1):
-            handler.handle(waiting(number))
+            handler.say(f"number {number}", waits=True)
 
     assert len(path.read_text(encoding="utf-8").splitlines()) == MOST_WAITING + 1

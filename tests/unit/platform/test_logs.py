@@ -1,11 +1,6 @@
-import io
-import json
 import logging
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
@@ -16,73 +11,15 @@ from datastorage.platform.logs import (
     REDACTED,
     GunicornLogger,
     RequestContext,
-    configure_logging,
     correlate,
     redact,
     redact_text,
     request_context,
 )
 from datastorage.platform.logs.destination import LineHandler
+from tests.support.logs import Configure, Output
 
 logger = logging.getLogger("datastorage.test")
-
-
-@dataclass(frozen=True)
-class Choice:
-    level: str = "info"
-    format: str = "json"
-
-
-class Output:
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
-
-    @property
-    def only(self) -> dict[str, Any]:
-        (line,) = self.lines
-        return line
-
-
-Configure = Callable[..., Output]
-
-
-@pytest.fixture
-def configure() -> Iterator[Configure]:
-    """Configures logging, and puts everything back that configuring changed."""
-    names = ("", "gunicorn.error", "gunicorn.access")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(each, list(each.handlers), each.level, each.propagate) for each in loggers]
-    token = request_context.set(RequestContext())
-    found_out = {
-        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")
-    }
-
-    def start(level: str = "info", format: str = "json") -> Output:  # noqa: A002 - the setting's name
-        output = Output()
-        configure_logging(Choice(level, format), "1.2.3", "pod-7", output.stream)
-        return output
-
-    yield start
-    logging.captureWarnings(capture=False)
-    vars(logging).update(found_out)
-    request_context.reset(token)
-    for each, handlers, level, propagate in before:
-        each.handlers[:] = handlers
-        each.setLevel(level)
-        each.propagate = propagate
-
-
-@pytest.fixture
-def output(configure: Configure) -> Output:
-    return configure()
 
 
 def test_an_entry_is_one_line_of_json_that_says_who_wrote_it(output: Output) -> None:

@@ -1,0 +1,70 @@
+"""Logging as the service configures it, into memory."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from datastorage.platform.logs import RequestContext, configure_logging, request_context
+
+
+@dataclass(frozen=True)
+class Choice:
+    level: str = "info"
+    format: str = "json"
+
+
+class Output:
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+    @property
+    def only(self) -> dict[str, Any]:
+        (line,) = self.lines
+        return line
+
+
+Configure = Callable[..., Output]
+
+
+@pytest.fixture
+def configure() -> Iterator[Configure]:
+    """Configures logging, and puts everything back that configuring changed."""
+    names = ("", "gunicorn.error", "gunicorn.access")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(each, list(each.handlers), each.level, each.propagate) for each in loggers]
+    token = request_context.set(RequestContext())
+    found_out = {
+        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")
+    }
+
+    def start(level: str = "info", format: str = "json") -> Output:  # noqa: A002 - the setting's name
+        output = Output()
+        configure_logging(Choice(level, format), "1.2.3", "pod-7", output.stream)
+        return output
+
+    yield start
+    logging.captureWarnings(capture=False)
+    vars(logging).update(found_out)
+    request_context.reset(token)
+    for each, handlers, level, propagate in before:
+        each.handlers[:] = handlers
+        each.setLevel(level)
+        each.propagate = propagate
+
+
+@pytest.fixture
+def output(configure: Configure) -> Output:
+    return configure()

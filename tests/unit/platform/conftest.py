@@ -1,0 +1,3 @@
+from tests.support.logs import configure, output
+
+__all__ = ["configure", "output"]
