@@ -34,7 +34,7 @@ class Effort:
     seconds: float
 
 
-QUICK = Effort(trace_rows=200_000, audit_rows=110_000, growth_rows=15_000, rounds=3, seconds=1.2)
+QUICK = Effort(trace_rows=150_000, audit_rows=110_000, growth_rows=15_000, rounds=3, seconds=1.1)
 FULL = Effort(trace_rows=1_000_000, audit_rows=1_000_000, growth_rows=100_000, rounds=5, seconds=5)
 EFFORTS = {"quick": QUICK, "full": FULL}
 WORKFLOWS = 10_000
