@@ -132,16 +132,15 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of ``record``."""
         try:
-            self._write(self.format(record) + self.terminator)
+            self.say(self.format(record))
         except Exception:  # noqa: BLE001 - whatever it is, a line must not end a request
             self.handleError(record)
 
-    def say(self, line: str, *, waits: bool) -> None:
+    def say(self, line: str, *, waits: bool = False) -> None:
         """Write a line, or leave it for the next one to take along."""
-        if waits and len(self._waiting) < MOST_WAITING:
-            self._waiting.append(line + self.terminator)
-        else:
-            self._write(line + self.terminator)
+        self._waiting.append(line + self.terminator)
+        if not waits or len(self._waiting) > MOST_WAITING:
+            self._write_in_turn()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Say where the entry came from that could not be written.
@@ -152,16 +151,12 @@ class LineHandler(logging.StreamHandler[TextIO]):
         failure.entry = f"{record.name}:{record.lineno}"
         failure.error_type = getattr(sys.exc_info()[0], "__qualname__", None)
         with suppress(OSError, ValueError):
-            self._write(self.format(failure) + self.terminator)
+            self.say(self.format(failure))
 
     def flush(self) -> None:
         """Write the lines that wait."""
         self._write_in_turn()
         super().flush()
-
-    def _write(self, line: str) -> None:
-        self._waiting.append(line)
-        self._write_in_turn()
 
     def _write_in_turn(self) -> None:
         # Again after each turn: who came in its last moment has left a line here and gone.

@@ -100,9 +100,8 @@ def log_request(
         level = logging.DEBUG
     else:
         level = logging.INFO
-    if logger.isEnabledFor(level):
-        duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
-        log_lean(logger, level, "HTTP request", fields | {"duration_ms": duration_ms, **further})
+    duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
+    log_lean(logger, level, "HTTP request", fields | {"duration_ms": duration_ms, **further})
 
 
 def add_to_log(fields: Mapping[str, object]) -> None:
