@@ -11,24 +11,39 @@ import pytest
 from datastorage.embedded.process_table import descendants
 from datastorage.settings import ServerSettings
 from tests.conftest import StartService
+from tests.support.builders import EVENTS
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
 from tests.support.timeline import kill
 from tests.support.waiting import eventually
 
 ALIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FROM_DATABASE = f"GET {EVENTS}?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 SLACK = 4
 """Connections that a worker may have beyond its half: the other one may be kept from the processor."""
 
 
 @pytest.fixture
 def own(start_service: StartService) -> Iterator[ServiceProcess]:
-    """Two workers that nobody else is connected to."""
+    """Two workers that both answer, and that nobody else is connected to."""
     started = start_service()
     started.api.close()
-    eventually(lambda: len(held_by_workers(started)) == 2 and sum(held_by_workers(started)) == 0)
+    eventually(lambda: both_answer(started))
+    eventually(lambda: sum(held_by_workers(started)) == 0)
     yield started
     started.stop()
+
+
+def both_answer(service: ServiceProcess) -> bool:
+    """Tell whether each worker holds an answered connection: the service is ready as soon as one of them is.
+
+    Who answers from the database has every thread: its loops run, and so does the watchdog, which the first
+    conversation starts.
+    """
+    with ExitStack() as clients:
+        keep(clients, service, 8, FROM_DATABASE)
+        held = held_by_workers(service)
+        return len(held) == 2 and all(held)
 
 
 def held_by_workers(service: ServiceProcess) -> list[int]:
@@ -45,11 +60,11 @@ def threads_of_workers(service: ServiceProcess) -> list[int]:
     return [psutil.Process(worker).num_threads() for worker in descendants(service.pid)]
 
 
-def keep(clients: ExitStack, service: ServiceProcess, count: int) -> None:
+def keep(clients: ExitStack, service: ServiceProcess, count: int, request: bytes = ALIVE) -> None:
     """Open so many connections, with an answer on each, until ``clients`` ends."""
     for _ in range(count):
         connection = clients.enter_context(opened(service.api))
-        connection.sendall(ALIVE)
+        connection.sendall(request)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 

@@ -256,10 +256,10 @@ def connections_of(owner: Connection, pids: list[int]) -> int:
 
 @only_linux
 def test_runtime_directory_goes_with_the_service(tmp_path: Path, settings_urls: tuple[str, str]) -> None:
-    service = ServiceProcess(tmp_path, *settings_urls)
+    service = ServiceProcess(tmp_path, *settings_urls, SERVER_WORKERS="1")
     service.forget_variable("TMPDIR")
     with service:
-        worker = descendants(service.pid)[0]
+        [worker] = descendants(service.pid)  # the one that is ready: its metrics are open
         files = {os.readlink(each) for each in Path(f"/proc/{worker}/fd").iterdir()}  # noqa: PTH115 - deleted ones too
         metrics = {Path(name).parent for name in files if name.endswith(".db")}
         assert len(metrics) == 1
