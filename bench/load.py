@@ -127,7 +127,8 @@ class CopyTarget:
 class Load:
     """What came of it: the latency of each success in milliseconds, and how long it took in all.
 
-    ``service_seconds`` and ``database_seconds`` are processor time, where it was looked at.
+    ``service_seconds``, ``database_seconds`` and ``generator_seconds`` are processor time, where it was
+    looked at.
     """
 
     latencies_ms: list[float]
@@ -135,6 +136,7 @@ class Load:
     elapsed_seconds: float
     service_seconds: float | None = None
     database_seconds: float | None = None
+    generator_seconds: float | None = None
 
     def percentile(self, percent: int) -> float:
         """Return a percentile of the latencies in milliseconds."""

@@ -2,90 +2,72 @@
 
 import itertools
 import json
-import multiprocessing
-import statistics
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import urllib3
 
+from bench.load import REQUEST_SECONDS, Load
 from datastorage.platform.clock import monotonic_seconds
 from tests.support.builders import BATCH, EVENTS, an_event
 
-CLIENTS = 32
 MIX = 20
 """Of so many requests one is a batch, three are queries, the rest are single events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What came of it.
+class MixTarget:
+    """The service.
+
+    A latency counts from the instant the request was due, so that a stall counts for all who waited. Every
+    answer but 200 and 201 has failed, and so has a request without one.
 
     Attributes:
-        latencies_ms: of every 2xx, from the instant the request was due, so that a stall counts for all who
-            waited.
-        failed: every other answer, and requests without one.
-        generator_seconds: processor time of the generator itself.
+        rate: requests per second; without it as many as are answered.
+        begin: number of the first request. One drive takes no more numbers than it has answers, failures and
+            clients; the next one begins after them.
     """
 
-    latencies_ms: Sequence[float]
-    failed: int
-    generator_seconds: float
+    url: str
+    rate: float | None
+    begin: int
 
-    def percentile(self, percent: int) -> float:
-        """Return a percentile of the latencies in milliseconds."""
-        return statistics.quantiles(self.latencies_ms, n=100, method="inclusive")[percent - 1]
+    def drive(self, clients: int, seconds: float) -> Load:
+        """Send the mix from as many threads as there are clients."""
+        numbers = itertools.count()
+        start = monotonic_seconds()
+        failed = itertools.count()
+        ready = threading.Barrier(clients)
+        used_seconds = time.process_time()
 
+        def client() -> list[float]:
+            latencies_ms: list[float] = []
+            with urllib3.connection_from_url(
+                self.url, maxsize=1, retries=False, timeout=REQUEST_SECONDS
+            ) as pool:
+                ready.wait()
+                for number in numbers:
+                    due = monotonic_seconds() if self.rate is None else start + number / self.rate
+                    if due >= start + seconds:
+                        break
+                    time.sleep(max(0.0, due - monotonic_seconds()))
+                    if _ask(pool, self.begin + number):
+                        latencies_ms.append((monotonic_seconds() - due) * 1000)
+                    else:
+                        next(failed)
+            return latencies_ms
 
-class Generator:
-    """Sends the mix from a process of its own; a request has a number that no other one has."""
-
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._process = ProcessPoolExecutor(max_workers=1, mp_context=context)
-        self._begin = 0
-
-    def send(self, url: str, seconds: float, rate: float | None) -> Sent:
-        """Send so many requests per second, or without a rate as many as are answered."""
-        sent = self._process.submit(drive, url, seconds, self._begin, rate).result()
-        self._begin += len(sent.latencies_ms) + sent.failed + CLIENTS
-        return sent
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.shutdown()
-
-
-def drive(url: str, seconds: float, begin: int, rate: float | None) -> Sent:
-    """Send the mix from as many threads as there are clients, numbered from ``begin``."""
-    numbers = itertools.count()
-    start = monotonic_seconds()
-    failed = itertools.count()
-    ready = threading.Barrier(CLIENTS)
-    used_seconds = time.process_time()
-
-    def client() -> list[float]:
-        latencies_ms: list[float] = []
-        with urllib3.connection_from_url(url, maxsize=1, retries=False, timeout=60) as pool:
-            ready.wait()
-            for number in numbers:
-                due = monotonic_seconds() if rate is None else start + number / rate
-                if due >= start + seconds:
-                    break
-                time.sleep(max(0.0, due - monotonic_seconds()))
-                if _ask(pool, begin + number):
-                    latencies_ms.append((monotonic_seconds() - due) * 1000)
-                else:
-                    next(failed)
-        return latencies_ms
-
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        done = [each.result() for each in [threads.submit(client) for _ in range(CLIENTS)]]
-    latencies_ms = [latency for each in done for latency in each]
-    return Sent(latencies_ms, next(failed), time.process_time() - used_seconds)
+        with ThreadPoolExecutor(clients) as threads:
+            done = [each.result() for each in [threads.submit(client) for _ in range(clients)]]
+        latencies_ms = [latency for each in done for latency in each]
+        return Load(
+            latencies_ms,
+            next(failed),
+            monotonic_seconds() - start,
+            generator_seconds=time.process_time() - used_seconds,
+        )
 
 
 def _ask(pool: urllib3.HTTPConnectionPool, number: int) -> bool:

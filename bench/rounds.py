@@ -75,21 +75,27 @@ def driving(
 
 
 def by_turns(name: str, effort: Effort, measure: Measure, baseline: Measure) -> list[Pair]:
-    """Measure both sides in each round; who begins changes from round to round.
+    """Measure both sides in each round.
 
     Each side runs for a moment before, uncounted: connections are opened, statements prepared and plans made
     then.
     """
     for side in (measure, baseline):
         side(effort.seconds * WARM_UP)
+    return take_turns(name.ljust(42), effort.rounds, effort.seconds, (measure, baseline))
+
+
+def take_turns(label: str, rounds: int, seconds: float, sides: tuple[Measure, Measure]) -> list[Pair]:
+    """Drive both sides for so many seconds in each round; who begins changes from round to round."""
+    measure, baseline = sides
     pairs: list[Pair] = []
-    with click.progressbar(range(effort.rounds), label=name.ljust(42)) as progress:
+    with click.progressbar(range(rounds), label=label) as progress:
         for number in progress:
             if number % 2:
-                reference = baseline(effort.seconds)
-                pairs.append((measure(effort.seconds), reference))
+                reference = baseline(seconds)
+                pairs.append((measure(seconds), reference))
             else:
-                pairs.append((measure(effort.seconds), baseline(effort.seconds)))
+                pairs.append((measure(seconds), baseline(seconds)))
     return pairs
 
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -23,13 +24,16 @@ import click
 import psutil
 import psycopg
 
-from bench.mix import Generator, Sent
+from bench.load import Generator, Load
+from bench.mix import MixTarget
+from bench.rounds import take_turns
 from bench.stand import servers
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.stack import APP_ROLE, DATABASE, OWNER_ROLE, migrate
 from tests.support.service import ServiceProcess
 
 RESULTS = Path(__file__).parent / "results" / "soak.json"
+CLIENTS = 32
 WARM_UP_SECONDS = 5
 CEILING_SECONDS = 15
 FIRST_WINDOWS = 0.1
@@ -38,6 +42,8 @@ EDGE = 5
 """The windows that are compared: one in so many, at each end."""
 TURNS = 6
 """Of the service that has run for long and of a new one, each half a window."""
+UNCOUNTED_TURNS = 2
+"""Before them: both get used to the rate."""
 MAXIMUM_GROWTH = 0.05
 MAXIMUM_P99_RATIO = 1.2
 
@@ -47,7 +53,7 @@ class Window:
     """What one window showed.
 
     Attributes:
-        per_second: answers with a 2xx status.
+        per_second: answers 200 and 201.
         generator_us: processor time of the generator for each request, which is always the same work:
             where it is more, the machine was slower.
         memory_mib: resident memory of the arbiter and its workers.
@@ -127,41 +133,39 @@ class Soak:
         self._service = service
         self._database_url = database_url
         self._seconds = seconds
-        self._rate = 0.0
+        self._rate: float | None = None
+        self._next_number = 0
 
     def go_on(self, count: int, share: float) -> None:
         """Find out what is possible, and send a share of it for so many windows."""
-        url = self._service.api.url
-        self._generator.send(url, WARM_UP_SECONDS, None)
-        possible = len(self._generator.send(url, CEILING_SECONDS, None).latencies_ms) / CEILING_SECONDS
+        self._send(self._service, WARM_UP_SECONDS)
+        possible = self._send(self._service, CEILING_SECONDS).per_second
         self._rate = share * possible
         click.echo(f"{possible:.0f} requests/s are possible, {self._rate:.0f}/s are sent.")
         with click.progressbar(range(count), label="soak") as progress:
             for _ in progress:
-                sent = self._generator.send(url, self._seconds, self._rate)
-                self.windows.append(look(self._service.pid, self._database_url, sent, self._seconds))
+                load = self._send(self._service, self._seconds)
+                self.windows.append(look(self._service.pid, self._database_url, load))
                 # As it goes on: whoever waits can look, and a run that is ended has told what it saw.
                 self.write()
 
     def compare(self, new: ServiceProcess) -> Verdict:
-        """Ask the service and a new one by turns, at the same rate; the first two turns do not count."""
-        pairs: list[tuple[float, float]] = []
-        services = [new, self._service]
-        with click.progressbar(range(TURNS + 2), label="beside a new service") as progress:
-            for turn in progress:
-                order = services if turn % 2 else services[::-1]
-                sent = {each: self._p99(each) for each in order}
-                pairs.append((sent[new], sent[self._service]))
-        counted = pairs[2:]
-        ratio = statistics.median(old / fresh for fresh, old in counted)
-        first, last = (statistics.median(each) for each in zip(*counted, strict=True))
+        """Ask the service and a new one by turns, at the same rate."""
+        sides = partial(self._send, self._service), partial(self._send, new)
+        turns = take_turns("beside a new service", UNCOUNTED_TURNS + TURNS, self._seconds / 2, sides)
+        counted = [(old.percentile(99), fresh.percentile(99)) for old, fresh in turns[UNCOUNTED_TURNS:]]
+        ratio = statistics.median(old / fresh for old, fresh in counted)
+        last, first = (statistics.median(each) for each in zip(*counted, strict=True))
         bound = f"<= {MAXIMUM_P99_RATIO:g} x"
         return Verdict(
             "p99, new and old, ms", first, last, round(ratio, 3), bound, ratio <= MAXIMUM_P99_RATIO
         )
 
-    def _p99(self, service: ServiceProcess) -> float:
-        return self._generator.send(service.api.url, self._seconds / 2, self._rate).percentile(99)
+    def _send(self, service: ServiceProcess, seconds: float) -> Load:
+        target = MixTarget(service.api.url, self._rate, self._next_number)
+        load = self._generator.drive(target, clients=CLIENTS, seconds=seconds)
+        self._next_number += len(load.latencies_ms) + load.failed + CLIENTS
+        return load
 
     def write(self, verdicts: Sequence[Verdict] = ()) -> None:
         """Write what was seen so far."""
@@ -178,16 +182,16 @@ def _new_database(postgres: EmbeddedPostgres) -> str:
     return postgres.url(name, APP_ROLE)
 
 
-def look(pid: int, database_url: str, sent: Sent, seconds: float) -> Window:
+def look(pid: int, database_url: str, load: Load) -> Window:
     """Return what the service holds right now, beside the latencies of the window that just ended."""
     arbiter = psutil.Process(pid)
     processes = [arbiter, *arbiter.children()]
     return Window(
-        per_second=round(len(sent.latencies_ms) / seconds, 1),
-        failed=sent.failed,
-        p50_ms=round(sent.percentile(50), 2),
-        p99_ms=round(sent.percentile(99), 2),
-        generator_us=round(sent.generator_seconds * 1e6 / len(sent.latencies_ms)),
+        per_second=round(load.per_second, 1),
+        failed=load.failed,
+        p50_ms=round(load.percentile(50), 2),
+        p99_ms=round(load.percentile(99), 2),
+        generator_us=round((load.generator_seconds or 0.0) * 1e6 / len(load.latencies_ms)),
         memory_mib=round(sum(each.memory_info().rss for each in processes) / 2**20, 1),
         threads=sum(each.num_threads() for each in processes),
         files=sum(each.num_fds() for each in processes),
