@@ -5,9 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +20,7 @@ from datastorage.settings import environment
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
+ASK_AGAIN_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
 DATA = click.Path(file_okay=False, path_type=Path)
@@ -54,22 +54,36 @@ def dev(port: int, metrics_port: int, data: Path) -> None:
 class _StopFlag:
     """Raised by Ctrl-C or SIGTERM; nothing is interrupted half-way."""
 
-    def __init__(self) -> None:
+    def __init__(self, woken: socket.socket) -> None:
         self.is_set = False
+        self._woken = woken
 
     def set(self, _signal: int, _frame: FrameType | None) -> None:
         self.is_set = True
 
+    def wait(self, seconds: float | None = None) -> None:
+        """Return when a signal comes, as it does when a child ends, or after so many seconds."""
+        self._woken.settimeout(seconds)
+        with suppress(TimeoutError):
+            self._woken.recv(64)
+
 
 @contextmanager
 def _stop_requested() -> Iterator[_StopFlag]:
-    flag = _StopFlag()
-    before = {number: signal.signal(number, flag.set) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    woken, waker = socket.socketpair()
+    with woken, waker:
+        waker.setblocking(False)
+        flag = _StopFlag(woken)
+        # The end of a child wakes only where Python has a handler for it.
+        handlers = {signal.SIGINT: flag.set, signal.SIGTERM: flag.set, signal.SIGCHLD: lambda *_: None}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        descriptor = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            yield flag
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _refuse_busy(port: int, option: str) -> None:
@@ -100,7 +114,7 @@ def _serve(stack: Stack, port: int, metrics_port: int, stopping: _StopFlag) -> N
         if not stopping.is_set:
             _print_tour(stack, port, metrics_port)
         while not stopping.is_set and service.poll() is None:
-            time.sleep(0.2)
+            stopping.wait()
     finally:
         if service.poll() is None:
             click.echo("\nStopping the service …")
@@ -146,7 +160,7 @@ def _wait_until_ready(service: "subprocess.Popen[bytes]", port: int, stopping: _
                 return
         except urllib3.exceptions.HTTPError:
             pass
-        time.sleep(0.05)
+        stopping.wait(ASK_AGAIN_SECONDS)  # who does not listen yet can only be asked again
     if not stopping.is_set:
         raise EmbeddedServerError(f"the service was not ready within {START_SECONDS} s")
 

@@ -46,7 +46,7 @@ def start(subject: Subject, seconds: float) -> str:
                 raise Broken(
                     f"the service is not alive: {_excerpt(Path(folder))}", "read its log: datastorage serve"
                 )
-            time.sleep(0.05)
+            time.sleep(0.05)  # who does not listen yet can only be asked again
         return f"the service starts and answers /health/live after {monotonic_seconds() - began:.1f} s"
 
 

@@ -30,5 +30,6 @@ def with_retries(attempt: Callable[[], T], pauses: Pauses) -> T:
         except (Deadlock, TransactionConflict) as error:
             if pause is None or error.reason == "lock_timeout":
                 raise
+            # The pause is what helps: those who collided shall not meet again at once.
             time.sleep(random.uniform(*pause))  # noqa: S311 - jitter, not a secret
     raise AssertionError("the last attempt either returns or raises")

@@ -8,7 +8,6 @@ behaves the same under ``datastorage serve`` and ``gunicorn -c``. Decision 0011 
 import logging
 import os
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -19,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.server.last_child import POLL_SECONDS, run_in_child
+from datastorage.platform.server.last_child import run_in_child
 from datastorage.platform.server.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -238,9 +237,10 @@ class ShutdownControl:
 
     def _reap_killed(self) -> None:
         deadline = monotonic_seconds() + REAP_SECONDS
-        while self._arbiter.WORKERS and monotonic_seconds() < deadline:
+        self.reap_workers()
+        while self._arbiter.WORKERS and (remaining := deadline - monotonic_seconds()) > 0:
+            self._arbiter.wait_for_signals(timeout=remaining)  # SIGCHLD is one
             self.reap_workers()
-            time.sleep(POLL_SECONDS)
 
     def finish(self) -> None:
         """Steps 4 and 5, when gunicorn is about to exit.

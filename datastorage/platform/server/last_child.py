@@ -16,7 +16,7 @@ from datastorage.platform.clock import monotonic_seconds
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.02
 _FAILED: Final = 1
 
 _QUIET = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -41,7 +41,7 @@ def run_in_child(work: Callable[[], None], *, deadline: float, progress: Callabl
         if ended:
             return os.waitstatus_to_exitcode(status) == 0
         progress()
-        time.sleep(POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # waitpid knows no deadline, and ``progress`` is called meanwhile
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None

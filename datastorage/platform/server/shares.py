@@ -45,7 +45,7 @@ class Share:
         for _ in range(NAPS):
             if not self._is_large():
                 return
-            time.sleep(NAP_SECONDS)
+            time.sleep(NAP_SECONDS)  # that somebody else accepted makes nothing readable
             if not is_still_there():
                 return
 

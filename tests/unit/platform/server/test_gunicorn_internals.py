@@ -25,7 +25,7 @@ def test_replacement_takes_what_the_arbiter_passes(name: str) -> None:
     assert len(ours) == len(theirs)
 
 
-@pytest.mark.parametrize("name", ["WORKERS", "LISTENERS", "SIGNALS"])
+@pytest.mark.parametrize("name", ["WORKERS", "LISTENERS", "SIGNALS", "wait_for_signals"])
 def test_attribute_of_the_arbiter_exists(name: str) -> None:
     assert hasattr(Arbiter, name)
 
