@@ -1,5 +1,6 @@
 """The query parameters of listing and exporting incidents."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ UNUSABLE_CURSOR = Fault("must be a next_cursor of this request with the same fil
 REVERSED = Fault("must not be later than until")
 
 
-class ParameterReader:
+class ParameterReader(ABC):
     """Reads the parameters of one endpoint; with ``Prefer: handling=strict`` unknown names are refused.
 
     ``fields``, ``aliases`` and ``glossary`` are for the API document.
@@ -94,12 +95,12 @@ class ParameterReader:
         raise_first(self._declared, judged, title=self.title)
         return self.make(judged)
 
-    def compare(self, judged: Judged) -> None:
+    def compare(self, judged: Judged) -> None:  # noqa: B027 - most have nothing to compare
         """Add the faults that show only when parameters are seen together."""
 
+    @abstractmethod
     def make(self, judged: Judged) -> Any:
         """Return the request that the values describe."""
-        raise NotImplementedError
 
 
 def prefers_strict(headers: Sequence[str]) -> bool:
