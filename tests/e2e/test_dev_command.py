@@ -127,6 +127,16 @@ def test_ctrl_c_is_heeded_during_the_start(dev: DevProcess, moment: str) -> None
     assert "Error" not in dev.output
 
 
+def test_it_ends_when_the_service_does(dev: DevProcess) -> None:
+    children = dev.start().children()
+
+    os.kill(dev.service_pid, signal.SIGKILL)
+
+    assert dev.wait() == 1
+    assert "the service ended with exit code -9" in dev.output
+    assert children.have_ended()
+
+
 def test_killed_command_leaves_nothing_running(dev: DevProcess) -> None:
     children = dev.start().children()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from datastorage.embedded.process_table import descendants
+from datastorage.embedded.process_table import descendants, running_processes
 from tests.support.http import Api
 from tests.support.service import environment_of_a_service, free_port
 from tests.support.waiting import eventually
@@ -80,6 +80,15 @@ class DevProcess:
         """Return every process it has started, and those they have started."""
         assert self._process
         return Processes(descendants(self._process.pid))
+
+    @property
+    def service_pid(self) -> int:
+        """Process id of the arbiter, its one child that is Python."""
+        assert self._process
+        parent = self._process.pid
+        running = running_processes().values()
+        [pid] = [each.pid for each in running if each.parent == parent and each.name.startswith("python")]
+        return pid
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command alone."""
