@@ -137,6 +137,20 @@ class AuditFilter:
         """Whether a condition on ``event_data`` has to be planned with its actual value."""
         return bool(self.payload_matches or self.payload_contains)
 
+    @property
+    def is_by_correlation(self) -> bool:
+        """Whether it is a look-up of the events of one remediation, which are few."""
+        return "correlation_id" in self.equals
+
+    @property
+    def is_planned_alike(self) -> bool:
+        """Whether one plan suits all values.
+
+        Events in their order, or those of one correlation id: there is one index for either. Of a type,
+        say, there may be millions or none, and then another index is the right one.
+        """
+        return not self.looks_into_payload and (self.is_by_correlation or not self.equals)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:

@@ -110,8 +110,16 @@ class AuditStore:
         is_short_first = not offset and wanted.after is None and limit <= SHORT_PAGE_ROWS
         if wanted.looks_into_payload or (counted and not is_short_first):
             return self._find_in_snapshot(wanted, limit=limit, offset=offset, counted=counted)
+        return self._find_short_page(wanted, limit=limit, offset=offset, counted=counted)
+
+    def _find_short_page(
+        self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
+    ) -> tuple[list[str], int | None]:
         statement, values = queries.rendered_page(wanted, limit=limit, offset=offset, counted=counted)
-        rows = self._database.query(statement, values)
+        if wanted.is_planned_alike:
+            rows = self._database.query(statement, values)
+        else:
+            rows = self._database.read(lambda connection: statement.rows(connection, values))
         texts = [row[0] for row in rows]
         if not counted:
             return texts, None

@@ -109,6 +109,9 @@ class Database:
     def query(self, statement: Rendered, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Return the rows of one statement that only reads, a snapshot by itself, without a transaction.
 
+        It is planned once on each connection, without regard to its values: not for statements whose best
+        plan depends on them.
+
         Raises:
             DatabaseError: classified by ``faults``.
         """

@@ -29,8 +29,8 @@ class Access(Enum):
 class LocalSettings(NamedTuple):
     """Settings of one transaction; what is absent is as the session has it.
 
-    ``custom_plan`` plans with the actual parameters every time, ``parallel_workers`` are the most for one
-    step of a plan.
+    ``custom_plan`` plans with the actual parameters every time, otherwise PostgreSQL chooses;
+    ``parallel_workers`` are the most for one step of a plan.
     """
 
     statement_timeout: timedelta | None = None
@@ -51,13 +51,12 @@ def begin(driver: psycopg.Connection[Any], access: Access, local: LocalSettings)
 
 @lru_cache(maxsize=64)
 def _beginning(access: Access, local: LocalSettings) -> bytes:
-    settings: dict[str, object] = {}
+    # Always: what the session has is for single statements that suit every value.
+    settings: dict[str, object] = {"plan_cache_mode": "force_custom_plan" if local.custom_plan else "auto"}
     if local.statement_timeout is not None:
         settings["statement_timeout"] = milliseconds(local.statement_timeout)
     if local.lock_timeout is not None:
         settings["lock_timeout"] = milliseconds(local.lock_timeout)
-    if local.custom_plan:
-        settings["plan_cache_mode"] = "force_custom_plan"
     if local.parallel_workers is not None:
         settings["max_parallel_workers_per_gather"] = int(local.parallel_workers)
     sets = (f"SET LOCAL {name} = {value}" for name, value in settings.items())

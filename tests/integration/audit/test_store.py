@@ -184,6 +184,19 @@ def test_first_page_knows_how_many_match(
     assert total == len(ours[1])
 
 
+@pytest.mark.parametrize(("limit", "rows"), [(2, 2), (3, 3), (4, 3)])
+def test_first_page_by_another_column_knows_how_many_match(
+    store: AuditStore, owner: Connection, limit: int, rows: int
+) -> None:
+    resource_id = unique()
+    owner.execute(insert(audit_events), [an_event_row(resource_id=resource_id) for _ in range(3)])
+
+    wanted = AuditFilter(equals={"resource_id": resource_id})
+    texts, total = store.find_page(wanted, limit=limit, offset=0, counted=True)
+
+    assert (len(texts), total) == (rows, 3)
+
+
 def test_first_page_of_nothing_is_empty(store: AuditStore) -> None:
     nothing = AuditFilter(equals={"correlation_id": unique()})
 

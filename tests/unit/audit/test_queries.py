@@ -180,3 +180,27 @@ def test_json_of_a_scalar_is_recognised(text: str) -> None:
 )
 def test_other_text_is_no_json_scalar(text: str) -> None:
     assert not queries.is_json_scalar(text)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        AuditFilter(),
+        AuditFilter(since=SINCE, until=UNTIL, after=Position(SINCE, ID)),
+        AuditFilter(equals={"event_type": "x", "correlation_id": "rr-1"}, since=SINCE),
+    ],
+)
+def test_order_and_correlation_id_have_one_plan_for_all_values(wanted: AuditFilter) -> None:
+    assert wanted.is_planned_alike
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        AuditFilter(equals={"event_type": "x"}),
+        AuditFilter(payload_contains=("{}",)),
+        AuditFilter(equals={"correlation_id": "rr-1"}, payload_matches=(PayloadMatch(("a",), "1"),)),
+    ],
+)
+def test_filters_that_match_few_or_many_are_planned_with_their_values(wanted: AuditFilter) -> None:
+    assert not wanted.is_planned_alike

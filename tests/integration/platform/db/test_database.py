@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, Text, bindparam, func, insert, select, text
 
 from datastorage.errors import (
     DatabaseError,
@@ -21,6 +21,7 @@ from datastorage.errors import (
     Unavailable,
 )
 from datastorage.platform.db.database import Database, Work
+from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.db.retries import LONG_PAUSES
 from datastorage.platform.metrics import Metrics
 from datastorage.tables import audit_events
@@ -77,6 +78,19 @@ def test_limits_of_one_transaction_do_not_reach_the_next(open_database: OpenData
 
     assert timeouts == ["3s", "2s", "force_custom_plan"]
     assert afterwards == ["9s", "0", "auto"]
+
+
+def test_statement_outside_a_transaction_has_one_plan_for_all_values(open_database: OpenDatabase) -> None:
+    db = open_database(share=1)
+    mode = Rendered(select(func.current_setting(bindparam("name", type_=Text()))))
+    prepared = Rendered(text("SELECT custom_plans, generic_plans FROM pg_prepared_statements"))
+
+    modes = {db.query(mode, {"name": "plan_cache_mode"})[0][0] for _ in range(20)}
+    [(custom_plans, generic_plans)] = db.query(prepared, {})
+
+    assert modes == {"force_generic_plan"}
+    assert custom_plans == 0
+    assert generic_plans > 0
 
 
 def test_session_is_in_utc_and_named(db: Database) -> None:
