@@ -14,6 +14,7 @@ from datastorage.audit.answers import (
     RecordedSchema,
     StoredEventSchema,
 )
+from datastorage.audit.look_ups import plain_look_up
 from datastorage.audit.model import (
     AlreadyRecorded,
     AuditEvent,
@@ -67,8 +68,11 @@ class AuditSearch:
         """
         accepted = request.accept_mimetypes.best_match(["application/json", NDJSON])
         wanted_format = parameters.get("format") or ("ndjson" if accepted == NDJSON else "json")
-        schema = self._export if wanted_format == "ndjson" else self._page
-        wanted: PageRequest | ExportRequest = schema.read(parameters)
+        wanted: PageRequest | ExportRequest
+        if wanted_format == "ndjson":
+            wanted = self._export.read(parameters)
+        else:
+            wanted = plain_look_up(parameters) or self._page.read(parameters)
         return wanted
 
 
