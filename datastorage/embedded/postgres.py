@@ -23,6 +23,9 @@ _DEFAULTS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_wal_size": "256MB",
+    # A look-up locks every partition and an index of each. Beyond this many a lock is taken in the table that
+    # all sessions share (since PostgreSQL 18; before, beyond 16).
+    "max_locks_per_transaction": "256",
     "jit": "off",
     "fsync": "on",
     "synchronous_commit": "on",
