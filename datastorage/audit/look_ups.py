@@ -1,4 +1,4 @@
-"""The query that nearly all are: the events of one correlation id."""
+"""The simplest query: the events of one correlation id."""
 
 from datastorage.audit.model import AuditFilter, PageRequest
 from datastorage.audit.query_schema import DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS

@@ -62,7 +62,7 @@ def _connect_args(settings: DatabaseSettings, application_name: str) -> dict[str
         "TimeZone": "UTC",
         "statement_timeout": milliseconds(settings.statement_timeout),
         # For statements outside transactions. Left to itself PostgreSQL plans each one ten times on every new
-        # connection, thirty milliseconds with 84 partitions, before it keeps a plan, if it does.
+        # connection, 10 to 30 ms each time with 84 partitions, before it keeps a plan, if it does.
         "plan_cache_mode": "force_generic_plan",
     }
     return {
