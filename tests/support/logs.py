@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from datastorage.platform.logs import RequestContext, configure_logging, request_context
+from datastorage.platform.logs import configure_logging, request_context
+from datastorage.platform.logs.context import NO_REQUEST
+from datastorage.platform.logs.destination import LineHandler
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def configure() -> Iterator[Configure]:
     names = ("", "gunicorn.error", "gunicorn.access")
     loggers = [logging.getLogger(name) for name in names]
     before = [(each, list(each.handlers), each.level, each.propagate) for each in loggers]
-    token = request_context.set(RequestContext())
+    token = request_context.set(NO_REQUEST)
     found_out = {
         name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")
     }
@@ -63,6 +65,22 @@ def configure() -> Iterator[Configure]:
         each.handlers[:] = handlers
         each.setLevel(level)
         each.propagate = propagate
+
+
+@pytest.fixture
+def configure_alone(configure: Configure) -> Configure:
+    """Configures logging as ``configure`` does, with nobody else listening, as in the service.
+
+    pytest listens, too, and lines without a record are for the service's own handler alone.
+    """
+
+    def start(level: str = "info", format: str = "json") -> Output:  # noqa: A002 - the setting's name
+        output = configure(level, format)
+        root = logging.getLogger()
+        root.handlers[:] = [each for each in root.handlers if isinstance(each, LineHandler)]
+        return output
+
+    return start
 
 
 @pytest.fixture

@@ -1,3 +1,0 @@
-from tests.support.logs import configure, output
-
-__all__ = ["configure", "output"]
