@@ -113,12 +113,12 @@ class AuditStore:
         if wanted.is_by_correlation and counted:
             # Rarely more than a page, and the count costs even where it is never made: PostgreSQL prepares
             # to look into every partition twice.
-            texts, _ = self._find_short_page(wanted, limit=limit, offset=offset, counted=False)
+            texts, _ = self._find_at_once(wanted, limit=limit, offset=offset, counted=False)
             if len(texts) < limit:
                 return texts, len(texts)
-        return self._find_short_page(wanted, limit=limit, offset=offset, counted=counted)
+        return self._find_at_once(wanted, limit=limit, offset=offset, counted=counted)
 
-    def _find_short_page(
+    def _find_at_once(
         self, wanted: AuditFilter, *, limit: int, offset: int, counted: bool
     ) -> tuple[list[str], int | None]:
         statement, values = queries.rendered_page(wanted, limit=limit, offset=offset, counted=counted)

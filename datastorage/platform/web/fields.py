@@ -64,7 +64,7 @@ class Judged(fields.Field[Any]):
 
     def judge(self, value: Any) -> Any:
         """Return the value to keep, or raise ``ValidationError``."""
-        raise NotImplementedError
+        raise NotImplementedError  # not abstract: a field with a ``deserialize`` of its own needs none
 
     def openapi(self) -> dict[str, Any]:
         """Return the JSON Schema of the values other than ``null`` that this field accepts."""
