@@ -7,7 +7,6 @@ waits for an answer that will not come (DD-007).
 
 import errno
 import logging
-import select
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ from typing import Any, Final
 from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.idle_connections import hang_up, has_queued
 from datastorage.platform.server.lingering import Lingering
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.readiness import ShutdownFlag
@@ -50,6 +50,8 @@ OVERRIDDEN: Final = (
     "wait_for_and_dispatch_events",
     "_keepalive_after",
     "_cap_keepalive",
+    "murder_keepalived",
+    "murder_pending",
     "handle",
     "handle_request",
     "handle_error",
@@ -161,7 +163,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         if self.alive:
             return
         for listener in (each for each in self.sockets if each.sock is not None):
-            while _has_queued(listener):
+            while has_queued(listener):
                 self.accept(listener)
             listener.close()
 
@@ -169,7 +171,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         """Accept one connection, if nobody else was faster."""
         server = listener.getsockname()
         if self._accepting and not _has_port(server, self._metrics_port):
-            self.share.let_others_go_first(lambda: _has_queued(listener))
+            self.share.let_others_go_first(lambda: has_queued(listener))
         try:
             accepted = listener.accept()
         except OSError as error:
@@ -238,6 +240,16 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
+    def murder_keepalived(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+        """Close kept-alive connections whose time is up, after a last look at each."""
+        if not force:
+            self.nr_conns -= hang_up(self.keepalived_conns, self.poller, self.enqueue_req)
+        super().murder_keepalived(force)
+
+    def murder_pending(self) -> None:
+        """Close connections on which nothing was ever sent, after a last look at each."""
+        self.nr_conns -= hang_up(self.pending_conns, self.poller, self.enqueue_req)
+
     def notify(self) -> None:
         """Also name, once, the requests that are about to be cut off; nobody else knows them."""
         super().notify()
@@ -267,9 +279,3 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
 def _has_port(server: Any, port: int) -> bool:
     return isinstance(server, tuple) and server[1] == port
-
-
-def _has_queued(listener: Any) -> bool:
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    return bool(poll.poll(0))
