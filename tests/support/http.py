@@ -2,12 +2,39 @@
 
 import json as json_module
 from dataclasses import dataclass
-from typing import Any
+from queue import LifoQueue
+from time import monotonic
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import urllib3
 
 JSON = {"Content-Type": "application/json"}
+
+KEPT_SECONDS: Final = 10
+"""How long a connection is used again; the service closes one that was idle for 15."""
+
+
+class FreshConnections(LifoQueue[Any]):
+    """What a pool keeps its connections in; one that the service is about to close comes out closed.
+
+    Otherwise the request may cross the end of its connection, which no client can tell from a fault.
+    """
+
+    def _put(self, item: Any) -> None:
+        super()._put((monotonic(), item))
+
+    def _get(self) -> Any:
+        since, connection = super()._get()
+        if connection is not None and monotonic() - since > KEPT_SECONDS:
+            connection.close()
+        return connection
+
+
+class FreshPool(urllib3.HTTPConnectionPool):
+    """A pool that knows for how long its connections were idle."""
+
+    QueueCls = FreshConnections
 
 
 @dataclass(frozen=True)
@@ -30,6 +57,7 @@ class Api:
     def __init__(self, url: str) -> None:
         self.url = url
         self._pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=64)
+        self._pool.pool_classes_by_scheme = {"http": FreshPool}
 
     def get(self, path: str, params: dict[str, Any] | None = None, **headers: str) -> Answer:
         """GET with query parameters; keyword arguments are headers."""
