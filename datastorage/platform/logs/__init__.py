@@ -16,6 +16,7 @@ from datastorage.platform.logs.destination import (
     LoggingSettings,
     configure_logging,
     log_lean,
+    write_waiting_lines,
 )
 from datastorage.platform.logs.redaction import REDACTED, redact, redact_text
 
@@ -31,4 +32,5 @@ __all__ = [
     "redact",
     "redact_text",
     "request_context",
+    "write_waiting_lines",
 ]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 
-class RequestContext(Struct, frozen=True):
+class RequestContext(Struct, frozen=True, omit_defaults=True):
     """What every line written for one request says about it."""
 
     request_id: str | None = None

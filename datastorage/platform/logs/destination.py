@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
+from time import time
 from typing import Any, Final, Protocol, TextIO
 
 from gunicorn import glogging
 
-from datastorage.platform.logs.lines import ConsoleLines, JsonLines
+from datastorage.platform.logs.context import request_context
+from datastorage.platform.logs.lines import ConsoleLines, Entry, JsonLines
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -50,8 +52,8 @@ def configure_logging(
         stream: standard output by default.
     """
     formatter = {"json": JsonLines, "console": ConsoleLines}[settings.format.lower()]
-    handler = LineHandler(sys.stdout if stream is None else stream)
-    handler.setFormatter(formatter({"service": "datastorage", "version": version, "pod": pod}))
+    identity = {"service": "datastorage", "version": version, "pod": pod}
+    handler = LineHandler(sys.stdout if stream is None else stream, formatter(identity))
     root = logging.getLogger()
     for existing in list(root.handlers):
         # A plain StreamHandler is what logging.basicConfig leaves; it would print each entry again.
@@ -84,16 +86,15 @@ def log_lean(
         level: number of the level.
         message: a constant.
         fields: further members of the line.
-        waits: whether the next line takes this one along, because the line of its request follows at once.
+        waits: whether to leave it for the next line or ``write_waiting_lines``, which then makes it, too.
     """
     if not logger.isEnabledFor(level):
         return
     match logging.getLogger().handlers:
-        case [LineHandler(formatter=JsonLines() as formatter) as handler]:
-            try:
-                handler.say(formatter.line_of(level, message, logger.name, fields), waits=waits)
-            except Exception:  # noqa: BLE001 - a line must not end a request; the ordinary way tells why
-                logger.log(level, message, extra=fields)
+        case [LineHandler() as handler]:
+            entry = Entry(time(), level, message, logger.name, fields, request_context.get())
+            with suppress(OSError, ValueError):  # nobody reads the lines any more
+                handler.say(entry, waits=waits)
         case _:
             # Somebody else listens, too.
             logger.log(level, message, extra=fields)
@@ -116,10 +117,12 @@ class LineHandler(logging.StreamHandler[TextIO]):
     writing, which takes all that wait by one call of the system.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, formatter: JsonLines) -> None:
         super().__init__(stream)
+        self.setFormatter(formatter)
+        self._formatter = formatter
         self._descriptor = _descriptor(stream)
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[str | Entry] = deque()
         self._turn = Lock()
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -136,38 +139,42 @@ class LineHandler(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001 - whatever it is, a line must not end a request
             self.handleError(record)
 
-    def say(self, line: str, *, waits: bool = False) -> None:
+    def say(self, line: str | Entry, *, waits: bool = False) -> None:
         """Write a line, or leave it for the next one to take along."""
-        self._waiting.append(line + self.terminator)
+        self._waiting.append(line)
         if not waits or len(self._waiting) > MOST_WAITING:
-            self._write_in_turn()
+            self.write_waiting()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Say where the entry came from that could not be written.
 
         The handler of the standard library would print its arguments to standard error, secrets and all.
         """
-        failure = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "Log entry not written", None, None)
-        failure.entry = f"{record.name}:{record.lineno}"
-        failure.error_type = getattr(sys.exc_info()[0], "__qualname__", None)
         with suppress(OSError, ValueError):
-            self.say(self.format(failure))
+            self.say(self._failure(f"{record.name}:{record.lineno}"))
+
+    def _failure(self, entry: str) -> str:
+        failure = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "Log entry not written", None, None)
+        failure.entry = entry
+        failure.error_type = getattr(sys.exc_info()[0], "__qualname__", None)
+        return self.format(failure)
 
     def flush(self) -> None:
         """Write the lines that wait."""
-        self._write_in_turn()
+        self.write_waiting()
         super().flush()
 
-    def _write_in_turn(self) -> None:
+    def write_waiting(self) -> None:
+        """Write the lines that wait, unless another thread is about to."""
         # Again after each turn: who came in its last moment has left a line here and gone.
         while self._waiting and self._turn.acquire(blocking=len(self._waiting) > MOST_WAITING):
             try:
-                self._write_waiting()
+                self._write_all()
             finally:
                 self._turn.release()
 
-    def _write_waiting(self) -> None:
-        lines = "".join([self._waiting.popleft() for _ in range(len(self._waiting))])
+    def _write_all(self) -> None:
+        lines = "".join([self._made(self._waiting.popleft()) for _ in range(len(self._waiting))])
         if self._descriptor is None:
             self.stream.write(lines)
             self.stream.flush()
@@ -175,6 +182,22 @@ class LineHandler(logging.StreamHandler[TextIO]):
         rest = lines.encode("utf-8", "backslashreplace")
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
+
+    def _made(self, line: str | Entry) -> str:
+        if isinstance(line, str):
+            return line + self.terminator
+        try:
+            return self._formatter.line_of(line) + self.terminator
+        except Exception:  # noqa: BLE001 - the other lines that wait are to be written
+            return self._failure(line.logger_name) + self.terminator
+
+
+def write_waiting_lines() -> None:
+    """Write the lines that wait, if there is anybody to write them; raises nothing."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler):
+            with suppress(OSError, ValueError):
+                handler.write_waiting()
 
 
 def _descriptor(stream: TextIO) -> int | None:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from os import getpid
-from time import time
 from traceback import format_tb
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from pythonjsonlogger.core import RESERVED_ATTRS, BaseJsonFormatter, LogData
@@ -30,6 +29,20 @@ _OWN_FIELDS: Final = frozenset({"ts", "level", "msg", "logger", "service", "vers
 _RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName"}
 
 
+class Entry(NamedTuple):
+    """An entry that has no record: nobody asks where it comes from."""
+
+    created: float
+    """Unix time."""
+    level: int
+    message: str
+    """What every line of this kind says."""
+    logger_name: str
+    fields: Mapping[str, object]
+    """None of them under a name that the line has anyway."""
+    context: RequestContext
+
+
 class JsonLines(BaseJsonFormatter):
     """Formats an entry as one line of JSON.
 
@@ -40,10 +53,12 @@ class JsonLines(BaseJsonFormatter):
     def __init__(self, identity: Mapping[str, str]) -> None:
         super().__init__()
         self._identity = dict(identity)
+        self._constant_parts: dict[tuple[int, str, str, int], str] = {}
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Collect the members of the line; what the caller adds cannot replace what the service says."""
-        log_data.update(self._beginning(record.created, record.levelno, record.message, record.name))
+        context = request_context.get()
+        log_data.update(self._beginning(record.created, record.levelno, record.message, record.name, context))
         stack = message_dict.pop("exc_info", "") or message_dict.pop("stack_info", "")
         for fields in (message_dict, record.__dict__):
             for name in [name for name in fields if name not in _RESERVED]:
@@ -54,20 +69,48 @@ class JsonLines(BaseJsonFormatter):
         if stack:
             log_data["stack"] = stack
 
-    def line_of(self, level: int, message: str, logger_name: str, fields: Mapping[str, object]) -> str:
-        """Return the line of an entry that has no record: nobody asks where it comes from.
+    def line_of(self, entry: Entry) -> str:
+        """Return the line of an entry that has no record."""
+        return self._joined(entry) or self._line_of_members(entry)
 
-        Args:
-            level: number of the level.
-            message: what every line of this kind says.
-            logger_name: whose line it is.
-            fields: none of them under a name that the line has anyway.
-        """
-        log_data = self._beginning(time(), level, message, logger_name)
-        log_data.update(fields)
+    def _joined(self, entry: Entry) -> str | None:
+        """Return the line, put together from parts, or ``None`` if it might not be the same line."""
+        if "correlation_id" in entry.fields and entry.context.correlation_id is not None:
+            return None
+        if not is_plain(entry.fields):
+            return None
+        try:
+            context, fields = _ENCODER.encode(entry.context), _ENCODER.encode(entry.fields)
+        except (UnicodeEncodeError, OverflowError):
+            return None
+        members = [self._constant_part(*entry[1:4], getpid()), context[1:-1].decode(), fields[1:-1].decode()]
+        line = f'{{"ts":"{_timestamp(entry.created)}",{",".join(filter(None, members))}}}'
+        return line if line.isascii() and "\x7f" not in line and not can_hold_secret(line) else None
+
+    def _constant_part(self, level: int, message: str, logger_name: str, pid: int) -> str:
+        key = level, message, logger_name, pid
+        found = self._constant_parts.get(key)
+        if found is None:
+            members = {
+                "level": _LEVEL_NAMES.get(level, "info"),
+                "msg": message,
+                "logger": logger_name,
+                **self._identity,
+                "pid": pid,
+            }
+            found = self._constant_parts[key] = _ENCODER.encode(members)[1:-1].decode()
+        return found
+
+    def _line_of_members(self, entry: Entry) -> str:
+        log_data = self._beginning(
+            entry.created, entry.level, entry.message, entry.logger_name, entry.context
+        )
+        log_data.update(entry.fields)
         return self.jsonify_log_record(log_data)
 
-    def _beginning(self, created: float, level: int, message: str, logger_name: str) -> LogData:
+    def _beginning(
+        self, created: float, level: int, message: str, logger_name: str, context: RequestContext
+    ) -> LogData:
         log_data: LogData = {
             "ts": _timestamp(created),
             "level": _LEVEL_NAMES.get(level, "info"),
@@ -76,7 +119,7 @@ class JsonLines(BaseJsonFormatter):
             **self._identity,
             "pid": getpid(),
         }
-        _add_context(log_data)
+        _add_context(log_data, context)
         return log_data
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
@@ -98,6 +141,10 @@ class JsonLines(BaseJsonFormatter):
 
 class ConsoleLines(JsonLines):
     """Formats an entry for a person at a terminal, with the same promises."""
+
+    def line_of(self, entry: Entry) -> str:
+        """Return the line of an entry that has no record."""
+        return self._line_of_members(entry)
 
     def jsonify_log_record(self, log_data: LogData) -> str:
         """Return the entry as one line, then its stack with every line of it marked."""
@@ -125,8 +172,7 @@ def _redacted(members: LogData) -> LogData:
     return {name: redact(name, value) for name, value in members.items()}
 
 
-def _add_context(log_data: LogData) -> None:
-    context = request_context.get()
+def _add_context(log_data: LogData, context: RequestContext) -> None:
     if context is not NO_REQUEST:
         for name in RequestContext.__struct_fields__:
             value = getattr(context, name)

@@ -38,9 +38,15 @@ def _names_secret(names: tuple[str, ...]) -> bool:
 def can_hold_secret(line: str) -> bool:
     """Tell whether ``redact_text`` would look closer at a text of which ``line`` is the JSON.
 
-    JSON writes the marks of a secret as they are, but for a quotation mark.
+    JSON writes the marks of a secret as they are, but for a quotation mark. Single characters are found much
+    faster than two in a row, and few lines have one of these.
     """
-    return "=" in line or "':" in line or '\\":' in line or ("@" in line and "://" in line)
+    return (
+        "=" in line
+        or ("'" in line and "':" in line)
+        or ("\\" in line and '\\":' in line)
+        or ("@" in line and "://" in line)
+    )
 
 
 def redact(name: str, value: object, depth: int = 0) -> object:

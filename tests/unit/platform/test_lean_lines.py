@@ -4,25 +4,50 @@ import logging
 
 import pytest
 
-from datastorage.platform.logs import RequestContext, log_lean, request_context
+from datastorage.platform.logs import RequestContext, log_lean, request_context, write_waiting_lines
 from tests.support.logs import Configure
 
 logger = logging.getLogger("datastorage.test")
 
 
+FIELDS: dict[str, dict[str, object]] = {
+    "plain": {"status": 201, "path": "/api/v1/audit/events", "remote_addr": None, "duration_ms": 1.5},
+    "correlated": {"correlation_id": "rr-7", "status": 201},
+    "secret in a value": {"path": "/x?api_key=hunter2"},
+    "secret by its name": {"password": "hunter2"},
+    "secret in a connection string": {"path": "postgresql://ds:hunter2@db/x"},
+    "secret in quotes": {"path": "{'token':'hunter2'}", "route": '{"token":"hunter2"}'},
+    "innocent marks": {"path": "it's \\ a @ b"},
+    "not ASCII": {"path": "/w\xfcrze\u2028", "route": "\x7f"},
+    "half a surrogate pair": {"path": "\ud800"},
+    "beyond 64 bits": {"bytes": 2**70},
+    "nested": {"path": {"token": "hunter2", "of": ["x"]}},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize(
+    "context", [RequestContext("req-1", "rr-of-the-header"), RequestContext("req-1"), None]
+)
+@pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS)
 @pytest.mark.parametrize("format_", ["json", "console"])
 @pytest.mark.parametrize("level", [logging.INFO, logging.WARNING, logging.ERROR])
-def test_lean_line_is_the_ordinary_line(configure_alone: Configure, level: int, format_: str) -> None:
+def test_lean_line_is_the_ordinary_line(
+    configure_alone: Configure,
+    level: int,
+    format_: str,
+    fields: dict[str, object],
+    context: RequestContext | None,
+) -> None:
     output = configure_alone(format=format_)
-    request_context.set(RequestContext("req-1", "rr-of-the-header"))
-    fields = {"status": 201, "correlation_id": "rr-7", "path": "/x?api_key=hunter2", "password": "hunter2"}
+    if context is not None:
+        request_context.set(context)
 
     logger.log(level, "HTTP request", extra=fields)
     log_lean(logger, level, "HTTP request", fields)
 
     ordinary, lean = (line.partition("Z")[2] for line in output.text.splitlines())
     assert lean == ordinary
-    assert "rr-7" in lean
     assert "hunter2" not in lean
 
 
@@ -53,3 +78,44 @@ def test_lean_line_that_cannot_be_written_ends_nothing(configure_alone: Configur
     configure_alone().stream.close()
 
     log_lean(logger, logging.INFO, "HTTP request", {"status": 201})
+
+
+def test_line_that_waits_belongs_to_the_request_that_left_it(configure_alone: Configure) -> None:
+    output = configure_alone()
+
+    for number in (1, 2):
+        request_context.set(RequestContext(f"req-{number}"))
+        log_lean(logger, logging.INFO, "HTTP request", {"number": number}, waits=True)
+    assert output.text == ""
+    write_waiting_lines()
+
+    assert [(line["request_id"], line["number"]) for line in output.lines] == [("req-1", 1), ("req-2", 2)]
+
+
+def test_line_that_cannot_be_made_does_not_take_others_along(configure_alone: Configure) -> None:
+    output = configure_alone()
+
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError("hunter2")
+
+    for value in (1, Broken(), 3):
+        log_lean(logger, logging.INFO, "HTTP request", {"value": value}, waits=True)
+    write_waiting_lines()
+
+    first, failure, last = output.lines
+    assert (first["value"], last["value"]) == (1, 3)
+    assert (failure["msg"], failure["entry"], failure["error_type"]) == (
+        "Log entry not written",
+        "datastorage.test",
+        "RuntimeError",
+    )
+    assert "hunter2" not in output.text
+
+
+def test_writing_what_waits_raises_nothing_when_nobody_reads(configure_alone: Configure) -> None:
+    output = configure_alone()
+    log_lean(logger, logging.INFO, "HTTP request", {}, waits=True)
+    output.stream.close()
+
+    write_waiting_lines()

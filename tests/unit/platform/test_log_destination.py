@@ -12,9 +12,7 @@ from datastorage.platform.logs.lines import JsonLines
 
 
 def handler_for(stream: TextIO) -> LineHandler:
-    handler = LineHandler(stream)
-    handler.setFormatter(JsonLines({"service": "datastorage"}))
-    return handler
+    return LineHandler(stream, JsonLines({"service": "datastorage"}))
 
 
 def entry(number: int, padding: str) -> logging.LogRecord:
