@@ -5,9 +5,12 @@
 
 from datetime import timedelta
 
+from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database, application_name
+from datastorage.platform.logs import write_waiting_lines
 from datastorage.platform.loop import Loop
+from datastorage.platform.metrics import Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.settings import Settings
 from datastorage.wiring.features import add_audit, add_incidents, add_schemas, add_workflows
@@ -20,6 +23,9 @@ __all__ = ["Services", "build_services", "trace_requests"]
 
 PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
 """A scrape is answered by one worker; the others measure themselves this often."""
+
+CATCH_UP_INTERVAL = timedelta(milliseconds=250)
+"""How late a request is counted and logged while another one lasts, and how often those in flight are."""
 
 
 def build_services(
@@ -35,6 +41,7 @@ def build_services(
     services = Services()
     services.add(services)
     metrics = add_schemas(services, settings, clock)
+    _add_afterwards(services, metrics)
     database = Database(
         settings.database,
         share=settings.database.max_open_conns // settings.server.workers,
@@ -53,3 +60,12 @@ def build_services(
     add_health(services, settings, is_shutting_down)
     add_replay(services, settings, clock)
     return services
+
+
+def _add_afterwards(services: Services, metrics: Metrics) -> None:
+    show_in_flight = metrics.http_requests_in_flight.set
+    afterwards = Afterwards(metrics.observations.write, write_waiting_lines, show_in_flight=show_in_flight)
+    metrics.observations.keep_while(afterwards.is_busy)
+    services.loops.append(Loop("afterwards", afterwards.catch_up, CATCH_UP_INTERVAL))
+    services.closers.append(afterwards.catch_up)
+    services.add(afterwards)

@@ -1,6 +1,8 @@
 """``/metrics``: what a scrape finds, and what traffic does to it."""
 
 import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from tests.support.exposition import Scrape
 from tests.support.isolated import IsolatedService
 from tests.support.service import REVISION, ServiceProcess
 from tests.support.waiting import eventually
+from tests.support.writes import created
 
 DOCUMENTED = Path(datastorage.__file__).parents[1] / "docs" / "metrics.md"
 
@@ -60,6 +63,30 @@ def test_written_event_is_seen_by_whichever_worker_answers(isolated: IsolatedSer
         assert grew("write_duration_seconds_count", table="audit_events") == 1
         assert grew("write_total", table="audit_events", status="success") == 1
         assert grew("audit_traces_total", service="gateway", status="success") == 1
+
+
+def test_crowd_is_counted_and_logged_when_it_has_its_answers(start_service: StartService) -> None:
+    crowded = start_service()
+    known = created(crowded.api, an_event()).json["event_id"]
+    paths = [EVENTS, f"{EVENTS}/{known}"]
+
+    def ask(number: int) -> int:
+        if number % 2:
+            return crowded.api.get(paths[1]).status
+        return created(crowded.api, an_event()).status
+
+    with ThreadPoolExecutor(12) as pool:
+        statuses = Counter(pool.map(ask, range(300)))
+    scrape, lines = Scrape(crowded.api), crowded.log_lines
+
+    assert statuses == {201: 150, 200: 150}
+    assert scrape.value("http_request_total", method="POST", path=EVENTS, status="201") == 151
+    assert scrape.value("http_request_total", method="GET", path=f"{EVENTS}/:id", status="200") == 150
+    assert scrape.value("audit_traces_total", service="gateway", status="success") == 151
+    assert scrape.value("write_total", table="audit_events", status="success") == 151
+    logged = Counter(line.get("path") for line in lines if line["msg"] == "HTTP request")
+    assert [logged[path] for path in paths] == [151, 150]
+    assert len({line["request_id"] for line in lines if line["msg"] == "Audit write finished"}) == 151
 
 
 def test_batch_counts_each_of_its_events(isolated: IsolatedService) -> None:

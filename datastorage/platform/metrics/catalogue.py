@@ -31,6 +31,7 @@ from datastorage.platform.metrics.labels import (
     WRITTEN_TABLES,
     label_or_unknown,
 )
+from datastorage.platform.metrics.observations import Observations
 from datastorage.platform.metrics.process import open_file_descriptors, resident_memory_bytes
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 
@@ -157,9 +158,10 @@ class Metrics:
         clock: Clock = utc_now,
     ) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
+        self.observations = Observations()
         self.known_fields = known_fields | {"body"}
         for row in _rows():
-            row.build(self, self.registry)
+            row.build(self, self.registry, self.observations)
         self._start_services(extra_services)
         self._start_month(clock().strftime("%Y_%m"))
         self.build_info.labels(__version__, revision, platform.python_version()).set(1)

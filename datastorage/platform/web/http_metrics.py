@@ -8,7 +8,7 @@ error handlers and streamed bodies do in between.
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -17,6 +17,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.values import ValueClass
 from prometheus_flask_exporter import PrometheusMetrics
 
+from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.watched import Headers, WatchedAnswer
@@ -27,10 +28,14 @@ UNMATCHED: Final = "unmatched"
 OTHER_METHOD: Final = "OTHER"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+BEGUN: Final = "datastorage.begun"
+"""Key of the WSGI environ: when a request began that is measured already."""
+_EXCLUDED: Final = (METRICS_PATH, HEALTH_PATH)
 _PATH_KEY: Final = "datastorage.path_template"
 _BODILESS: Final = frozenset({"204", "304"})
 _VARIABLE = re.compile(r"<[^>]+>")
 _Series = tuple[Counter, Histogram]
+Labels = tuple[str, str, str]
 
 
 class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has no annotations
@@ -43,14 +48,18 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
 
     Args:
         metrics: where the observations go.
+        afterwards: writes them; told of every request that is measured.
         clock: seconds that never jump.
     """
 
-    def __init__(self, metrics: Metrics, *, clock: Callable[[], float] = monotonic_seconds) -> None:
+    def __init__(
+        self, metrics: Metrics, afterwards: Afterwards, *, clock: Callable[[], float] = monotonic_seconds
+    ) -> None:
         super().__init__(None, path=METRICS_PATH, export_defaults=False, registry=metrics.registry)
         self._metrics = metrics
         self._clock = clock
-        self._series: dict[tuple[str, str, str], _Series] = {}
+        self._afterwards = afterwards
+        self._series: dict[Labels, _Series] = {}
 
     def init_app(self, app: Flask) -> None:
         """Measure the requests of ``app`` and let it serve ``/metrics``."""
@@ -76,29 +85,36 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         """
         del accept_header
         self._metrics.update_process_gauges()
+        self._afterwards.catch_up()
         selected = None if ValueClass._multiprocess else names  # noqa: SLF001 - there is no public question
         exposition: tuple[str, str] = super().generate_metrics(None, selected)
         return exposition
 
     def _measuring(self, application: WSGIApplication) -> WSGIApplication:
-        in_flight = self._metrics.http_requests_in_flight
-
         def measured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             if is_excluded(environ.get("PATH_INFO", "")):
                 return application(environ, start_response)
-            in_flight.inc()
-            observe = partial(self._observe, environ, self._clock())
-            return _MeasuredAnswer(start_response, observe, in_flight.dec).of(application, environ)
+            return _MeasuredAnswer(start_response, environ, self).of(application, environ)
 
         return measured
 
-    def _observe(self, environ: WSGIEnvironment, begun: float, status: str) -> None:
-        labels = (*_labels(environ), status)
+    def begin(self) -> float:
+        """Note that a request has begun, and return when."""
+        self._afterwards.begin()
+        return self._clock()
+
+    def observe(self, labels: Labels, begun: float) -> None:
+        """Measure a request whose answer is ready: method, path template and status."""
         total, duration = self._series.get(labels) or self._find_series(labels)
         total.inc()
         duration.observe(max(self._clock() - begun, 0.0))
+        self._afterwards.answered()
 
-    def _find_series(self, labels: tuple[str, str, str]) -> _Series:
+    def end(self) -> None:
+        """Note that a request is over."""
+        self._afterwards.end()
+
+    def _find_series(self, labels: Labels) -> _Series:
         total = self._metrics.http_request.labels(*labels)
         series = self._series[labels] = (total, self._metrics.http_request_duration_seconds.labels(*labels))
         return series
@@ -107,16 +123,15 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
 class _MeasuredAnswer(WatchedAnswer):
     """Observed once, and one less in flight at its end."""
 
-    __slots__ = ("_is_observed", "_leave", "_observe", "_status")
+    __slots__ = ("_begun", "_environ", "_is_observed", "_metrics", "_status")
 
-    def __init__(
-        self, start_response: StartResponse, observe: Callable[[str], None], leave: Callable[[], None]
-    ) -> None:
+    def __init__(self, start_response: StartResponse, environ: WSGIEnvironment, metrics: HttpMetrics) -> None:
         super().__init__(start_response)
-        self._observe = observe
-        self._leave = leave
+        self._environ = environ
+        self._metrics = metrics
         self._status = "500"  # what the server sends when the application raises instead of answering
         self._is_observed = False
+        self._begun: float = environ[BEGUN] if BEGUN in environ else metrics.begin()
 
     def answering(self, status: str, headers: Headers) -> None:
         """Observe an answer whose length is known: nothing is left to compute.
@@ -125,23 +140,30 @@ class _MeasuredAnswer(WatchedAnswer):
         the next scrape. The time a slow reader takes is not the service's.
         """
         self._status = status[:3]
-        if self._status in _BODILESS or any(name.lower() == "content-length" for name, _ in headers):
+        if self._status in _BODILESS or _has_length(headers):
             self._observe_once()
 
     def ended(self) -> None:
         """Observe what was streamed, and leave."""
         self._observe_once()
-        self._leave()
+        self._metrics.end()
 
     def _observe_once(self) -> None:
         if not self._is_observed:
             self._is_observed = True
-            self._observe(self._status)
+            self._metrics.observe((*_labels(self._environ), self._status), self._begun)
+
+
+def _has_length(headers: Headers) -> bool:
+    for name, _ in headers:  # noqa: SIM110 - at every answer: a generator would cost more than it does
+        if name == "Content-Length" or name.lower() == "content-length":
+            return True
+    return False
 
 
 def is_excluded(path: str) -> bool:
     """Tell whether ``path`` is that of a probe or a scrape, which nobody wants to see measured."""
-    return path in {METRICS_PATH, HEALTH_PATH} or path.startswith(HEALTH_PATH + "/")
+    return path.startswith(_EXCLUDED) and (path in _EXCLUDED or path.startswith(HEALTH_PATH + "/"))
 
 
 def _note_path(sender: Flask) -> None:

@@ -101,7 +101,13 @@ def log_request(
     else:
         level = logging.INFO
     duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
-    log_lean(logger, level, "HTTP request", fields | {"duration_ms": duration_ms, **further})
+    log_lean(
+        logger,
+        level,
+        "HTTP request",
+        fields | {"duration_ms": duration_ms, **further},
+        waits=level == logging.INFO,
+    )
 
 
 def add_to_log(fields: Mapping[str, object]) -> None:

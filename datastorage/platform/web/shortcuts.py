@@ -9,17 +9,16 @@ and so does what went wrong: the view raises it, so that every problem document 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from gunicorn.http.errors import ParseException
 
-from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.web import json
 from datastorage.platform.web.contract import Answer
 from datastorage.platform.web.current import EXTENSION
-from datastorage.platform.web.http_metrics import note_rule
+from datastorage.platform.web.http_metrics import BEGUN, HttpMetrics, Labels, note_rule
 from datastorage.platform.web.readers import BodyReader
 from datastorage.platform.web.requests import (
     CORRELATION_ID,
@@ -55,10 +54,12 @@ class Shortcut:
     answers: tuple[Answer, ...]
 
 
-def init_app(app: Flask, settings: ServerSettings, shortcuts: Sequence[Shortcut]) -> None:
-    """Put the shortcuts in front of the routes of ``app``, behind what measures every request."""
+def init_app(
+    app: Flask, settings: ServerSettings, shortcuts: Sequence[Shortcut], metrics: HttpMetrics
+) -> None:
+    """Put the shortcuts in front of the routes of ``app``, and of what measures every request: they do it."""
     services: Mapping[type, Any] = app.extensions[EXTENSION]
-    ways = {each.rule: _Way(each, services[each.reader], services[each.actor]) for each in shortcuts}
+    ways = {each.rule: _Way(each, services[each.reader], services[each.actor], metrics) for each in shortcuts}
     routes: WSGIApplication = app.wsgi_app
     metrics_port, max_body_bytes = str(settings.metrics_port), settings.max_body_bytes
 
@@ -86,28 +87,32 @@ def _is_usual(environ: WSGIEnvironment, max_body_bytes: int) -> bool:
 class _Way:
     """One shortcut of one application."""
 
-    def __init__(self, shortcut: Shortcut, reader: BodyReader, actor: object) -> None:
+    def __init__(self, shortcut: Shortcut, reader: BodyReader, actor: object, metrics: HttpMetrics) -> None:
         self._rule = shortcut.rule
         self._reader = reader
         self._actor = actor
         self._act = shortcut.act
-        self._status = {
-            each.outcome: (each.status, f"{each.status} {HTTPStatus(each.status).phrase.upper()}")
-            for each in shortcut.answers
+        self._metrics = metrics
+        self._answers = {
+            each.outcome: _StatusLine.of(each.status, shortcut.rule) for each in shortcut.answers
         }
 
     def go(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
         """Answer, or leave the error in ``environ`` for the view to raise, and return ``None``."""
-        started_seconds = monotonic_seconds()
+        begun = self._metrics.begin()
         # Should Flask take over, it goes on under the same id.
         environ["HTTP_X_REQUEST_ID"] = begin(environ)
         note_rule(environ, self._rule)
         try:
             outcome = self._act(self._actor, self._wanted(environ))
+            answer, payload = self._answers[type(outcome)], json.encode(outcome)
         except Exception as error:  # noqa: BLE001 - raised again by the view, where it has its handlers
             environ[RAISED] = error
+            environ[BEGUN] = begun
             return None
-        return self._answer(outcome, environ, start_response, started_seconds)
+        self._conclude(answer, len(payload), environ.get("REMOTE_ADDR"), begun)
+        start_response(answer.line, _headers(environ, len(payload)))
+        return [payload]
 
     def _wanted(self, environ: WSGIEnvironment) -> Any:
         length = int(environ["CONTENT_LENGTH"])
@@ -119,29 +124,40 @@ class _Way:
             raise cut_off(self._reader.resource)
         return self._reader.read(self._reader.decode(body))
 
-    def _answer(
-        self, outcome: object, environ: WSGIEnvironment, start_response: StartResponse, started_seconds: float
-    ) -> list[bytes]:
-        status, status_line = self._status[type(outcome)]
-        payload = json.encode(outcome)
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(payload))),
-            (REQUEST_ID, environ["HTTP_X_REQUEST_ID"]),
-            ("Cache-Control", "no-store"),
-        ]
-        if "HTTP_X_CORRELATION_ID" in environ:
-            headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
-        log_request(
-            {
-                "method": "POST",
-                "path": self._rule,
-                "route": self._rule,
-                "remote_addr": environ.get("REMOTE_ADDR"),
-                "status": status,
-                "bytes": len(payload),
-            },
-            started_seconds,
-        )
-        start_response(status_line, headers)
-        return [payload]
+    def _conclude(self, answer: "_StatusLine", length: int, remote_addr: str | None, begun: float) -> None:
+        """Log and count the request before its answer is sent."""
+        fields: dict[str, object] = {
+            "method": "POST",
+            "path": self._rule,
+            "route": self._rule,
+            "remote_addr": remote_addr,
+            "status": answer.status,
+            "bytes": length,
+        }
+        log_request(fields, begun)
+        self._metrics.observe(answer.labels, begun)
+        self._metrics.end()
+
+
+def _headers(environ: WSGIEnvironment, length: int) -> list[tuple[str, str]]:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(length)),
+        (REQUEST_ID, environ["HTTP_X_REQUEST_ID"]),
+        ("Cache-Control", "no-store"),
+    ]
+    if "HTTP_X_CORRELATION_ID" in environ:
+        headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+    return headers
+
+
+class _StatusLine(NamedTuple):
+    """A status as the log, the metrics and the wire call it."""
+
+    status: int
+    labels: Labels
+    line: str
+
+    @classmethod
+    def of(cls, status: int, rule: str) -> Self:
+        return cls(status, ("POST", rule, str(status)), f"{status} {HTTPStatus(status).phrase.upper()}")
