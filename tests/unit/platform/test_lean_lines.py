@@ -22,6 +22,12 @@ FIELDS: dict[str, dict[str, object]] = {
     "half a surrogate pair": {"path": "\ud800"},
     "beyond 64 bits": {"bytes": 2**70},
     "nested": {"path": {"token": "hunter2", "of": ["x"]}},
+    "all at once": {
+        "status": 201,
+        "correlation_id": "rr-7",
+        "path": "/x?api_key=hunter2",
+        "password": "hunter2",
+    },
     "none": {},
 }
 
@@ -48,6 +54,7 @@ def test_lean_line_is_the_ordinary_line(
 
     ordinary, lean = (line.partition("Z")[2] for line in output.text.splitlines())
     assert lean == ordinary
+    assert ("rr-7" in lean) == ("correlation_id" in fields)
     assert "hunter2" not in lean
 
 
