@@ -91,13 +91,7 @@ class JsonLines(BaseJsonFormatter):
         key = level, message, logger_name, pid
         found = self._constant_parts.get(key)
         if found is None:
-            members = {
-                "level": _LEVEL_NAMES.get(level, "info"),
-                "msg": message,
-                "logger": logger_name,
-                **self._identity,
-                "pid": pid,
-            }
+            members = self._constant_members(level, message, logger_name, pid)
             found = self._constant_parts[key] = _ENCODER.encode(members)[1:-1].decode()
         return found
 
@@ -111,16 +105,19 @@ class JsonLines(BaseJsonFormatter):
     def _beginning(
         self, created: float, level: int, message: str, logger_name: str, context: RequestContext
     ) -> LogData:
-        log_data: LogData = {
-            "ts": _timestamp(created),
+        constant = self._constant_members(level, message, logger_name, getpid())
+        log_data: LogData = {"ts": _timestamp(created), **constant}
+        _add_context(log_data, context)
+        return log_data
+
+    def _constant_members(self, level: int, message: str, logger_name: str, pid: int) -> LogData:
+        return {
             "level": _LEVEL_NAMES.get(level, "info"),
             "msg": message,
             "logger": logger_name,
             **self._identity,
-            "pid": getpid(),
+            "pid": pid,
         }
-        _add_context(log_data, context)
-        return log_data
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
         """Return the traces of the exception and its causes, the first cause first."""
