@@ -7,6 +7,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── InvalidInput          the request can never succeed as it is
     │   └── BatchSizeExceeded
     ├── NotFound
+    ├── MethodNotAllowed
     ├── Conflict              a stored record contradicts the request
     ├── RequestTooLarge
     ├── UnsupportedMediaType
@@ -21,7 +22,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
         └── RowRefused        this row breaks a constraint or does not fit its column
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 
@@ -106,6 +107,16 @@ class NotFound(DataStorageError):
     """There is no such record."""
 
     slug = "not-found"
+
+
+class MethodNotAllowed(DataStorageError):
+    """The path exists and has other methods; ``allowed`` lists them."""
+
+    slug = "method-not-allowed"
+
+    def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method} is not allowed on {path}")
+        self.allowed = tuple(allowed)
 
 
 class Conflict(DataStorageError):

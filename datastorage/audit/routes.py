@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint
 from msgspec import Raw
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from datastorage.audit.answers import (
     BatchParkedSchema,
@@ -32,17 +34,11 @@ from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
-from datastorage.platform.web.contract import (
-    Answer,
-    accepts,
-    accepts_path,
-    accepts_query,
-    deprecated,
-    returns,
-)
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
-from datastorage.platform.web.shortcuts import Shortcut
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
+from datastorage.platform.web.sent import Sent
 
 NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"
@@ -54,19 +50,21 @@ class AuditSearch:
     """Chooses between a page and an export by ``format`` or the ``Accept`` header."""
 
     resource = AuditQuerySchema.resource
+    encoding_slug = "validation-error"
 
     def __init__(self, page: AuditQuerySchema, export: AuditExportSchema) -> None:
         self.documented_by = page
         self._page = page
         self._export = export
 
-    def read(self, parameters: dict[str, str]) -> PageRequest | ExportRequest:
+    def read(self, sent: Sent) -> PageRequest | ExportRequest:
         """Return what is wanted.
 
         Raises:
             InvalidInput: naming every bad parameter.
         """
-        accepted = request.accept_mimetypes.best_match(["application/json", NDJSON])
+        accepted = parse_accept_header(sent.accept, MIMEAccept).best_match(["application/json", NDJSON])
+        parameters = dict(sent.texts)
         wanted_format = parameters.get("format") or ("ndjson" if accepted == NDJSON else "json")
         wanted: PageRequest | ExportRequest
         if wanted_format == "ndjson":
@@ -98,8 +96,7 @@ READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-t
 
 
 @blueprint.post("/events")
-@returns(*RECORDED, problems=WRITE_PROBLEMS)
-@accepts(AuditEventSchema)
+@operation(Permission.WRITE, body=AuditEventSchema, answers=RECORDED, problems=WRITE_PROBLEMS)
 def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event.
 
@@ -108,49 +105,43 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     return current(AuditService).record(event)
 
 
-CREATE_EVENT = Shortcut("/api/v1/audit/events", AuditEventSchema, AuditService, AuditService.record, RECORDED)
-"""What ``create_event`` does, without Flask."""
-
-
 @blueprint.post("/events/batch")
-@returns(
-    Answer(
-        BatchRecorded,
-        201,
-        BatchRecordedSchema,
-        "Every event of the batch is committed.",
-        links=(READ_FIRST,),
-    ),
-    Answer(
-        BatchParked,
-        202,
-        BatchParkedSchema,
-        "The database cannot take it now; every event is safe in the queue.",
+@operation(
+    Permission.WRITE,
+    body=AuditBatch,
+    answers=(
+        Answer(
+            BatchRecorded,
+            201,
+            BatchRecordedSchema,
+            "Every event of the batch is committed.",
+            links=(READ_FIRST,),
+        ),
+        Answer(
+            BatchParked,
+            202,
+            BatchParkedSchema,
+            "The database cannot take it now; every event is safe in the queue.",
+        ),
     ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-@accepts(AuditBatch)
 def create_events(events: list[AuditEvent]) -> BatchRecorded | BatchParked:
     """Write a batch of audit events, all or none."""
     return current(AuditService).record_batch(events)
 
 
 @blueprint.post("")
-@deprecated
-@returns(*RECORDED, problems=WRITE_PROBLEMS)
-@accepts(AuditEventSchema)
+@operation(
+    Permission.WRITE,
+    body=AuditEventSchema,
+    answers=RECORDED,
+    problems=WRITE_PROBLEMS,
+    successor="/api/v1/audit/events",
+)
 def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event (older name of `POST /api/v1/audit/events`)."""
     return current(AuditService).record(event)
-
-
-@blueprint.after_request
-def announce_successor(response: Response) -> Response:
-    """Tell callers of the older name where the endpoint lives now."""
-    if request.endpoint == "audit.create_event_by_older_name":
-        response.headers["Deprecation"] = "true"
-        response.headers["Link"] = '</api/v1/audit/events>; rel="successor-version"'
-    return response
 
 
 class _Lines:
@@ -177,22 +168,25 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
 
 
 @blueprint.get("/events")
-@returns(
-    Answer(EventPage, 200, EventPageSchema, "One page of events.", links=(NEXT_PAGE,)),
-    Answer(
-        EventExport,
-        200,
-        StoredEventSchema,
-        "As an export, one event per line.",
-        media_type=NDJSON,
-        body=_Lines,
-        headers=_next_cursor_header,
-        announces=(NEXT_CURSOR,),
-        stream=True,
+@operation(
+    Permission.READ,
+    query=AuditSearch,
+    answers=(
+        Answer(EventPage, 200, EventPageSchema, "One page of events.", links=(NEXT_PAGE,)),
+        Answer(
+            EventExport,
+            200,
+            StoredEventSchema,
+            "As an export, one event per line.",
+            media_type=NDJSON,
+            body=_Lines,
+            headers=_next_cursor_header,
+            announces=(NEXT_CURSOR,),
+            stream=True,
+        ),
     ),
     problems=READ_PROBLEMS,
 )
-@accepts_query(AuditSearch)
 def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     """Find audit events by filters, a page at a time, or stream them as lines.
 
@@ -218,11 +212,12 @@ def _as_it_is(stored: StoredEvent) -> Raw:
 
 
 @blueprint.get("/events/<event_id>")
-@returns(
-    Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_as_it_is),
+@operation(
+    Permission.READ,
+    path=EventIdPath,
+    answers=(Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_as_it_is),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
-@accepts_path(EventIdPath)
 def get_event(event_id: UUID) -> StoredEvent:
     """Read one audit event by its id."""
     return current(AuditReader).find(event_id)

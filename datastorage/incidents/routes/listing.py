@@ -9,8 +9,9 @@ from datastorage.incidents.model import Envelope, Incident, IncidentPage, PageRe
 from datastorage.incidents.readers import IncidentIdPath, IncidentQuery
 from datastorage.incidents.routes.blueprints import FILTER_PROBLEMS, INCIDENTS, READ_PROBLEMS
 from datastorage.incidents.service import IncidentService
-from datastorage.platform.web.contract import Answer, accepts_path, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 
 def _envelope(page: IncidentPage) -> dict[str, Any]:
@@ -34,11 +35,14 @@ def _logged(page: IncidentPage) -> dict[str, object]:
 
 
 @INCIDENTS.get("")
-@returns(
-    Answer(IncidentPage, 200, IncidentPageSchema, "One page of incidents.", body=_envelope, log=_logged),
+@operation(
+    Permission.READ,
+    query=IncidentQuery,
+    answers=(
+        Answer(IncidentPage, 200, IncidentPageSchema, "One page of incidents.", body=_envelope, log=_logged),
+    ),
     problems=(*FILTER_PROBLEMS, "invalid-limit", "invalid-offset"),
 )
-@accepts_query(IncidentQuery)
 def list_incidents(wanted: PageRequest) -> IncidentPage:
     """Find incidents by filters, newest first, a page at a time."""
     return current(IncidentService).find_page(wanted)
@@ -49,17 +53,19 @@ def _text(incident: Incident) -> msgspec.Raw:
 
 
 @INCIDENTS.get("/<incident_id>")
-@returns(
-    Answer(Incident, 200, IncidentSchema, "The incident.", body=_text),
+@operation(
+    Permission.READ,
+    path=IncidentIdPath,
+    answers=(Answer(Incident, 200, IncidentSchema, "The incident.", body=_text),),
     problems=(*READ_PROBLEMS[1:], "invalid-id", "not-found"),
 )
-@accepts_path(IncidentIdPath)
 def get_incident(incident_id: int) -> Incident:
     """Read one incident in full."""
     return current(IncidentService).find(incident_id)
 
 
 @INCIDENTS.get("/batch")
+@operation(Permission.READ)
 def get_batch() -> NoReturn:
     """Answer that "batch" is no id: clients may only post there, and reading is asking for an incident."""
     current(IncidentIdPath).read({"incident_id": "batch"})

@@ -13,31 +13,44 @@ from datastorage.incidents.tally_readers import (
     WorkflowRateQuery,
 )
 from datastorage.incidents.tally_service import TallyService
-from datastorage.platform.web.contract import Answer, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 RATE_PROBLEMS = (*READ_PROBLEMS, "validation-error")
 
 
 @SUCCESS_RATES.get("/incident-type")
-@returns(Answer(IncidentTypeRate, 200, IncidentTypeRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(IncidentTypeRateQuery)
+@operation(
+    Permission.READ,
+    query=IncidentTypeRateQuery,
+    answers=(Answer(IncidentTypeRate, 200, IncidentTypeRateSchema, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_of_incident_type(wanted: RateRequest) -> IncidentTypeRate:
     """Tell how often incidents of one type were remediated, and by which workflows."""
     return current(TallyService).rate_of_incident_type(wanted)
 
 
 @SUCCESS_RATES.get("/workflow")
-@returns(Answer(WorkflowRate, 200, WorkflowRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(WorkflowRateQuery)
+@operation(
+    Permission.READ,
+    query=WorkflowRateQuery,
+    answers=(Answer(WorkflowRate, 200, WorkflowRateSchema, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_of_workflow(wanted: RateRequest) -> WorkflowRate:
     """Tell how often a workflow succeeded, and at which types of incidents."""
     return current(TallyService).rate_of_workflow(wanted)
 
 
 @SUCCESS_RATES.get("/multi-dimensional")
-@returns(Answer(MultiDimensionalRate, 200, MultiDimensionalRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(MultiDimensionalRateQuery)
+@operation(
+    Permission.READ,
+    query=MultiDimensionalRateQuery,
+    answers=(Answer(MultiDimensionalRate, 200, MultiDimensionalRateSchema, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_by_dimensions(wanted: RateRequest) -> MultiDimensionalRate:
     """Tell how often actions succeeded that share every given dimension."""
     return current(TallyService).rate_by_dimensions(wanted)

@@ -8,8 +8,9 @@ from datastorage.incidents.routes.blueprints import INCIDENTS
 from datastorage.incidents.schemas import IncidentBatch, NewIncidentSchema, OutcomeSchema
 from datastorage.incidents.write_service import IncidentWriteService
 from datastorage.incidents.writes import BatchCreated, BatchKnown, Changed, NewIncident, Outcome, Stored
-from datastorage.platform.web.contract import Answer, accepts, accepts_path, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 WRITE_PROBLEMS = (
     "validation-error",
@@ -30,19 +31,22 @@ def _location(stored: Stored) -> dict[str, str]:
 
 
 @INCIDENTS.post("")
-@returns(
-    Answer(
-        Stored,
-        201,
-        IncidentSchema,
-        "The incident as it is stored.",
-        body=_text,
-        headers=_location,
-        announces=("Location",),
+@operation(
+    Permission.WRITE,
+    body=NewIncidentSchema,
+    answers=(
+        Answer(
+            Stored,
+            201,
+            IncidentSchema,
+            "The incident as it is stored.",
+            body=_text,
+            headers=_location,
+            announces=("Location",),
+        ),
     ),
     problems=WRITE_PROBLEMS,
 )
-@accepts(NewIncidentSchema)
 def create_incident(incident: NewIncident) -> Stored:
     """Write one incident.
 
@@ -52,24 +56,28 @@ def create_incident(incident: NewIncident) -> Stored:
 
 
 @INCIDENTS.post("/batch")
-@returns(
-    Answer(BatchCreated, 201, BatchResultSchema, "At least one incident is new."),
-    Answer(BatchKnown, 200, BatchResultSchema, "Every incident was stored before."),
+@operation(
+    Permission.WRITE,
+    body=IncidentBatch,
+    answers=(
+        Answer(BatchCreated, 201, BatchResultSchema, "At least one incident is new."),
+        Answer(BatchKnown, 200, BatchResultSchema, "Every incident was stored before."),
+    ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-@accepts(IncidentBatch)
 def create_incidents(incidents: list[NewIncident]) -> BatchCreated | BatchKnown:
     """Write a batch of incidents, all or none; those stored before are skipped."""
     return current(IncidentWriteService).create_all(incidents)
 
 
 @INCIDENTS.patch("/<incident_id>")
-@returns(
-    Answer(Changed, 200, IncidentSchema, "The incident as it is now.", body=_text),
+@operation(
+    Permission.WRITE,
+    path=IncidentIdPath,
+    body=OutcomeSchema,
+    answers=(Answer(Changed, 200, IncidentSchema, "The incident as it is now.", body=_text),),
     problems=(*WRITE_PROBLEMS, "invalid-id", "not-found", "immutable-field-violation"),
 )
-@accepts_path(IncidentIdPath)
-@accepts(OutcomeSchema)
 def change_incident(incident_id: int, outcome: Outcome) -> Changed:
     """Record how an action went on."""
     return current(IncidentWriteService).change(incident_id, outcome)

@@ -1,11 +1,11 @@
 import pytest
 
-from datastorage.incidents.readers import prefers_strict
 from datastorage.platform.web.literals import shown
+from datastorage.platform.web.sent import Sent
 
 
 @pytest.mark.parametrize(
-    ("headers", "is_strict"),
+    ("fields", "is_strict"),
     [
         ([], False),
         (["handling=strict"], True),
@@ -18,8 +18,8 @@ from datastorage.platform.web.literals import shown
         (["x-handling=strict"], False),
     ],
 )
-def test_preference_for_strict_handling_is_understood(headers: list[str], is_strict: bool) -> None:  # noqa: FBT001
-    assert prefers_strict(headers) is is_strict
+def test_preference_for_strict_handling_is_understood(fields: list[str], is_strict: bool) -> None:  # noqa: FBT001
+    assert Sent(prefer=",".join(fields)).prefers_strict is is_strict
 
 
 def test_shown_text_is_short_and_has_no_control_characters() -> None:
