@@ -88,28 +88,40 @@ class Door:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         services_of_request.set(self._services)
-        request = Request(environ, self._metrics.clock())
-        is_measured = not is_probe(request.path)
-        if is_measured:
-            self._metrics.begin()
+        metrics = self._metrics
+        request = Request(environ, metrics.clock())
+        if is_probe(request.path):
+            reply = self._answer(request)
+            log_request(request, reply, metrics.clock() - request.started_seconds)
+            return self._send(request, reply, start_response, [])
+        metrics.begin()
         reply = self._answer(request)
-        environ[ROUTE] = request.labels[1]
-        log_request(request, reply, self._metrics.clock() - request.started_seconds)
-        return self._send(request, reply, start_response, is_measured=is_measured)
+        method, environ[ROUTE] = labels = request.labels
+        log_request(request, reply, metrics.clock() - request.started_seconds)
+        observe = partial(metrics.observe, (method, labels[1], str(reply.status)), request.started_seconds)
+        if reply.length is None:
+            return self._send(request, reply, start_response, [observe, metrics.end])
+        # Before the first byte: a client that has its answer finds it in the next scrape. The time that a
+        # slow reader takes is not the service's.
+        observe()
+        return self._send(request, reply, start_response, [metrics.end])
 
     def _answer(self, request: Request) -> Reply:
+        try:
+            return self._carry_out(request)
+        except Exception as error:  # noqa: BLE001 - the last handler: it logs what nobody expected, and answers
+            return reply_to(error, request)
+
+    def _carry_out(self, request: Request) -> Reply:
         try:
             admission = admit(request, self._grounds)
         except DataStorageError as refusal:
             return self._shown_to_hooks(request, reply_to(refusal, request))
-        try:
-            if request.method == "OPTIONS":
-                return self._shown_to_hooks(request, run(admission, self._grounds))
-            if self._has_hooks or admission.endpoint.operation.is_flask_view:
-                return self._through_flask(admission)
-            return run(admission, self._grounds)
-        except Exception as error:  # noqa: BLE001 - the last handler: it logs what nobody expected, and answers
-            return reply_to(error, request)
+        if request.method == "OPTIONS":
+            return self._shown_to_hooks(request, run(admission, self._grounds))
+        if admission.endpoint.operation.is_flask_view or self._has_hooks:
+            return self._through_flask(admission)
+        return run(admission, self._grounds)
 
     @property
     def _has_hooks(self) -> bool:
@@ -142,49 +154,39 @@ class Door:
         """Answer a request that Flask dispatches, with the endpoint that the gates found."""
         admission = _admission_in_flask()
         operation = admission.endpoint.operation
-        return (
-            operation.act(**variables)
-            if operation.is_flask_view
-            else run(admission, self._grounds).as_response()
-        )
+        if operation.is_flask_view:
+            return operation.act(**variables)
+        return run(admission, self._grounds).as_response()
 
     def _problem_in_flask(self, error: Exception) -> Response:
         return reply_to(error, _admission_in_flask().request).as_response()
 
     def _send(
-        self, request: Request, reply: Reply, start_response: StartResponse, *, is_measured: bool
+        self, request: Request, reply: Reply, start_response: StartResponse, ends: list[Callable[[], None]]
     ) -> Iterable[bytes]:
-        self._complete(request, reply)
-        observe = partial(
-            self._metrics.observe, (*request.labels, str(reply.status)), request.started_seconds
-        )
+        """Begin to send; ``ends`` are called when it is over."""
         if reply.closes_connection and FORCE_CLOSE in request.environ:
             # The rest of the body was not read; its bytes would be taken for the next request.
             request.environ[FORCE_CLOSE]()
-        if is_measured and reply.length is not None:
-            # Before the first byte: a client that has its answer finds it in the next scrape. The time that a
-            # slow reader takes is not the service's.
-            observe()
-        start_response(reply.status_line, reply.headers)
-        if isinstance(reply.body, bytes):
-            if is_measured:
-                self._metrics.end()
-            return [] if request.method == "HEAD" else [reply.body]
-        ends = ([] if reply.length is not None else [observe]) + [self._metrics.end] if is_measured else []
-        return Streamed(reply.body, ends, is_sent=request.method != "HEAD")
+        start_response(reply.status_line, _complete(request, reply))
+        body, is_sent = reply.body, request.method != "HEAD"
+        if isinstance(body, bytes):
+            for end in ends:
+                end()
+            return [body] if is_sent else []
+        return Streamed(body, ends, is_sent=is_sent)
 
-    def _complete(self, request: Request, reply: Reply) -> None:
-        """Add the headers that every answer has."""
-        headers, environ = reply.headers, request.environ
-        headers.append((REQUEST_ID, request.request_id))
-        if "HTTP_X_CORRELATION_ID" in environ:
-            headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
-        if not _has(headers, "cache-control"):
-            headers.append(("Cache-Control", "no-store"))
-        successor = request.endpoint.operation.successor if request.endpoint else None
-        if successor is not None:
-            headers.append(("Deprecation", "true"))
-            headers.append(("Link", f'<{successor}>; rel="successor-version"'))
+
+def _complete(request: Request, reply: Reply) -> Headers:
+    """Return the headers with those that every answer has."""
+    headers, environ = reply.headers, request.environ
+    headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
+    if "HTTP_X_CORRELATION_ID" in environ:
+        headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+    if request.endpoint is not None and request.endpoint.operation.successor is not None:
+        headers.append(("Deprecation", "true"))
+        headers.append(("Link", f'<{request.endpoint.operation.successor}>; rel="successor-version"'))
+    return headers
 
 
 class Streamed:
@@ -245,10 +247,3 @@ def _admission_in_flask() -> Admission:
     """
     admission: Admission = flask.request.environ[_ADMISSION]
     return admission
-
-
-def _has(headers: Headers, name: str) -> bool:
-    for each, _ in headers:  # noqa: SIM110 - at every answer: a generator would cost more than it does
-        if each.lower() == name:
-            return True
-    return False

@@ -20,12 +20,14 @@ class Reply:
         status: the HTTP status.
         headers: names and values; ``Content-Type`` among them where there is a body.
         body: the bytes, or an iterable that is read while they are sent and closed at the end.
+        cache_control: how long whom the answer serves.
         closes_connection: whether the connection cannot be used again, because a body was left unread.
     """
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes | Iterable[bytes] = b""
+    cache_control: str = "no-store"
     closes_connection: bool = False
 
     @classmethod
@@ -37,7 +39,10 @@ class Reply:
     def of_response(cls, response: WerkzeugResponse, environ: WSGIEnvironment) -> Self:
         """Return what Flask made, to be sent like any other answer."""
         body, _, headers = response.get_wsgi_response(environ)
-        return cls(response.status_code, headers, body)
+        kept = [header for header in headers if header[0].lower() != "cache-control"]
+        reply = cls(response.status_code, kept, body)
+        reply.cache_control = response.headers.get("Cache-Control", reply.cache_control)
+        return reply
 
     @property
     def status_line(self) -> str:
@@ -56,7 +61,8 @@ class Reply:
 
     def as_response(self) -> Response:
         """Return the answer as Flask sends it: for requests that take the way through Flask."""
-        return Response(self.body, status=self.status, headers=self.headers)
+        headers = [*self.headers, ("Cache-Control", self.cache_control)]
+        return Response(self.body, status=self.status, headers=headers)
 
 
 _STATUS_LINES = {each.value: f"{each.value} {each.phrase.upper()}" for each in HTTPStatus}

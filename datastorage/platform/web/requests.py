@@ -78,10 +78,11 @@ class Request:
     def identify(self) -> None:
         """Choose the id, and let what this thread logs belong to the request."""
         environ = self.environ
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        kept = given if _REQUEST_ID_PATTERN.fullmatch(given) else None
+        given = environ.get("HTTP_X_REQUEST_ID")
+        kept = given if given and _REQUEST_ID_PATTERN.fullmatch(given) else None
         self.request_id = kept or f"req-{urandom(16).hex()}"
-        trace = _TRACEPARENT_PATTERN.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+        parent = environ.get("HTTP_TRACEPARENT")
+        trace = _TRACEPARENT_PATTERN.fullmatch(parent) if parent else None
         trace_id, span_id = trace.groups() if trace else (None, None)
         request_context.set(
             RequestContext(self.request_id, environ.get("HTTP_X_CORRELATION_ID"), trace_id, span_id)
