@@ -6,15 +6,8 @@ from uuid import UUID
 from flask import Blueprint
 from msgspec import Raw
 
-from datastorage.audit.answers import (
-    BatchParkedSchema,
-    BatchRecordedSchema,
-    EventPageSchema,
-    ParkedSchema,
-    RecordedSchema,
-    StoredEventSchema,
-)
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.examples import STORED
 from datastorage.audit.model import (
     AlreadyRecorded,
     BatchParked,
@@ -46,11 +39,9 @@ RELATED = Link(
     "audit_find_events", {"correlation_id": "$request.body#/correlation_id"}, "All of the remediation."
 )
 RECORDED = (
-    Answer(Recorded, 201, RecordedSchema, "The event is committed.", links=(READ_IT, RELATED)),
-    Answer(
-        AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before.", links=(READ_IT,)
-    ),
-    Answer(Parked, 202, ParkedSchema, "The database cannot take it now; it is safe in the queue."),
+    Answer(Recorded, 201, Recorded, "The event is committed.", links=(READ_IT, RELATED)),
+    Answer(AlreadyRecorded, 200, Recorded, "The identical event was committed before.", links=(READ_IT,)),
+    Answer(Parked, 202, Parked, "The database cannot take it now; it is safe in the queue."),
 )
 READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
 NEXT_PAGE = Link(
@@ -80,14 +71,14 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
         Answer(
             BatchRecorded,
             201,
-            BatchRecordedSchema,
+            BatchRecorded,
             "Every event of the batch is committed.",
             links=(READ_FIRST,),
         ),
         Answer(
             BatchParked,
             202,
-            BatchParkedSchema,
+            BatchParked,
             "The database cannot take it now; every event is safe in the queue.",
         ),
     ),
@@ -139,11 +130,11 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
     Permission.READ,
     query=AuditSearch,
     answers=(
-        Answer(EventPage, 200, EventPageSchema, "One page of events.", links=(NEXT_PAGE,)),
+        Answer(EventPage, 200, EventPage, "One page of events.", links=(NEXT_PAGE,)),
         Answer(
             EventExport,
             200,
-            StoredEventSchema,
+            STORED,
             "As an export, one event per line.",
             media_type=NDJSON,
             body=_Lines,
@@ -182,7 +173,7 @@ def _as_it_is(stored: StoredEvent) -> Raw:
 @operation(
     Permission.READ,
     path=EventIdPath,
-    answers=(Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_as_it_is),),
+    answers=(Answer(StoredEvent, 200, STORED, "The event.", body=_as_it_is),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
 def get_event(event_id: UUID) -> StoredEvent:

@@ -1,10 +1,28 @@
 """What the incident endpoints answer with; read by the API document only, never by the code that answers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from datastorage.audit.answers import PaginationSchema
+PAGINATION = {
+    "limit": "Most rows that were asked for.",
+    "offset": "Rows skipped; 0 with a cursor.",
+    "total": "All matches of the filters, wherever the page lies; `null` when not asked for.",
+    "has_more": "Whether rows follow.",
+    "next_cursor": "Send it as `cursor` for the next page; `null` when nothing follows.",
+}
+
+
+class IncidentPaginationSchema(Schema):
+    """Where the page lies in the result."""
+
+    glossary: ClassVar[dict[str, str]] = PAGINATION
+
+    limit = fields.Integer(required=True)
+    offset = fields.Integer(required=True)
+    total = fields.Integer(required=True, allow_none=True)
+    has_more = fields.Boolean(required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
 
 
 def _text(*, nullable: bool = False) -> fields.String:
@@ -113,7 +131,7 @@ class IncidentPageSchema(Schema):
     data = fields.List(fields.Nested(ListedIncidentSchema))
     incidents = fields.List(fields.Nested(ListedIncidentSchema))
     total = _integer(nullable=True)
-    pagination = fields.Nested(PaginationSchema, required=True)
+    pagination = fields.Nested(IncidentPaginationSchema, required=True)
 
 
 class LegacyRateSchema(Schema):
