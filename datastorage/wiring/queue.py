@@ -46,13 +46,13 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
 
 def redis_client(settings: RedisSettings) -> "redis.Redis":
     """Return a client that fails within its timeouts: the library's own retries would multiply them."""
-    host, _, port = settings.addr.rpartition(":")
+    host, _, port = (settings.addr or "").rpartition(":")
     return redis.Redis(
         host=host,
         port=int(port),
         db=settings.db,
         password=settings.password or None,
-        ssl=settings.tls_enabled,
+        ssl=settings.tls.enabled,
         socket_connect_timeout=settings.connect_timeout.total_seconds(),
         socket_timeout=settings.socket_timeout.total_seconds(),
         retry=Retry(NoBackoff(), 0),
