@@ -16,7 +16,12 @@ from typing import Any
 
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Shares
-from datastorage.platform.server.startup import load_settings, open_runtime_directory, reload_settings
+from datastorage.platform.server.startup import (
+    addresses_to_bind,
+    load_settings,
+    open_runtime_directory,
+    reload_settings,
+)
 from datastorage.settings import SECRET_VARIABLES, Settings, environment
 
 SETTINGS = load_settings(environment())
@@ -40,7 +45,7 @@ def _of(settings: Settings) -> dict[str, Any]:
 
 globals().update(_of(SETTINGS))  # gunicorn reads names of this module, also when it reloads
 wsgi_app = "datastorage.wsgi:application()"
-bind = [f"{SETTINGS.server.host}:{port}" for port in (SETTINGS.server.port, SETTINGS.server.metrics_port)]
+bind = addresses_to_bind(SETTINGS.server)
 worker_class = "datastorage.platform.server.worker.LaneWorker"
 logger_class = "datastorage.platform.logs.GunicornLogger"
 preload_app = False
