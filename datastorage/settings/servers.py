@@ -132,3 +132,10 @@ class RedisSettings:
     socket_timeout: timedelta = setting(duration(), "2s")
     tls: RedisTlsSettings = field(default_factory=RedisTlsSettings)
     sentinel: SentinelSettings = field(default_factory=SentinelSettings)
+
+    @property
+    def place(self) -> str:
+        """Where Redis is, for people: its address, or its name and who knows the address."""
+        if self.sentinel.master is None:
+            return str(self.addr)
+        return f"{self.sentinel.master} (Sentinel at {', '.join(self.sentinel.addrs)})"

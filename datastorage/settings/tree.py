@@ -83,7 +83,7 @@ class Settings:
             "database_host": database.host,
             "database_port": database.port,
             "database_name": database.name,
-            "redis_addr": self.redis.addr,
+            "redis_addr": self.redis.place,
             "log_level": self.logging.level,
             "workers": self.server.workers,
             "threads": self.server.threads,
