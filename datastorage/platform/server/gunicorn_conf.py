@@ -14,6 +14,7 @@ import os
 from importlib import import_module
 from typing import Any
 
+from datastorage.platform.server.handover import take_secrets
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.startup import (
@@ -24,13 +25,11 @@ from datastorage.platform.server.startup import (
 )
 from datastorage.settings import SECRET_VARIABLES, Settings, environment
 
-SETTINGS = load_settings(environment())
+_SECRETS = take_secrets(SECRET_VARIABLES)  # no worker, and nothing it starts, has them in its environment
+SETTINGS = load_settings({**environment(), **_SECRETS})
 IS_SHUTTING_DOWN = ShutdownFlag()
 CONNECTIONS = Shares()
 RUNTIME = open_runtime_directory()
-
-# A worker, or what it starts, has no business with these; a reload has.
-_SECRETS = {name: os.environ.pop(name) for name in SECRET_VARIABLES if name in os.environ}  # noqa: TID251
 
 
 def _of(settings: Settings) -> dict[str, Any]:
