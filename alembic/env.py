@@ -4,6 +4,7 @@ The database is the one of the service's configuration (``CONFIG_PATH`` or the e
 the caller hands over a connection as ``config.attributes["connection"]``.
 """
 
+import sys
 from logging.config import fileConfig
 from typing import Any
 
@@ -12,7 +13,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from datastorage.partitions.plan import PARTITIONED_TABLES
-from datastorage.settings import Settings, environment
+from datastorage.settings import Settings, SettingsError, environment
 from datastorage.tables import metadata
 
 # Long enough for another runner to finish; after that the job fails and is started again.
@@ -69,7 +70,10 @@ def _configure_logging() -> None:
 
 
 def _engine() -> sa.Engine:
-    settings = Settings.load_database(None, environment())
+    try:
+        settings = Settings.load_database(None, environment())
+    except SettingsError as error:
+        sys.exit(f"error: {error}")  # alembic's own way to fail wraps the text and writes it twice
     return sa.create_engine(
         settings.url,
         poolclass=sa.pool.NullPool,

@@ -26,23 +26,23 @@ def servers_for_tests(subject: Subject, _seconds: float) -> str:
 def _redis(subject: Subject) -> str:
     import redis
 
-    from datastorage.wiring.queue import redis_client
+    from datastorage.platform.redis import redis_client
 
     settings = subject.settings.redis
     with redis_client(settings) as client:
         try:
             client.ping()
         except (redis.RedisError, OSError) as error:
-            raise Broken(f"Redis at {settings.addr} does not answer: {error}", START_REDIS) from error
+            raise Broken(f"Redis at {settings.place} does not answer: {error}", START_REDIS) from error
         try:
             found = client.config_get(*_WANTED)
         except redis.RedisError:
-            return f"Redis at {settings.addr} answers, its settings may not be read"
+            return f"Redis at {settings.place} answers, its settings may not be read"
     wrong = [f"{name} is {found[name]}" for name, wanted in _WANTED.items() if found[name] != wanted]
     if wrong:
         commands = "; ".join(f"redis-cli CONFIG SET {name} {wanted}" for name, wanted in _WANTED.items())
-        raise Broken(f"Redis at {settings.addr} may lose the queue: {', '.join(wrong)}", commands)
-    return f"Redis at {settings.addr} answers, noeviction, append-only file on"
+        raise Broken(f"Redis at {settings.place} may lose the queue: {', '.join(wrong)}", commands)
+    return f"Redis at {settings.place} answers, noeviction, append-only file on"
 
 
 def _scratch_database(subject: Subject) -> str:
