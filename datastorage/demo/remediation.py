@@ -1,278 +1,251 @@
-"""The chapters of one remediation, from the first signal to the last message.
+"""The chapters of one remediation, from the first signal to the last message, and the plots made of them.
 
 A feature with data of its own adds its chapter here, or a method to ``Narrator`` when the data is sent
-to another endpoint, and calls it from the plots of ``story``.
+to another endpoint, and names it in a plot.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
-from datastorage.demo.action import Action
 from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.narrator import Narrator, Part
-from datastorage.demo.world import CHANNELS, ENRICHERS, GATEWAY_ERRORS, MODELS, REJECTIONS, Scene
+from datastorage.demo.incident import incident
+from datastorage.demo.narrator import Narrator
+from datastorage.demo.world import WORLD, Scene
 
-FAILURE = {"event_outcome": "failure"}
-PENDING = {"event_outcome": "pending"}
 RESOLVED_FROM = 0.5
 """The effectiveness score from which an issue counts as resolved."""
 
+RECIPIENTS = {
+    "slack": "#{}-alerts",
+    "email": "{}@example.com",
+    "pagerduty": "svc-{}-oncall",
+    "webhook": "svc-{}-oncall",
+}
+"""How a team is reached over each channel."""
+
+ON_DUTY = "platform-duty-manager"
+REPORTS = {
+    "Pending": "Not processed",
+    "AwaitingApproval": "Waiting for approval",
+    "Completed": "Resolved",
+    "Cancelled": "Cancelled",
+}
+ESCALATIONS = {"Pending": "No cause found", "Completed": "Not resolved", "Failed": "Failed"}
+"""What people are told, by the phase that the remediation is in."""
+
 
 class Remediation:
-    """One remediation in the making; each method tells one chapter."""
+    """One remediation in the making; each public method tells one chapter."""
 
     def __init__(self, rng: Random, catalogue: Catalogue, scene: Scene, begins: datetime) -> None:
+        narrator = Narrator(rng, catalogue, scene, begins)
+        self.part = narrator.part
+        self._narrator = narrator
+        self._facts = narrator.facts
+        self._tell = narrator.tell
+        self._wait = narrator.wait
         self._rng = rng
         self._scene = scene
-        self._narrator = Narrator(rng, catalogue, scene, begins)
-        self._tell = self._narrator.tell
-        self._wait = self._narrator.wait
-        self._id = scene.correlation_id
-        self._fingerprint = scene.fingerprint
-        self._signal = f"sp-{scene.suffix}"
-        self._analysis = f"aa-{scene.suffix}"
-        self._workflow_id = scene.workflow.reference
-        self._action = Action(scene)
         self._phase = "Pending"
         self._deliveries = 0
 
-    @property
-    def part(self) -> Part:
-        """What was told so far."""
-        return self._narrator.part
-
     def is_rejected(self) -> None:
         """The gateway cannot read the signal."""
-        reason, source, error = self._rng.choice(REJECTIONS)
-        data = {"rejection_reason": reason, "signal_source": source, "validation_error": error}
-        members = {"error_code": reason, "error_message": error, "severity": "warning"}
-        self._tell("gateway.signal.rejected", data, **FAILURE, **members)
+        self._tell("gateway.signal.rejected", **self._rng.choice(WORLD["rejections"]))
 
     def stumbles(self) -> None:
         """The gateway needs another attempt."""
-        error, message = self._rng.choice(GATEWAY_ERRORS)
-        retries = self._rng.randint(1, 3)
-        data = {"error_type": error, "error_message": message, "retry_count": retries, "will_retry": True}
-        self._tell("gateway.error.occurred", data, **FAILURE, error_code=error, error_message=message)
+        error = self._rng.choice(WORLD["gateway_errors"])
+        self._tell("gateway.error.occurred", **error, retry_count=self._rng.randint(1, 3), will_retry=True)
         self._wait(1, 5)
 
-    def arrives(self, duplicates: int = 0) -> None:
+    def arrives(self) -> None:
         """The signal becomes a remediation request; while its cause lasts it comes again."""
-        place = {"namespace": self._scene.workload.namespace, "cluster": self._scene.cluster}
-        signal = {"alert_name": self._scene.problem.alert, "signal_fingerprint": self._fingerprint, **place}
-        first_seen = self._action.fired_at = self._narrator.now
-        verdict = {"is_duplicate": False, "action": "created_crd"}
-        self._tell("gateway.signal.received", signal | verdict, duration_ms=self._rng.randint(3, 40))
+        self._arrives(duplicates=self._rng.choice((0, 0, 0, 1, 3)))
+
+    def arrives_in_a_storm(self) -> None:
+        """So many signals come that they are taken together."""
+        reason = self._rng.choice(("rate_above_limit", "same_alert_across_nodes"))
+        storm = {"signal_count": self._rng.randint(120, 900), "time_window_sec": 120}
+        self._tell("gateway.storm.detected", **storm, detection_reason=reason)
+        self._wait(1, 10)
+        self._arrives(duplicates=self._rng.randint(5, 15))
+
+    def _arrives(self, duplicates: int) -> None:
+        first_seen = self._note("signal_firing_time")
+        took = self._rng.randint(3, 40)
+        self._tell("gateway.signal.received", is_duplicate=False, action="created_crd", duration_ms=took)
         took = self._wait(0.02, 1.5)
-        resource = {"crd_name": self._id, "crd_namespace": "kubernaut-system"}
-        created = {"crd_kind": "RemediationRequest", "creation_time": self._narrator.now}
-        self._tell("gateway.crd.created", resource | created, duration_ms=took)
+        resource = {"crd_namespace": "kubernaut-system", "crd_kind": "RemediationRequest"}
+        created_at = self._narrator.now
+        self._tell("gateway.crd.created", **resource, creation_time=created_at, duration_ms=took)
         for _ in range(duplicates):
             self._wait(10, 90)
-            data = {"duplicate_of": self._fingerprint, "reason": "fingerprint_within_window"}
-            window = {"original_timestamp": first_seen, "window_seconds": 600}
-            self._narrator.mention("gateway.signal.deduplicated", data | window)
+            seen = {"original_timestamp": first_seen, "window_seconds": 600}
+            self._narrator.mention("gateway.signal.deduplicated", reason="fingerprint_within_window", **seen)
 
-    def storms(self) -> None:
-        """So many signals that they are taken together."""
-        data = {
-            "storm_id": f"storm-{self._scene.suffix}",
-            "signal_count": self._rng.randint(120, 900),
-            "time_window_sec": 120,
-            "detection_reason": self._rng.choice(("rate_above_limit", "same_alert_across_nodes")),
-        }
-        self._tell("gateway.storm.detected", data)
-        self._wait(1, 10)
+    def _note(self, instant: str) -> str:
+        """Note an instant of the incident: it is now."""
+        now: str = self._facts.setdefault(instant, self._narrator.now)
+        return now
 
     def is_enriched(self) -> None:
         """What is known about the workload is added, and the signal gets its category."""
-        problem, workload = self._scene.problem, self._scene.workload
-        enricher, output = self._rng.choice(ENRICHERS)
+        workload = self._scene.workload
         labels = [f"team:{workload.team}", f"kind:{workload.kind.lower()}"]
-        start = {"enricher_type": enricher, "input_labels": labels, "expected_output": output}
-        self._tell("signalprocessing.enrichment.started", {"signal_id": self._signal} | start)
-        took = self._wait(0.03, 0.9)
-        owner = f"owner:{workload.kind.lower()}/{workload.name}"
-        done = {"labels_added": [owner], "duration_ms": took, "enricher_used": enricher}
-        enriched = {"signal_id": self._signal} | done
-        self._tell("signalprocessing.enrichment.completed", enriched, duration_ms=took)
-        took = self._wait(0.01, 0.2)
-        verdict = {"category": problem.area, "confidence": self._ratio(0.6, 0.99), "labels": [*labels, owner]}
-        category = {"signal_id": self._signal} | verdict
-        self._tell("signalprocessing.categorization.completed", category, duration_ms=took)
+        enricher = self._rng.choice(WORLD["enrichers"])
+        self._tell("signalprocessing.enrichment.started", **enricher, input_labels=labels)
+        added = [f"owner:{workload.kind.lower()}/{workload.name}"]
+        used = {"labels_added": added, "enricher_used": enricher["enricher_type"]}
+        self._tell("signalprocessing.enrichment.completed", **used, duration_ms=self._wait(0.03, 0.9))
+        verdict = {"confidence": self._ratio(0.6, 0.99), "labels": labels + added}
+        self._tell("signalprocessing.categorization.completed", **verdict, duration_ms=self._wait(0.01, 0.2))
 
     def cannot_be_processed(self) -> None:
         """A policy has no answer for this signal."""
-        error, message = "rego_policy_failure", "policy returned no result for environment"
-        data = {"error_type": error, "error_message": message, "signal_id": self._signal}
-        self._tell(
-            "signalprocessing.error.occurred", data, **FAILURE, error_code=error, error_message=message
-        )
+        message = "policy returned no result for environment"
+        self._tell("signalprocessing.error.occurred", error_type="rego_policy_failure", error_message=message)
 
     def is_investigated(self) -> None:
         """A model looks for the root cause."""
-        provider, model = self._rng.choice(MODELS)
-        self._action.model = model
-        prompt = {"llm_provider": provider, "llm_model": model, "prompt_tokens": self._rng.randint(900, 6000)}
-        start = {"analysis_id": self._analysis, "signal_id": self._signal} | prompt
         self._wait(0.1, 2)
-        self._tell("analysis.investigation.started", start, **PENDING)
+        model, tokens = self._rng.choice(WORLD["models"]), self._rng.randint(900, 6000)
+        self._tell("analysis.investigation.started", **model, prompt_tokens=tokens)
 
     def finds_nothing(self) -> None:
         """The model does not answer."""
         self._wait(20, 90)
-        error, message = "llm_rate_limited", "provider returned 429 three times"
-        data = {"error_type": error, "error_message": message, "analysis_id": self._analysis}
-        self._tell("analysis.error.occurred", data, **FAILURE, error_code=error, error_message=message)
+        message = "provider returned 429 three times"
+        self._tell("analysis.error.occurred", error_type="llm_rate_limited", error_message=message)
 
     def finds_a_workflow(self) -> None:
         """The cause is known, and the catalogue has a workflow against it."""
-        problem = self._scene.problem
-        took = self._wait(4, 75)
-        confidence = self._action.confidence = self._ratio(0.55, 0.97)
-        found = {"rca_summary": problem.cause, "confidence": confidence, "duration_ms": took}
-        tokens = {"completion_tokens": self._rng.randint(300, 2500)}
-        completed = {"analysis_id": self._analysis} | found | tokens
-        self._tell("analysis.investigation.completed", completed, duration_ms=took)
-        took, score = self._wait(0.01, 0.25), self._ratio(0.35, 0.58)
-        best = {"top_match_id": self._workflow_id, "top_match_score": score, "duration_ms": took}
-        wanted = self._scene.searched
-        search = {"query_filters": wanted, "results_count": self._rng.randint(1, 3)} | best
-        self._tell("workflow.catalog.search_completed", search, duration_ms=took)
+        found = {"confidence": self._ratio(0.55, 0.97), "completion_tokens": self._rng.randint(300, 2500)}
+        self._tell("analysis.investigation.completed", **found, duration_ms=self._wait(4, 75))
+        score, took = self._ratio(0.35, 0.58), self._wait(0.01, 0.25)
+        best = {"results_count": self._rng.randint(1, 3), "top_match_score": score}
+        self._tell("workflow.catalog.search_completed", **best, duration_ms=took)
         self._wait(0.1, 3)
-        choice = {"workflow_matched": problem.workflow, "workflow_score": score}
-        proposal = {"analysis_id": self._analysis} | choice | {"recommendation": problem.remedy}
-        self._tell("analysis.recommendation.generated", proposal)
+        self._tell("analysis.recommendation.generated", workflow_score=score)
 
     def is_requested(self) -> None:
         """The orchestrator takes over."""
         self._wait(0.1, 2)
-        self._action.requested_at = self._narrator.now
-        data = {"remediation_request_id": self._id, "workflow_id": self._workflow_id}
-        origin = {"signal_id": self._signal, "requested_by": "analysis"}
-        self._tell("remediationorchestrator.request.created", data | origin)
+        self._note("action_timestamp")
+        self._tell("remediationorchestrator.request.created", requested_by="analysis")
         self._enters("Analyzing", "recommendation_available")
 
     def needs_approval(self) -> None:
-        """The workflow may not run before somebody agrees."""
-        approval, risk = f"ar-{self._scene.suffix}", self._scene.problem.risk
+        """The workflow may not run before a person agrees."""
         impact = self._rng.choice(("rolling_restart", "short_read_only_period", "one_node_less"))
-        why = {"approval_reason": "production_change", "risk_level": risk, "estimated_impact": impact}
-        need = {"analysis_id": self._analysis, "approval_request_id": approval} | why
-        self._tell("analysis.approval.required", need, **PENDING)
+        why = {"approval_reason": "production_change", "estimated_impact": impact}
+        self._tell("analysis.approval.required", **why)
         self._wait(0.1, 2)
-        asked = {"approval_request_id": approval, "risk_level": risk, "requires_approval": True}
-        request = {"remediation_request_id": self._id} | asked
-        self._tell("remediationorchestrator.approval.requested", request, **PENDING)
+        self._tell("remediationorchestrator.approval.requested", requires_approval=True)
         self._enters("AwaitingApproval", "approval_policy_matched")
 
     def is_approved(self) -> None:
-        """Somebody agrees after a while."""
+        """An operator agrees after a while."""
         self._wait(60, 1500)
         self._enters("Executing", "approved_by_operator")
 
     def is_denied(self) -> None:
-        """Somebody says no."""
+        """An operator says no."""
         self._wait(60, 1500)
-        self._enters("Cancelled", "denied_by_operator", outcome="failure")
+        self._enters("Cancelled", "denied_by_operator", event_outcome="failure")
         self._ends("cancelled", ai_manual_escalation=True)
 
-    def runs(self, steps: int | None = None) -> None:
-        """The workflow's steps run, all of them or the first few."""
-        if self._phase != "Executing":
-            self._enters("Executing", "no_approval_needed")
-        self._action.began_at = self._narrator.now
-        for number, step in enumerate(self._scene.workflow.steps[:steps], start=1):
-            self._action.steps.append(step)
-            child = {"child_request_id": f"{self._id}-step-{number}", "child_reason": step}
-            data = {"parent_request_id": self._id} | child | {"step_number": number}
-            self._tell("remediationorchestrator.child.created", data, duration_ms=self._wait(8, 240))
-
-    def completes(self) -> None:
-        """Every step ended well."""
+    def runs(self) -> None:
+        """All steps of the workflow run, and end well."""
+        self._runs(len(self._scene.workflow.steps))
         self._enters("Completed", "all_steps_succeeded")
-        self._action.ended_at = self._narrator.now
+        self._note("execution_end_time")
 
     def breaks_off(self) -> None:
-        """A step meets an obstacle."""
-        error = "child_request_conflict"
-        message = f"another remediation holds {self._scene.workload.kind.lower()}/{self._scene.workload.name}"
-        data = {"error_type": error, "error_message": message, "remediation_request_id": self._id}
-        members = {"error_code": error, "error_message": message}
-        self._tell("remediationorchestrator.error.occurred", data, **FAILURE, **members)
-        self._enters("Failed", "step_failed", outcome="failure")
+        """The first step runs, the next one meets an obstacle."""
+        self._runs(1)
+        workload = self._scene.workload
+        message = f"another remediation holds {workload.kind.lower()}/{workload.name}"
+        error = {"error_type": "child_request_conflict", "error_message": message}
+        self._tell("remediationorchestrator.error.occurred", **error)
+        self._enters("Failed", "step_failed", event_outcome="failure")
         self._ends("failed", execution_error=message, ai_manual_escalation=True)
 
-    def _ends(self, status: str, **members: Any) -> None:
-        self._action.ended_at = self._action.ended_at or self._narrator.now
-        self._narrator.end(self._action.incident(status, **members))
+    def _runs(self, count: int) -> None:
+        if self._phase != "Executing":
+            self._enters("Executing", "no_approval_needed")
+        self._note("execution_start_time")
+        self._facts["steps"] = self._scene.workflow.steps[:count]
+        for number, step in enumerate(self._facts["steps"], start=1):
+            child = {"child_request_id": f"{self._scene.correlation_id}-step-{number}", "child_reason": step}
+            took = self._wait(8, 240)
+            self._tell("remediationorchestrator.child.created", **child, step_number=number, duration_ms=took)
 
-    def _enters(self, phase: str, reason: str, outcome: str = "success") -> None:
+    def _enters(self, phase: str, reason: str, **members: str) -> None:
         self._wait(0.1, 4)
-        phases = {"from_phase": self._phase, "to_phase": phase, "transition_reason": reason}
-        data = {"remediation_request_id": self._id} | phases
-        self._tell("remediationorchestrator.phase.transitioned", data, event_outcome=outcome)
+        change = {"from_phase": self._phase, "to_phase": phase, "transition_reason": reason}
+        self._tell("remediationorchestrator.phase.transitioned", **change, **members)
         self._phase = phase
 
-    def is_judged(self, score: float) -> None:
-        """Did the signal stop? The workflow's standing changes accordingly."""
-        evaluation, minutes = f"eval-{self._scene.suffix}", self._rng.choice((5, 10, 15))
-        target = {"remediation_request_id": self._id, "workflow_id": self._workflow_id}
-        start = {"evaluation_id": evaluation, "evaluation_window_min": minutes} | target
+    def _ends(self, status: str, **members: Any) -> None:
+        self._note("execution_end_time")
+        self._narrator.end(incident(self._scene, self._facts, status, **members))
+
+    def helps(self) -> None:
+        """The signal stops."""
+        self._is_judged(self._ratio(0.6, 1))
+
+    def does_not_help(self) -> None:
+        """The signal goes on."""
+        self._is_judged(self._ratio(0, 0.4))
+
+    def _is_judged(self, score: float) -> None:
+        """Compare signals before and after; the workflow's standing changes accordingly."""
         self._wait(5, 30)
-        self._tell("effectivenessmonitor.evaluation.started", start, **PENDING)
+        minutes, before = self._rng.choice((5, 10, 15)), self._rng.randint(8, 60)
+        self._tell("effectivenessmonitor.evaluation.started", evaluation_window_min=minutes)
+        verdict = {"effectiveness_score": score, "issue_resolved": score >= RESOLVED_FROM}
+        counts = {"signal_count_before": before, "signal_count_after": round(before * (1 - score))}
         took = self._wait(minutes * 60, minutes * 60 + 5)
-        before = self._rng.randint(8, 60)
-        after = round(before * (1 - score))
-        counts = {"signal_count_before": before, "signal_count_after": after}
-        verdict = {"effectiveness_score": score, "issue_resolved": score >= RESOLVED_FROM} | counts
-        judged = {"evaluation_id": evaluation} | verdict
-        self._tell("effectivenessmonitor.evaluation.completed", judged, duration_ms=took)
+        self._tell("effectivenessmonitor.evaluation.completed", **verdict, **counts, duration_ms=took)
         self._ends("completed", effectiveness_score=score)
         self._wait(0.1, 2)
         delta = round((score - RESOLVED_FROM) / 10, 3)
         reason = "repeated_success" if delta >= 0 else "issue_not_resolved"
-        standing = {"new_confidence": round(0.7 + delta, 3), "update_reason": reason}
-        update = {"workflow_id": self._workflow_id, "confidence_delta": delta} | standing
-        self._tell("effectivenessmonitor.playbook.updated", update)
+        standing = {"confidence_delta": delta, "new_confidence": round(0.7 + delta, 3)}
+        self._tell("effectivenessmonitor.playbook.updated", **standing, update_reason=reason)
 
-    def is_reported(self, summary: str) -> None:
+    def is_reported(self) -> None:
         """The team hears about it."""
-        channel, recipient = self._audience()
-        text = f"{summary}: {self._scene.problem.alert} on {self._scene.workload.name}"
-        message = {"channel": channel, "recipient": recipient, "message_summary": text}
-        self._wait(0.5, 10)
-        status = "202 Accepted"
-        notification = self._next_notification()
-        data = {"notification_id": notification, "delivery_status": status} | message
-        self._tell("notification.sent", data, duration_ms=self._rng.randint(40, 900))
-        self._narrator.deliver(notification, status="sent", delivery_status=status, **message)
+        self._address(REPORTS[self._phase])
+        took = self._rng.randint(40, 900)
+        self._tell("notification.sent", delivery_status="202 Accepted", duration_ms=took)
+        self._narrator.deliver("sent", "channel", "recipient", "message_summary", "delivery_status")
 
-    def is_escalated(self, summary: str) -> None:
-        """Nobody can be reached at first, so somebody else is woken."""
-        channel, recipient = self._audience()
-        text = f"{summary}: {self._scene.problem.alert} on {self._scene.workload.name}"
-        target = {"channel": channel, "recipient": recipient}
-        failed, reason = self._next_notification(), "channel_archived"
-        self._wait(0.5, 10)
-        attempt = {"failure_reason": reason, "retry_count": self._rng.randint(1, 3), "will_retry": False}
-        data = {"notification_id": failed} | target | attempt
-        self._tell("notification.failed", data, **FAILURE, error_code=reason)
-        record = target | {"message_summary": text, "error_message": reason}
-        self._narrator.deliver(failed, status="failed", **record)
+    def is_escalated(self) -> None:
+        """The team cannot be reached, so the manager on duty is woken."""
+        self._address(ESCALATIONS[self._phase])
+        retries, reason = self._rng.randint(1, 3), "channel_archived"
+        self._tell("notification.failed", failure_reason=reason, retry_count=retries, will_retry=False)
+        self._narrator.deliver("failed", "channel", "recipient", "message_summary", error_message=reason)
         self._wait(30, 900)
-        escalated, duty = self._next_notification(), "platform-duty-manager"
-        level = {"escalation_level": 1, "escalated_to": duty, "original_recipient": recipient}
-        data = {"notification_id": escalated, "escalation_reason": "not_acknowledged_in_15m"} | level
-        self._tell("notification.escalated", data)
-        record = {"channel": "pagerduty", "recipient": duty, "message_summary": text}
-        self._narrator.deliver(escalated, status="escalated", escalation_level=1, **record)
+        notified = {"notification_id": self._next_notification(), "escalated_to": ON_DUTY}
+        why = {"escalation_reason": "not_acknowledged_in_15m", "original_recipient": self._facts["recipient"]}
+        self._tell("notification.escalated", **notified, **why, escalation_level=1)
+        names = ("message_summary", "escalation_level")
+        self._narrator.deliver("escalated", *names, channel="pagerduty", recipient=ON_DUTY)
 
-    def _audience(self) -> tuple[str, str]:
-        channel, team = self._rng.choice(CHANNELS), self._scene.workload.team
-        recipients = {"slack": f"#{team}-alerts", "email": f"{team}@example.com"}
-        return channel, recipients.get(channel, f"svc-{team}-oncall")
+    def _address(self, summary: str) -> None:
+        self._wait(0.5, 10)
+        channel, workload = self._rng.choice(tuple(RECIPIENTS)), self._scene.workload
+        self._facts |= {
+            "notification_id": self._next_notification(),
+            "channel": channel,
+            "recipient": RECIPIENTS[channel].format(workload.team),
+            "message_summary": f"{summary}: {self._scene.problem.alert} on {workload.name}",
+        }
 
     def _next_notification(self) -> str:
         self._deliveries += 1
@@ -280,3 +253,28 @@ class Remediation:
 
     def _ratio(self, low: float, high: float) -> float:
         return round(self._rng.uniform(low, high), 2)
+
+
+class Plot(NamedTuple):
+    """What can happen, and how often of a hundred times."""
+
+    weight: int
+    chapters: tuple[Callable[[Remediation], None], ...]
+
+
+_R = Remediation
+_UNDERSTOOD = (_R.is_enriched, _R.is_investigated, _R.finds_a_workflow, _R.is_requested)
+_RESOLVED = (_R.runs, _R.helps, _R.is_reported)
+
+PLOTS = (
+    Plot(44, (_R.arrives, *_UNDERSTOOD, *_RESOLVED)),
+    Plot(14, (_R.arrives, *_UNDERSTOOD, _R.needs_approval, _R.is_reported, _R.is_approved, *_RESOLVED)),
+    Plot(10, (_R.is_rejected,)),
+    Plot(8, (_R.arrives, *_UNDERSTOOD, _R.breaks_off, _R.is_escalated)),
+    Plot(7, (_R.arrives, *_UNDERSTOOD, _R.runs, _R.does_not_help, _R.is_escalated)),
+    Plot(5, (_R.stumbles, _R.arrives, *_UNDERSTOOD, *_RESOLVED)),
+    Plot(4, (_R.arrives_in_a_storm, *_UNDERSTOOD, *_RESOLVED)),
+    Plot(3, (_R.arrives, *_UNDERSTOOD, _R.needs_approval, _R.is_denied, _R.is_reported)),
+    Plot(3, (_R.arrives, _R.is_enriched, _R.is_investigated, _R.finds_nothing, _R.is_escalated)),
+    Plot(2, (_R.arrives, _R.cannot_be_processed, _R.is_reported)),
+)

@@ -1,18 +1,25 @@
 """The remediation that shows everything: an event of every type, with the samples of the catalogue."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from random import Random
 from typing import Any
 
-from datastorage.demo.action import Action, Incident
 from datastorage.demo.catalogue import Catalogue
+from datastorage.demo.incident import incident
 from datastorage.demo.narrator import Narrator, Part
 from datastorage.demo.workflows import Shelf
 from datastorage.demo.world import CLUSTERS, PROBLEMS, WORKLOADS, Scene
 
 DETECTED = {"gitOpsManaged": True, "gitOpsTool": "argocd", "hpaEnabled": True}
 """What is known of the workload besides its kind."""
+
+INSTANTS = {
+    "gateway.signal.received": "signal_firing_time",
+    "remediationorchestrator.request.created": "action_timestamp",
+    "remediationorchestrator.phase.transitioned": "execution_start_time",
+    "remediationorchestrator.child.created": "execution_end_time",
+}
+"""What the incident calls the instants of these events."""
 
 
 def scene(shelf: Shelf, correlation_id: str) -> Scene:
@@ -31,26 +38,12 @@ def search(scene: Scene) -> dict[str, Any]:
 def tell(rng: Random, types: Catalogue, scene: Scene, begins: datetime) -> Part:
     """Tell everything once."""
     narrator = Narrator(rng, types, scene, begins)
-    instants = {}
+    narrator.facts["steps"] = scene.workflow.steps
     for kind in types.values():
-        narrator.tell(kind.name, kind.sample)
-        instants[kind.name] = narrator.now
+        narrator.tell(kind.name, **kind.sample)
+        if kind.name in INSTANTS:
+            narrator.facts[INSTANTS[kind.name]] = narrator.now
         narrator.wait(2, 90)
-    narrator.end(_incident(scene, types, instants))
+    score = narrator.facts["effectiveness_score"]
+    narrator.end(incident(scene, narrator.facts, "completed", effectiveness_score=score))
     return narrator.part
-
-
-def _incident(scene: Scene, types: Catalogue, instants: Mapping[str, str]) -> Incident:
-    """Return what the events with these instants say of the action."""
-    action = Action(
-        scene,
-        fired_at=instants["gateway.signal.received"],
-        model=types["analysis.investigation.started"].sample["llm_model"],
-        confidence=types["analysis.investigation.completed"].sample["confidence"],
-        requested_at=instants["remediationorchestrator.request.created"],
-        began_at=instants["remediationorchestrator.phase.transitioned"],
-        ended_at=instants["remediationorchestrator.child.created"],
-        steps=list(scene.workflow.steps),
-    )
-    verdict = types["effectivenessmonitor.evaluation.completed"].sample
-    return action.incident("completed", effectiveness_score=verdict["effectiveness_score"])

@@ -21,7 +21,7 @@ VERSIONS = [version for versions in SHELF.values() for version in versions]
 SCENES = [
     Scene(workload, problem, cluster, SHELF[problem.workflow][-1], "rr-1")
     for workload, problem, cluster in product(WORKLOADS, PROBLEMS, CLUSTERS)
-    if problem.strikes & {workload.kind, workload.name}
+    if {workload.kind, workload.name} & {*problem.strikes}
 ]
 
 
