@@ -61,12 +61,12 @@ def demo(url: str, count: int, seed: int) -> None:
 
 
 def _send(sender: Sender, told: Story) -> Receipt:
-    total = Receipt(0)
+    total = Receipt()
     records = len(told.workflows) + len(told.events) + len(told.notifications) + len(told.incidents)
     with click.progressbar(length=records, label="Sending") as progress:
         for receipt in _receipts(sender, told):
             total += receipt
-            progress.update(receipt.sent)
+            progress.update(receipt["sent"])
     return total
 
 
@@ -93,11 +93,11 @@ def _print_counts(told: Story, receipt: Receipt) -> None:
     click.echo()
     for name, number in rows:
         click.echo(f"  {name:18} {number:7}")
-    click.echo(f"  {'together':18} {receipt.sent:7}")
-    if receipt.known:
-        click.echo(f"\n{receipt.known} of them were stored before.")
-    if receipt.queued:
-        click.echo(f"\n{receipt.queued} of them wait in the queue: the service has lost its database.")
+    click.echo(f"  {'together':18} {receipt['sent']:7}")
+    if receipt["known"]:
+        click.echo(f"\n{receipt['known']} of them were stored before.")
+    if receipt["queued"]:
+        click.echo(f"\n{receipt['queued']} of them wait in the queue: the service has lost its database.")
 
 
 def _print_tour(url: str, told: Story) -> None:

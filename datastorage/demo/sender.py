@@ -1,8 +1,8 @@
 """Sends a story to a running service, and says clearly what is in the way."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -27,22 +27,9 @@ class SendingFailed(Exception):
     """The service cannot be reached, or it refuses; the message says which, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of some records.
-
-    Attributes:
-        sent: how many there were.
-        known: how many of them had been stored before.
-        queued: how many the service put aside because its database is away.
-    """
-
-    sent: int
-    known: int = 0
-    queued: int = 0
-
-    def __add__(self, other: "Receipt") -> "Receipt":
-        return Receipt(self.sent + other.sent, self.known + other.known, self.queued + other.queued)
+Receipt = Counter[str]
+"""What became of some records: how many were "sent", how many of them were "known" from before, and how many
+the service has "queued" because its database is away."""
 
 
 class Sender:
@@ -84,7 +71,7 @@ class Sender:
             raise _refusal(versions)
         found: list[dict[str, Any]] = _json(versions).get("versions", [])
         known = next((each for each in found if each["version"] == workflow.version), {})
-        return Receipt(1, known=1), _id_in(known)
+        return Receipt(sent=1, known=1), _id_in(known)
 
     def send_batches(self, path: str, records: Sequence[object]) -> Iterator[Receipt]:
         """Send records that are taken in batches; yields what became of each batch.
@@ -105,7 +92,7 @@ class Sender:
         for record in records:
             answer = self._request("POST", path, record)
             is_known = answer.status == HTTPStatus.CONFLICT
-            yield Receipt(1, known=1) if is_known else _receipt(answer, 1)
+            yield Receipt(sent=1, known=1) if is_known else _receipt(answer, 1)
 
     def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
         try:
@@ -120,9 +107,9 @@ class Sender:
 
 def _receipt(answer: urllib3.BaseHTTPResponse, count: int) -> Receipt:
     if answer.status == HTTPStatus.ACCEPTED:
-        return Receipt(count, queued=count)
+        return Receipt(sent=count, queued=count)
     if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
-        return Receipt(count, known=_json(answer).get("duplicates", 0))
+        return Receipt(sent=count, known=_json(answer).get("duplicates", 0))
     raise _refusal(answer)
 
 

@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from datastorage.demo import catalogue, tour, workflows
+from datastorage.demo import catalogue, workflows
 from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.narrator import Event, Incident, Notification, Part
-from datastorage.demo.remediation import PLOTS, Remediation
+from datastorage.demo.narrator import STORY, Narrator, Part, Record
 from datastorage.demo.workflows import Shelf, Workflow
-from datastorage.demo.world import Scene, choose_place
+from datastorage.demo.world import WORLD, choose_place, scene
 
 DAYS_BACK = timedelta(days=6)
 MARGIN = timedelta(hours=1)
@@ -42,9 +41,9 @@ class Story:
     """
 
     workflows: list[Workflow]
-    events: list[Event]
-    notifications: list[Notification]
-    incidents: list[Incident]
+    events: list[Record]
+    notifications: list[Record]
+    incidents: list[Record]
     tour: str
     search: dict[str, Any]
 
@@ -68,22 +67,38 @@ def tell(seed: int, now: datetime, count: int) -> Story:
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     types, shelf = catalogue.load(), workflows.load()
-    rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
-    scene = tour.scene(shelf, _correlation_id(rng, begins))
-    shown = tour.tell(rng, types, scene, begins)
+    tour, facts = _tour(seed, midnight, types, shelf)
     others = _remediations(seed, midnight, types, shelf)
-    parts = [shown, *_until_enough(others, now, count - len(shown.events))]
+    parts = [tour, *_until_enough(others, now, count - len(tour.events))]
     return Story(
         workflows=[version for versions in shelf.values() for version in versions],
         events=sorted((event for part in parts for event in part.events), key=_instant),
         notifications=[sent for part in parts for sent in part.notifications],
         incidents=[ending.incident for part in parts for ending in part.endings],
-        tour=scene.correlation_id,
-        search=tour.search(scene),
+        tour=facts["correlation_id"],
+        search={"filters": _filters(facts), "explain": True},
     )
 
 
-def _instant(event: Event) -> str:
+def _tour(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> tuple[Part, Record]:
+    """Return the remediation that has an event of every type, and its facts; it always plays at one place."""
+    rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
+    place = (WORLD["workloads"][0], WORLD["problems"][0], WORLD["clusters"][0])
+    newest = shelf[place[1]["workflow_matched"]][-1]
+    facts = scene(place, newest, _correlation_id(rng, begins))
+    narrator = Narrator(rng, types, facts, begins)
+    narrator.show()
+    return narrator.part, facts
+
+
+def _filters(facts: Record) -> Record:
+    """Return the filters of the search that finds the workflow of these facts."""
+    detected = {"gitOpsManaged": True, "gitOpsTool": "argocd", "hpaEnabled": True}
+    team = {"team": [f"name={facts['team']}"]}
+    return {**facts["query_filters"], "custom_labels": team, "detected_labels": detected}
+
+
+def _instant(event: Record) -> str:
     instant: str = event["event_timestamp"]
     return instant
 
@@ -99,21 +114,22 @@ def _until_enough(parts: Iterator[Part], now: datetime, wanted: int) -> Iterator
 
 
 def _remediations(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> Iterator[Part]:
-    weights = [plot.weight for plot in PLOTS]
+    weights = [plot["weight"] for plot in STORY["plots"]]
     first = midnight - DAYS_BACK + MARGIN
     span_seconds = (midnight + timedelta(days=1) - first).total_seconds()
     for number in itertools.count():
         rng = _dice(seed, midnight, str(number))
         begins = first + timedelta(seconds=rng.uniform(0, span_seconds))
-        workload, problem, cluster = choose_place(rng)
+        place = choose_place(rng)
         version = -1 if begins >= midnight - RELEASED_BEFORE_MIDNIGHT else 0
-        workflow = shelf[problem.workflow][version]
-        scene = Scene(workload, problem, cluster, workflow, _correlation_id(rng, begins))
-        remediation = Remediation(rng, types, scene, begins)
-        [plot] = rng.choices(PLOTS, weights)
-        for chapter in plot.chapters:
-            chapter(remediation)
-        yield remediation.part
+        workflow = shelf[place[1]["workflow_matched"]][version]
+        narrator = Narrator(rng, types, scene(place, workflow, _correlation_id(rng, begins)), begins)
+        [plot] = rng.choices(STORY["plots"], weights)
+        for chapter in plot["chapters"]:
+            named = {chapter: {}} if isinstance(chapter, str) else chapter
+            for name, facts in named.items():
+                narrator.play(name, **facts)
+        yield narrator.part
 
 
 def _dice(seed: int, midnight: datetime, name: str) -> Random:
