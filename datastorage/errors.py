@@ -178,6 +178,13 @@ class DatabaseError(DataStorageError):
         self.server_message = server_message
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def cause(self) -> str:
+        """What the server or the driver said, in one line; for operators, never for a client."""
+        # SQLAlchemy keeps the driver's own error in ``orig``, and adds a class and a link to its text.
+        said = getattr(self.__cause__, "orig", None) or self.__cause__ or self.detail
+        return self.server_message or str(said).partition("\n")[0]
+
 
 class Unavailable(DatabaseError):
     """No connection, no room, or no permission to write: the same request may succeed later."""

@@ -1,14 +1,19 @@
-"""Checks 6 and 7: what tests need, and a queue that keeps what it is given."""
+"""Check 6: a queue that keeps what it is given, and the server that tests need."""
 
 import secrets
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 
+import psycopg
+import redis
+from psycopg import sql
+
+from datastorage.platform.redis import redis_client
 from datastorage.validation.check import Broken
+from datastorage.validation.configuration import load_settings
 from datastorage.validation.subject import TEST_SERVER, Subject
 
 START_REDIS = (
@@ -24,11 +29,7 @@ def servers_for_tests(subject: Subject, _seconds: float) -> str:
 
 
 def _redis(subject: Subject) -> str:
-    import redis
-
-    from datastorage.platform.redis import redis_client
-
-    settings = subject.settings.redis
+    settings = load_settings(subject).redis
     with redis_client(settings) as client:
         try:
             client.ping()
@@ -49,32 +50,33 @@ def _scratch_database(subject: Subject) -> str:
     url = subject.variables.get(TEST_SERVER)
     if url:
         return _create_and_drop(url, f"the server of {TEST_SERVER}")
-    try:
-        with _embedded_server() as own:
-            return _create_and_drop(own, "an embedded server")
-    except ImportError as error:
-        if not subject.is_checkout:
-            return "no scratch database tried, there are no tests in an installed package"
-        repair = f"make test installs an embedded server; or name one with {TEST_SERVER}"
-        raise Broken(f"no server for a scratch database: {error}", repair) from error
+    if not subject.is_checkout:
+        return "no scratch database tried, there are no tests in an installed package"
+    with _embedded_server() as own:
+        return _create_and_drop(own, "an embedded server")
 
 
 @contextmanager
 def _embedded_server() -> Iterator[str]:
-    from datastorage.embedded.postgres import EmbeddedPostgres, find_postgres_bin_dirs
-
-    if not find_postgres_bin_dirs():
-        raise ImportError("neither the extra embedded nor PostgreSQL's own programs are installed")
+    try:
+        # The extra embedded may not be installed; the rest of this check can be made without it.
+        start = resolve_name("datastorage.embedded.postgres:EmbeddedPostgres")
+        missing = resolve_name("datastorage.embedded.errors:EmbeddedServerError")
+    except ImportError as error:
+        raise Broken(f"no server for a scratch database: {error}", _NAME_A_SERVER) from error
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # root runs the server as nobody, who has to get in
-        with EmbeddedPostgres(Path(folder) / "postgres") as server:
-            yield server.url("postgres")
+        try:
+            with start(Path(folder) / "postgres") as server:
+                yield server.url("postgres")
+        except missing as error:
+            raise Broken(f"no server for a scratch database: {error}", _NAME_A_SERVER) from error
+
+
+_NAME_A_SERVER = f"make test installs an embedded server; or name one with {TEST_SERVER}"
 
 
 def _create_and_drop(url: str, where: str) -> str:
-    import psycopg
-    from psycopg import sql
-
     name = sql.Identifier(f"datastorage_validate_{secrets.token_hex(4)}")
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
@@ -86,33 +88,3 @@ def _create_and_drop(url: str, where: str) -> str:
             f"no scratch database on {where}: {cause}", "its role needs LOGIN and CREATEDB"
         ) from error
     return f"a scratch database was created and dropped on {where}"
-
-
-def container_tool(_subject: Subject, seconds: float) -> str:
-    """Ask podman, or docker, which version its engine has."""
-    answers = [
-        f"{name}: {_engine(path, seconds)}" for name in ("podman", "docker") if (path := shutil.which(name))
-    ]
-    answered = [answer for answer in answers if not answer.endswith(_SILENT)]
-    if answered:
-        return f"container tool answers, {answered[0]}"
-    fact = (
-        f"no container engine answers ({', '.join(answers)})"
-        if answers
-        else "neither podman nor docker is installed"
-    )
-    raise Broken(
-        fact, "install the package podman (Fedora, RHEL, Debian), or docker.io (Debian) and start its service"
-    )
-
-
-_SILENT = "no answer"
-
-
-def _engine(path: str, seconds: float) -> str:
-    command = [path, "version", "--format", "{{.Server.Version}}"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds / 2)  # noqa: S603 - found in PATH
-    except (OSError, subprocess.SubprocessError):
-        return _SILENT
-    return result.stdout.strip() or _SILENT
