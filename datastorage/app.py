@@ -4,7 +4,6 @@ from flask import Flask
 from flask_cors import CORS
 
 from datastorage import routes, wiring
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import fixed_paths, problems, requests, shortcuts
 from datastorage.platform.web.current import EXTENSION
@@ -34,7 +33,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     fixed_paths.init_app(app)
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
-    metrics = HttpMetrics(services[Metrics], services[Afterwards])
+    metrics = HttpMetrics(services[Metrics])
     metrics.init_app(app)
     shortcuts.init_app(app, settings.server, routes.SHORTCUTS, metrics)
     wiring.trace_requests(app, services, settings)

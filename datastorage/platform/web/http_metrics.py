@@ -17,7 +17,6 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.values import ValueClass
 from prometheus_flask_exporter import PrometheusMetrics
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.watched import Headers, WatchedAnswer
@@ -48,17 +47,13 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
 
     Args:
         metrics: where the observations go.
-        afterwards: writes them; told of every request that is measured.
         clock: seconds that never jump.
     """
 
-    def __init__(
-        self, metrics: Metrics, afterwards: Afterwards, *, clock: Callable[[], float] = monotonic_seconds
-    ) -> None:
+    def __init__(self, metrics: Metrics, *, clock: Callable[[], float] = monotonic_seconds) -> None:
         super().__init__(None, path=METRICS_PATH, export_defaults=False, registry=metrics.registry)
         self._metrics = metrics
         self._clock = clock
-        self._afterwards = afterwards
         self._series: dict[Labels, _Series] = {}
 
     def init_app(self, app: Flask) -> None:
@@ -85,7 +80,7 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         """
         del accept_header
         self._metrics.update_process_gauges()
-        self._afterwards.catch_up()
+        self._metrics.write_deferred()
         selected = None if ValueClass._multiprocess else names  # noqa: SLF001 - there is no public question
         exposition: tuple[str, str] = super().generate_metrics(None, selected)
         return exposition
@@ -100,7 +95,7 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
 
     def begin(self) -> float:
         """Note that a request has begun, and return when."""
-        self._afterwards.begin()
+        self._metrics.deferred.begin()
         return self._clock()
 
     def observe(self, labels: Labels, begun: float) -> None:
@@ -108,11 +103,11 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         total, duration = self._series.get(labels) or self._find_series(labels)
         total.inc()
         duration.observe(max(self._clock() - begun, 0.0))
-        self._afterwards.answered()
+        self._metrics.deferred.answered()
 
     def end(self) -> None:
         """Note that a request is over."""
-        self._afterwards.end()
+        self._metrics.deferred.end()
 
     def _find_series(self, labels: Labels) -> _Series:
         total = self._metrics.http_request.labels(*labels)

@@ -101,13 +101,7 @@ def log_request(
     else:
         level = logging.INFO
     duration_ms = round((monotonic_seconds() - started_seconds) * 1000, 3)
-    log_lean(
-        logger,
-        level,
-        "HTTP request",
-        fields | {"duration_ms": duration_ms, **further},
-        waits=level == logging.INFO,
-    )
+    log_lean(logger, level, "HTTP request", fields | {"duration_ms": duration_ms, **further})
 
 
 def add_to_log(fields: Mapping[str, object]) -> None:

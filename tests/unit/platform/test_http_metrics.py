@@ -12,7 +12,6 @@ from flask_cors import CORS
 from werkzeug.exceptions import InternalServerError
 from werkzeug.test import EnvironBuilder
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
 
@@ -38,17 +37,12 @@ def clock() -> Seconds:
 
 
 @pytest.fixture
-def afterwards(metrics: Metrics) -> Afterwards:
-    return Afterwards(show_in_flight=metrics.http_requests_in_flight.set)
-
-
-@pytest.fixture
-def app(metrics: Metrics, afterwards: Afterwards, clock: Seconds) -> Flask:
+def app(metrics: Metrics, clock: Seconds) -> Flask:
     app = Flask("test", static_folder=None)
     app.register_blueprint(views(clock))
     app.register_error_handler(InternalServerError, lambda _: ("sorry", 500))
     CORS(app, origins=["https://console.example"])
-    HttpMetrics(metrics, afterwards, clock=clock).init_app(app)
+    HttpMetrics(metrics, clock=clock).init_app(app)
     return app
 
 
@@ -98,8 +92,8 @@ def requests_counted(metrics: Metrics) -> dict[tuple[str, str, str], float]:
     }
 
 
-def in_flight(afterwards: Afterwards, metrics: Metrics) -> float | None:
-    afterwards.catch_up()
+def in_flight(metrics: Metrics) -> float | None:
+    metrics.write_deferred()
     return metrics.registry.get_sample_value("datastorage_http_requests_in_flight")
 
 
@@ -233,41 +227,37 @@ def test_a_streamed_answer_lasts_until_its_last_byte(app: Flask, metrics: Metric
     assert metrics.registry.get_sample_value("datastorage_http_request_duration_seconds_sum", labels) == 4
 
 
-def test_a_request_is_in_flight_until_the_server_closes_the_answer(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_a_request_is_in_flight_until_the_server_closes_the_answer(app: Flask, metrics: Metrics) -> None:
     first, second = send(app, "/api/v1/incidents/1"), send(app, "/api/v1/export")
-    assert in_flight(afterwards, metrics) == 2
+    assert in_flight(metrics) == 2
 
     first.close()
-    assert in_flight(afterwards, metrics) == 1
+    assert in_flight(metrics) == 1
     second.close()
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
-def test_a_client_that_goes_away_in_the_middle_leaves_nothing_in_flight(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_a_client_that_goes_away_in_the_middle_leaves_nothing_in_flight(app: Flask, metrics: Metrics) -> None:
     answer = send(app, "/api/v1/export")
     next(iter(answer.body))
 
     answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
     assert requests_counted(metrics) == {("GET", "/api/v1/export", "200"): 1}
 
 
-def test_closing_twice_counts_once(app: Flask, afterwards: Afterwards, metrics: Metrics) -> None:
+def test_closing_twice_counts_once(app: Flask, metrics: Metrics) -> None:
     answer = send(app, "/api/v1/export")
 
     answer.close()
     answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
     assert requests_counted(metrics) == {("GET", "/api/v1/export", "200"): 1}
 
 
-def test_a_body_that_cannot_be_closed_is_still_gone(afterwards: Afterwards, metrics: Metrics) -> None:
+def test_a_body_that_cannot_be_closed_is_still_gone(metrics: Metrics) -> None:
     class Stuck:
         def __iter__(self) -> Iterator[bytes]:
             return iter([b""])
@@ -277,13 +267,13 @@ def test_a_body_that_cannot_be_closed_is_still_gone(afterwards: Afterwards, metr
 
     app = Flask("test", static_folder=None)
     app.wsgi_app = lambda environ, start_response: Stuck()  # type: ignore[method-assign] # noqa: ARG005
-    HttpMetrics(metrics, afterwards).init_app(app)
+    HttpMetrics(metrics).init_app(app)
     answer = send(app, "/")
 
     with pytest.raises(OSError, match="stuck"):
         answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
 def test_an_unhandled_exception_is_counted_by_route(client: FlaskClient, metrics: Metrics) -> None:
@@ -304,9 +294,7 @@ def test_an_answer_on_purpose_is_no_unhandled_exception(
     assert exceptions_counted(metrics) == 0
 
 
-def test_an_exception_that_reaches_the_server_counts_as_a_500(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_an_exception_that_reaches_the_server_counts_as_a_500(app: Flask, metrics: Metrics) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = True
 
     with pytest.raises(RuntimeError, match="broken"):
@@ -314,7 +302,7 @@ def test_an_exception_that_reaches_the_server_counts_as_a_500(
 
     assert requests_counted(metrics) == {("GET", "/api/v1/broken", "500"): 1}
     assert exceptions_counted(metrics) == 1
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
 def test_the_metrics_endpoint_answers_in_the_text_format(client: FlaskClient) -> None:
@@ -346,14 +334,13 @@ def test_a_scrape_measures_the_process(client: FlaskClient, metrics: Metrics) ->
 WORKER = """
 import sys
 from flask import Flask
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
 
 app = Flask("worker", static_folder=None)
 app.add_url_rule("/api/v1/incidents/<int:number>", view_func=lambda number: str(number), endpoint="incident")
 metrics = Metrics()
-HttpMetrics(metrics, Afterwards(show_in_flight=metrics.http_requests_in_flight.set)).init_app(app)
+HttpMetrics(metrics).init_app(app)
 client = app.test_client()
 for number in range(int(sys.argv[1])):
     client.get(f"/api/v1/incidents/{number}").close()
