@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.logs import line_writers
 from datastorage.platform.server.last_child import run_in_child
 from datastorage.platform.server.shutdown import Shutdown
 
@@ -181,7 +182,12 @@ class ShutdownControl:
         logger.warning("Signal ignored: the number of workers is fixed by the configuration")
 
     def reap_workers(self) -> None:
-        """Also say what was ignored, and do not wait for the old workers of a reload for ever."""
+        """Also say what was ignored, and do not wait for the old workers of a reload for ever.
+
+        gunicorn calls this every second, so lines that standard output did not take are tried again.
+        """
+        for writer in line_writers():
+            writer.write()
         if self._is_reloading and self._shutdown.is_requested:
             raise ReloadInterrupted
         self._report_repeated()
