@@ -29,6 +29,9 @@ WORKERS = 2
 class Unread(ServiceProcess):
     """The service at one end of a pipe; the test holds the other, and reads when it wants to."""
 
+    asked = 0
+    """Requests with a long access line."""
+
     def launch(self) -> None:
         (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
         self.reader, writing = os.pipe()
@@ -69,8 +72,9 @@ def unread(database: TestDatabase, redis_url: str, tmp_path: Path) -> Iterator[U
     service.start()
     with ThreadPoolExecutor(8) as clients:
         while not service.dropped("access"):
-            statuses = set(clients.map(lambda _: service.api.get(LONG_PATH).status, range(50)))
-            assert statuses == {404}
+            statuses = list(clients.map(lambda _: service.api.get(LONG_PATH).status, range(50)))
+            assert set(statuses) == {404}
+            service.asked += len(statuses)
     yield service
     service.stop()
     os.close(service.reader)
@@ -107,14 +111,14 @@ def test_lines_flow_again_with_the_reader(unread: Unread) -> None:
     after = unique("after-the-blockade")
     unread.api.request("GET", "/api/v1/workflows", headers={"X-Request-ID": after})
     eventually(lambda: after in unread.log)
-    dropped, sent = unread.dropped("access"), unread.log.count(LONG_PATH)
+    dropped = unread.dropped("access")
     code = unread.stop()
     lines = unread.all_lines()
 
     assert code == 0
-    assert dropped > 0
-    assert sent > 0
-    assert unread.log.count(LONG_PATH) == sent
+    assert 0 < dropped < unread.asked
+    # Every line was either sent, once, or counted as dropped: with two workers the last ones come late.
+    assert unread.log.count(LONG_PATH) == unread.asked - dropped
     assert "Workflow read finished" in {line["msg"] for line in lines if line.get("request_id") == kept}
     assert {line["msg"] for line in lines if line.get("request_id") == after} == {
         "Workflow read finished",
