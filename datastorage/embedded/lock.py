@@ -1,7 +1,7 @@
 """One server per data directory, and no orphan in it.
 
 The lock is an ``flock`` on a file whose descriptor the server and all its children inherit. It is free
-exactly when the last of them is gone, however it ended, so neither a crash nor a reused pid can make it lie.
+exactly when the last of them is gone, however it ended: neither a crash nor a reused pid can leave it wrong.
 The file names two pids, for people and for finding orphans: the server's and its starter's.
 """
 

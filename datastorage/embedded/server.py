@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -57,7 +56,7 @@ class EmbeddedServer(ABC):
             OSError: the data directory cannot be written.
         """
         binary = self._find_binary()
-        # Others may pass through, nothing in it is readable to them: the server may have to be nobody.
+        # Other users may pass through, nothing in it is readable to them: the server may run as nobody.
         self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with claim(self._lock_path, binary.name, self._stop_signal) as lock:
             self._port = port_to_use(self._wanted_port)
@@ -92,7 +91,7 @@ class EmbeddedServer(ABC):
         self.log_path.touch(mode=0o600)
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
+            self._process = subprocess.Popen(
                 launch_command(command, run_as, self._stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -170,9 +169,7 @@ class EmbeddedServer(ABC):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
