@@ -65,8 +65,8 @@ class HealthService:
         """Tell whether traffic should come here."""
         if self._is_shutting_down():
             return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
-        # Redis is always asked, for its gauge: in a pod nobody else asks. Its answer is waited for only where
-        # it counts.
+        # Redis is always asked, for its gauge: a pod has no other caller. Its answer is waited for only where
+        # readiness depends on it.
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
