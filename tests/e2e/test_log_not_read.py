@@ -100,12 +100,12 @@ def test_shutdown_does_not_wait_for_the_reader(unread: Unread) -> None:
 def test_lines_flow_again_with_the_reader(unread: Unread) -> None:
     # No access line: it has its own room.
     kept = unique("kept-while-blocked")
-    unread.api.get("/api/v1/workflows", **{"X-Request-ID": kept})
+    unread.api.request("GET", "/api/v1/workflows", headers={"X-Request-ID": kept})
 
     unread.read()
     eventually(lambda: "log" not in json.loads(unread.api.get("/health").body))
     after = unique("after-the-blockade")
-    unread.api.get("/api/v1/workflows", **{"X-Request-ID": after})
+    unread.api.request("GET", "/api/v1/workflows", headers={"X-Request-ID": after})
     eventually(lambda: after in unread.log)
     dropped, sent = unread.dropped("access"), unread.log.count(LONG_PATH)
     code = unread.stop()

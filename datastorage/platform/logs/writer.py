@@ -105,8 +105,10 @@ class LineWriter:
         return self._kept_bytes > 0 and monotonic_seconds() - self._progress_at >= BLOCKED_SECONDS
 
     def close(self) -> None:
-        """Give back what was opened; lines that still wait are lost."""
-        self._output.close()
+        """Give back what was opened, unless a write that waits still needs it; lines that wait are lost."""
+        if self._turn.acquire(timeout=FLUSH_SECONDS):
+            self._output.close()
+            self._turn.release()
 
     def _has_lines(self) -> bool:
         return bool(self._added or self._kept_bytes)
