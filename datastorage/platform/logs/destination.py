@@ -137,7 +137,7 @@ class LineHandler(logging.Handler):
     def close(self) -> None:
         """Write nothing any more."""
         super().close()
-        self._output.close()
+        self.writer.close()
 
     def begin_anew(self) -> None:
         """Forget, after a fork, what the other process has still to write."""

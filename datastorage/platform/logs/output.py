@@ -30,10 +30,9 @@ class Output:
         self._descriptor: int | None = None
         self._reopened: int | None = None
         self._is_pipe = False
-        self._room = select.poll()
+        self._is_closed = False
         with suppress(OSError, AttributeError):  # in memory
             self._descriptor = stream.fileno()
-            self._room.register(self._descriptor, select.POLLOUT)
             self._is_pipe = stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
         if self._is_pipe:
             with suppress(OSError):
@@ -44,8 +43,10 @@ class Output:
 
         Raises:
             OSError: the reader is gone, or the disk is full.
-            ValueError: a stream in memory is closed.
+            ValueError: this, or a stream in memory, is closed.
         """
+        if self._is_closed:
+            raise ValueError("the output is closed")
         if self._descriptor is None:
             self._stream.write(lines.decode())
             return len(lines)
@@ -68,10 +69,16 @@ class Output:
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long for room, and return whether there is some."""
-        return self._descriptor is None or bool(self._room.poll(seconds * 1000))
+        if self._descriptor is None or self._is_closed:
+            return True
+        # One for each call: two threads may wait at the same time, and a poll object is for one.
+        room = select.poll()
+        room.register(self._descriptor, select.POLLOUT)
+        return bool(room.poll(seconds * 1000))
 
     def close(self) -> None:
         """Close what was opened here; the stream is somebody else's."""
+        self._is_closed = True
         if self._reopened is not None:
             os.close(self._reopened)
             self._reopened = None

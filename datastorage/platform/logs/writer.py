@@ -23,9 +23,11 @@ KEPT_BYTES: Final = {ACCESS: 1 << 20, OTHER: 2 << 20}
 MOST_WITHOUT_TEXT: Final = 5000
 """Entries, about 2 MiB of lines. So many wait only behind a pipe that may not be opened again."""
 
-GATHER_SECONDS: Final = 0.01
+GATHER_SECONDS: Final = 0.05
 """How long the thread waits for further lines: waking it for each would cost more than writing them."""
 RETRY_SECONDS: Final = 0.1
+TURN_SECONDS: Final = 0.001
+"""How long it leaves the turn to another thread that writes."""
 BLOCKED_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 0.3
 """How long the end of a process waits for a reader that takes nothing."""
@@ -78,7 +80,7 @@ class LineWriter:
             self._has_added.clear()
             while not self.write():
                 self._output.wait(RETRY_SECONDS)
-                time.sleep(GATHER_SECONDS)
+                time.sleep(TURN_SECONDS)
 
     def write(self) -> bool:
         """Write what there is room for, unless another thread does; return whether nothing is left."""
@@ -105,8 +107,10 @@ class LineWriter:
         return self._kept_bytes > 0 and monotonic_seconds() - self._progress_at >= BLOCKED_SECONDS
 
     def close(self) -> None:
-        """Give back what was opened; lines that still wait are lost."""
-        self._output.close()
+        """Give back what was opened, unless a write that waits still needs it; lines that wait are lost."""
+        if self._turn.acquire(timeout=FLUSH_SECONDS):
+            self._output.close()
+            self._turn.release()
 
     def _has_lines(self) -> bool:
         return bool(self._added or self._kept_bytes)

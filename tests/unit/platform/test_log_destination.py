@@ -209,3 +209,17 @@ def test_entries_that_never_become_lines_are_not_kept_for_ever(tmp_path: Path) -
         writer.add(access_line("")._replace(message="first"))
 
     assert dropped == {"access": 3}
+
+
+def test_end_of_the_process_helps_a_thread_that_waits_for_the_reader(pipe: Pipe) -> None:
+    pipe.fill()
+    pipe.writer.start()
+    for number in range(1, 11):
+        pipe.handler.handle(record(number))
+
+    with ThreadPoolExecutor(4) as ends:
+        flushed = [ends.submit(pipe.writer.flush) for _ in range(4)]
+        for each in flushed:
+            each.result()
+
+    assert pipe.read()[-1]["msg"] == "number 10"
