@@ -24,10 +24,8 @@ from datastorage.dlq.entry import Stream
 from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import Replayer, Step
-from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.platform.clock import Clock, monotonic_seconds
-from datastorage.platform.metrics import Metrics
 from datastorage.settings import RedisSettings
 
 logger = logging.getLogger(__name__)
@@ -71,10 +69,9 @@ class RetryWorker:
     Args:
         queue: the atomic steps in Redis.
         replayer: processes one entry.
-        dlq: shows the levels.
+        gauges: levels of both queues.
         database_answers: pings the database on a connection of its own within two seconds.
         settings: intervals and counts.
-        metrics: levels of both queues.
         clock: the server's now.
         lock: decides which process runs the loop.
     """
@@ -83,11 +80,10 @@ class RetryWorker:
         self,
         queue: RedisQueue,
         replayer: Replayer,
-        dlq: DeadLetterQueue,
+        gauges: LevelGauges,
         *,
         database_answers: Callable[[], bool],
         settings: RedisSettings,
-        metrics: Metrics,
         clock: Clock,
         lock: RetryLock,
     ) -> None:
@@ -95,7 +91,7 @@ class RetryWorker:
         self._replayer = replayer
         self._database_answers = database_answers
         self._settings = settings
-        self._gauges = LevelGauges(queue, dlq, metrics, clock)
+        self._gauges = gauges
         self._clock = clock
         self._lock = lock
         self._stopping = Event()

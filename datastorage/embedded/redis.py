@@ -54,18 +54,25 @@ class EmbeddedRedis(EmbeddedServer):
         data_dir: created when missing; holds the data, the password and ``server.log``.
         port: TCP port; None takes a free one at each start.
         settings: more directives, in the syntax of the server's config file; they win over the defaults.
+        binary: the program to start, ``find_redis_binary`` when absent.
 
     Unlike PostgreSQL the server has nothing against root, so it runs as whoever starts it.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        binary: Path | None = None,
     ) -> None:
         super().__init__(data_dir, port=port, stop_signal=signal.SIGTERM)
         self._settings = dict(settings or {})
+        self._binary = binary
 
     def _launch(self) -> None:
-        binary = find_redis_binary()
+        binary = self._binary or find_redis_binary()
         with self._server.claim(binary.name) as lock:
             config = self._write_config(self._choose_port())
             self._server.launch([str(binary), str(config)], lock)

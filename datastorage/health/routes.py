@@ -20,6 +20,7 @@ class HealthSchema(Schema):
     degraded = fields.String()
     database = fields.String()
     redis = fields.String()
+    queue = fields.String()
     error = fields.String()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from datastorage.settings import parsers
 from datastorage.settings.keys import (
     INVALID_DURATION,
+    choice,
     duration,
     file_path,
     flag,
@@ -58,7 +59,7 @@ class RedisSettings:
     dlq_max_deliveries: int = integer("5", 1)
     dlq_drain_timeout: timedelta = duration("10s", "0s", "60s")
     dlq_max_entry_bytes: int = integer("2097152", 1, _LARGEST_ENTRY_BYTES)
-    dlq_require_aof: bool = flag("false")
+    dlq_require_aof: str = choice("auto", "auto", "true", "false")
     connect_timeout: timedelta = duration("1s")
     socket_timeout: timedelta = duration("2s")
     tls_enabled: bool = flag("false", spelled="tls.enabled")

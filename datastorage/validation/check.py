@@ -13,6 +13,7 @@ class Status(StrEnum):
     PASS = "PASS"  # noqa: S105 - not a password
     FAIL = "FAIL"
     SKIP = "SKIP"
+    WARN = "WARN"
 
 
 class Broken(Exception):
@@ -27,6 +28,10 @@ class Broken(Exception):
         super().__init__(fact)
         self.fact = fact
         self.repair = repair
+
+
+class Doubtful(Broken):
+    """It works, and may cost something that nobody wants to lose."""
 
 
 class NotApplicable(Exception):
@@ -55,7 +60,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one check; ``repair`` is there when it failed."""
+    """What came of one check; ``repair`` is there when it failed or warns."""
 
     check: Check
     status: Status

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datastorage.validation.check import Broken
+from datastorage.validation.check import Broken, Doubtful
 from datastorage.validation.subject import TEST_SERVER, Subject
 
 START_REDIS = (
@@ -20,7 +20,9 @@ _WANTED = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
 
 def servers_for_tests(subject: Subject, _seconds: float) -> str:
     """Create and drop a scratch database where tests would, and ask Redis how it keeps its data."""
-    return f"{_redis(subject)}; {_scratch_database(subject)}"
+    redis_fact, scratch = _redis(subject), _scratch_database(subject)
+    _require_durability(subject)
+    return f"{redis_fact}; {scratch}"
 
 
 def _redis(subject: Subject) -> str:
@@ -43,6 +45,25 @@ def _redis(subject: Subject) -> str:
         commands = "; ".join(f"redis-cli CONFIG SET {name} {wanted}" for name, wanted in _WANTED.items())
         raise Broken(f"Redis at {settings.addr} may lose the queue: {', '.join(wrong)}", commands)
     return f"Redis at {settings.addr} answers, noeviction, append-only file on"
+
+
+def _require_durability(subject: Subject) -> None:
+    """Warn of a queue that may lose what it has acknowledged; with ``true`` the service would not start."""
+    from datastorage.dlq.durability import persistence_of
+    from datastorage.wiring.queue import redis_client
+
+    settings = subject.settings.redis
+    with redis_client(settings) as client:
+        found = persistence_of(client)
+    if not found.is_durable(settings.dlq_require_aof):
+        judge = Broken if settings.dlq_require_aof == "true" else Doubtful
+        fact = f"the queue is not durable: appendfsync is {found.appendfsync}"
+        confirming = "confirms" if found.can_confirm else "cannot confirm"
+        raise judge(
+            f"{fact}, Redis at {settings.addr} {confirming} with WAITAOF, "
+            f"redis.dlq_require_aof is {settings.dlq_require_aof}",
+            "redis-cli CONFIG SET appendfsync always, or Redis 7.2 or later with redis.dlq_require_aof: auto",
+        )
 
 
 def _scratch_database(subject: Subject) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.validation.check import Broken, Check, Finding, NotApplicable, Status
+from datastorage.validation.check import Broken, Check, Doubtful, Finding, NotApplicable, Status
 from datastorage.validation.subject import Subject
 
 BUDGET_SECONDS = 55.0
@@ -58,6 +58,8 @@ def _examine(check: Check, subject: Subject, seconds: float) -> Finding:
         return Finding(check, Status.PASS, check.examine(subject, seconds))
     except NotApplicable as reason:
         return Finding(check, Status.SKIP, f"{check.title}: {reason}")
+    except Doubtful as doubtful:
+        return Finding(check, Status.WARN, doubtful.fact, doubtful.repair)
     except Broken as broken:
         return Finding(check, Status.FAIL, broken.fact, broken.repair)
     except Exception as error:  # noqa: BLE001 - a check that cannot be made has not passed

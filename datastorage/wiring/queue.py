@@ -10,7 +10,9 @@ from redis.retry import Retry
 
 from datastorage.audit.service import AuditService
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.durability import Durability
 from datastorage.dlq.entry import EntryType
+from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.preflight import check_redis
 from datastorage.dlq.replay import Replay, Replayer
 from datastorage.dlq.service import DeadLetterQueue
@@ -35,11 +37,13 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
         dead_max_len=settings.redis.dlq_dead_letter_max_len,
     )
     metrics = services[Metrics]
+    durability = Durability(client, settings.redis, metrics)
     services.closers.append(client.close)
     services.add(
         client,
         queue,
-        DeadLetterQueue(queue, settings.redis, settings.audit, metrics, clock),
+        durability,
+        DeadLetterQueue(queue, durability, settings, metrics, clock),
         CircuitBreaker(metrics.circuit_breaker_state),
     )
 
@@ -62,20 +66,20 @@ def redis_client(settings: RedisSettings) -> "redis.Redis":
 def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
     """Add the retry loop; the services that write have to be there."""
     replayer = Replayer(services[RedisQueue], replays_of(services), settings.redis, services[Metrics], clock)
+    queue, durability = services[RedisQueue], services[Durability]
     worker = RetryWorker(
-        services[RedisQueue],
+        queue,
         replayer,
-        services[DeadLetterQueue],
+        LevelGauges(queue, services[DeadLetterQueue], durability, services[Metrics], clock),
         database_answers=services[HealthService].database_answers,
         settings=settings.redis,
-        metrics=services[Metrics],
         clock=clock,
         # TMPDIR is the runtime directory of the pod; see platform/server/runtime.py.
         lock=RetryLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
     )
     services.add(replayer, worker)
     services.loops.append(worker)
-    services.starters.append(lambda: check_redis(services[redis.Redis], settings.redis))
+    services.starters.append(lambda: check_redis(services[redis.Redis], durability, settings.redis))
 
 
 def replays_of(services: Services) -> dict[EntryType, Replay]:

@@ -10,7 +10,7 @@ from typing import Self
 import redis
 from sqlalchemy import Connection, NullPool, create_engine, make_url
 
-from datastorage.dlq.desk import OperatorDesk
+from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
@@ -165,10 +165,10 @@ class Stand:
     def bring_back_dead_letters(self) -> int:
         """Do what an operator does about records that were given up; return how many there were."""
         with self.redis_client() as client:
-            desk = OperatorDesk(client)
-            letters = list(desk.entries(Stream.EVENTS, dead=True))
+            admin = QueueAdmin(client)
+            letters = list(admin.entries(Stream.EVENTS, dead=True))
             for letter in letters:
-                desk.bring_back(Stream.EVENTS, letter, utc_now())
+                admin.bring_back(Stream.EVENTS, letter, utc_now())
         self.is_quiet_in_time()
         return len(letters)
 

@@ -63,13 +63,14 @@ def on_starting(arbiter: Any) -> None:
 
     Modules connect to nothing, so they may be there before the fork. A worker, also one that
     replaces another, then starts without half a second of imports; so does the drain of the queue.
+    A queue that must be durable and is not ends the start here, while nobody has been accepted.
     """
     from datastorage.platform.server import metrics_files
     from datastorage.platform.server.exits import ArbiterMetrics
 
     metrics_files.empty()
     arbiter.metrics = ArbiterMetrics()
-    import_module(wsgi_app.partition(":")[0])
+    import_module(wsgi_app.partition(":")[0]).require_durable_queue(SETTINGS)
 
 
 def when_ready(arbiter: Any) -> None:

@@ -60,7 +60,9 @@ def _keys_with_default() -> list[Key]:
             "dlq_backoff",
             (timedelta(milliseconds=10), timedelta(milliseconds=20)),
         ),
-        ("redis.dlqRequireAOF", True, "dlq_require_aof", True),
+        ("redis.dlqRequireAOF", True, "dlq_require_aof", "true"),
+        ("redis.dlq_require_aof", "False", "dlq_require_aof", "false"),
+        ("redis.dlq_require_aof", "auto", "dlq_require_aof", "auto"),
         (
             "redis.sentinel",
             {"master": "main", "addrs": ["a:26379", "b:26379"]},

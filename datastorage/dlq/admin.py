@@ -18,7 +18,7 @@ from datastorage.dlq.policy import backoff
 _PAGE: Final = 100
 
 
-class OperatorDesk:
+class QueueAdmin:
     """The steps that the retry loop never takes; one public method is one atomic step, or only reads.
 
     Args:
