@@ -16,6 +16,7 @@ from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.platform.clock import utc_now
 from tests.lab.proxy import Proxy
+from tests.lab.slow_disk import SlowDisk
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 
@@ -55,7 +56,10 @@ class Stand:
         self.postgres = EmbeddedPostgres(
             directory / "postgres", port=free_port(), settings=postgres_settings or {}
         )
-        self.redis = EmbeddedRedis(directory / "redis", port=free_port(), settings=redis_settings or {})
+        self.disk = SlowDisk(directory / "disk")
+        self.redis = EmbeddedRedis(
+            directory / "redis", port=free_port(), settings=redis_settings or {}, binary=self.disk.program
+        )
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",
             "REDIS_DLQ_READ_TIMEOUT": "200ms",
