@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from datastorage.audit.model import AuditEvent
-from datastorage.audit.schemas import DEFAULT_RETENTION_DAYS
+from datastorage.audit.model import DEFAULT_RETENTION_DAYS, AuditEvent
 from datastorage.audit.service import AuditService
 from datastorage.dlq.cli import build_group
 from datastorage.dlq.cli.backing import Backing, Discard, Replaying
@@ -18,7 +17,7 @@ from datastorage.platform.clock import utc_now
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
 from datastorage.wiring import Services, build_services
-from datastorage.wiring.queue import redis_client, replays_of
+from datastorage.wiring.queue import destination_of, redis_client
 
 DISCARDED = "datastorage.dlq.discarded"
 
@@ -38,7 +37,7 @@ def replaying(settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
     """Yield what writes queued records again, through the same path as the service."""
     with _services(settings) as services:
         metrics = services[Metrics]
-        replayer = Replayer(queue, replays_of(services), settings.redis, metrics, utc_now)
+        replayer = Replayer(queue, destination_of(services), settings.redis, metrics, utc_now)
         yield Replaying(replayer, services[HealthService].database_answers, metrics)
 
 

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+
+DEFAULT_RETENTION_DAYS: Final = 2555
+"""Seven years."""
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):

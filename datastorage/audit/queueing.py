@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.model import DEFAULT_RETENTION_DAYS, AuditEvent
 from datastorage.platform.web.json import encode_exactly
 
 _RENAMED = {"event_version": "version", "parent_date_hint": "parent_event_date"}
@@ -47,7 +47,7 @@ class _Payload(msgspec.Struct, kw_only=True):
     duration_ms: int | None = None
     error_code: str | None = None
     error_message: str | None = None
-    retention_days: int = 2555
+    retention_days: int = DEFAULT_RETENTION_DAYS
     is_sensitive: bool = False
 
 
@@ -91,6 +91,7 @@ def from_payload(payload: dict[str, Any]) -> AuditEvent:
                 "resource_type": found.resource_type or found.event_category,
                 "resource_id": found.resource_id or found.correlation_id,
                 "severity": found.severity or "info",
+                "retention_days": found.retention_days or DEFAULT_RETENTION_DAYS,  # as clients may send it
                 "has_client_id": True,
             }
         )

@@ -14,7 +14,7 @@ from marshmallow import post_load, pre_load
 from datastorage.audit.accepting import ShortWay, judged_fields
 from datastorage.audit.glossary import EVENT_EXAMPLE, GLOSSARY
 from datastorage.audit.identity import new_event_id
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.model import DEFAULT_RETENTION_DAYS, AuditEvent
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.web import fields
@@ -31,7 +31,6 @@ CATEGORIES = (
     "orchestration",
 )
 OUTCOMES = ("success", "failure", "pending")
-DEFAULT_RETENTION_DAYS = 2555
 INT32 = 2**31
 
 ALIASES = {

@@ -252,9 +252,16 @@ class RedisQueue:
 
     def leave(self) -> None:
         """Take this consumer out of the group, unless it still has entries in its hands."""
+        self._remove_consumers(self._consumer, timedelta(days=365))
+
+    def remove_idle_consumers(self, min_idle: timedelta) -> None:
+        """Take consumers out of the group that have asked for nothing for so long and hold nothing."""
+        self._remove_consumers("", min_idle)
+
+    def _remove_consumers(self, name: str, min_idle: timedelta) -> None:
         for keys in KEYS.values():
-            if not self._client.xpending_range(keys.stream, self._group, "-", "+", 1, self._consumer):
-                self._client.xgroup_delconsumer(keys.stream, self._group, self._consumer)
+            arguments: list[Any] = [self._group, name, round(min_idle.total_seconds() * 1000)]
+            self._client.eval(scripts.REMOVE_CONSUMERS, 1, keys.stream, *arguments)
 
     def close(self) -> None:
         """Close the connections."""

@@ -14,7 +14,7 @@ from datastorage.dlq.durability import Durability
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.preflight import check_redis
-from datastorage.dlq.replay import Replay, Replayer
+from datastorage.dlq.replay import Destination, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
@@ -65,13 +65,12 @@ def redis_client(settings: RedisSettings) -> "redis.Redis":
 
 def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
     """Add the retry loop; the services that write have to be there."""
-    replayer = Replayer(services[RedisQueue], replays_of(services), settings.redis, services[Metrics], clock)
     queue, durability = services[RedisQueue], services[Durability]
+    replayer = Replayer(queue, destination_of(services), settings.redis, services[Metrics], clock)
     worker = RetryWorker(
         queue,
         replayer,
         LevelGauges(queue, services[DeadLetterQueue], durability, services[Metrics], clock),
-        database_answers=services[HealthService].database_answers,
         settings=settings.redis,
         clock=clock,
         # TMPDIR is the runtime directory of the pod; see platform/server/runtime.py.
@@ -82,9 +81,10 @@ def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
     services.starters.append(lambda: check_redis(services[redis.Redis], durability, settings.redis))
 
 
-def replays_of(services: Services) -> dict[EntryType, Replay]:
+def destination_of(services: Services) -> Destination:
     """Return how each type of queued record is written again."""
-    return {
+    replays = {
         EntryType.AUDIT_EVENT: services[AuditService].replay,
         EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
     }
+    return Destination(replays, services[HealthService].database_answers)

@@ -22,7 +22,7 @@ FAULT_SECONDS = 4.0
 """How long most faults last, at least: several write budgets and many circuit breaker probes."""
 
 PATIENCE_SECONDS = 60
-KILLS = int(environment().get("REDIS_KILLS", "3"))
+REDIS_KILLS = int(environment().get("REDIS_KILLS", "3"))
 """How often Redis dies in one run."""
 
 FLUSH_SECONDS = 0.5
@@ -125,7 +125,7 @@ def arbiter_killed(stand: Stand) -> Iterator[None]:
 def redis_killed(stand: Stand) -> Iterator[None]:
     """SIGKILL for Redis on a slow disk, in the middle of a flush, while PostgreSQL is down; several times."""
     stand.kill_postgres()
-    for _ in range(KILLS):
+    for _ in range(REDIS_KILLS):
         with stand.disk.slow(FLUSH_SECONDS):
             stand.wait_until_queued(stand.queued() + FEW)
             # Entries have come meanwhile, and wait for the disk with those before them.

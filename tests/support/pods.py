@@ -15,7 +15,7 @@ from datastorage.dlq.durability import Durability
 from datastorage.dlq.entry import Entry, EntryType, Stream, decode
 from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.keys import KEYS
-from datastorage.dlq.replay import Replayed, Replayer
+from datastorage.dlq.replay import Destination, Replayed, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
@@ -127,8 +127,8 @@ class Pod:
         self.dlq = DeadLetterQueue(
             self.queue, self.durability, replace(defaults, redis=self.settings), self.metrics, self.clock
         )
-        replays = dict.fromkeys(EntryType, self.archive.write)
-        self.replayer = Replayer(self.queue, replays, self.settings, self.metrics, self.clock)
+        destination = Destination(dict.fromkeys(EntryType, self.archive.write), lambda: self.is_database_up)
+        self.replayer = Replayer(self.queue, destination, self.settings, self.metrics, self.clock)
 
     def worker(self, lock: Path = Path("/nonexistent/lock")) -> RetryWorker:
         """Return a retry loop; its cycles can be run without the lock."""
@@ -136,7 +136,6 @@ class Pod:
             self.queue,
             self.replayer,
             LevelGauges(self.queue, self.dlq, self.durability, self.metrics, self.clock),
-            database_answers=lambda: self.is_database_up,
             settings=self.settings,
             clock=self.clock,
             lock=RetryLock(lock),

@@ -101,9 +101,7 @@ def _drain(queue: RedisQueue, replaying: Replaying, stream: Stream, timeout: tim
             metrics=replaying.metrics,
             progress=lambda: bar.update(1),
         )
-        statistics = drain.run(timeout, [stream])
-    queue.leave()
-    return statistics
+        return drain.run(timeout, [stream])
 
 
 def _print_result(result: dict[str, Any], *, as_json: bool) -> None:
