@@ -11,6 +11,7 @@ the new one. And it is removed for good only after PostgreSQL has committed its 
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import redis
@@ -25,6 +26,14 @@ from datastorage.settings import RedisSettings
 logger = logging.getLogger(__name__)
 
 REMINDER_SECONDS: Final = 3600.0
+SUPPOSED_ENTRY_BYTES: Final = 2048
+"""Mean size of an entry where nobody has measured it."""
+ROOM: Final = 4 * 2
+"""Two queues, and as much again for retry sets, dead letters and what Redis needs for itself, twice."""
+
+
+class NotDurable(Exception):
+    """Redis did not confirm in time that the entries are in its append-only file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,43 +131,33 @@ class Durability:
         self._metrics.dlq_durable.set(found.is_durable(self._require_aof))
         return found
 
-    def is_durable(self) -> bool:
-        """Ask Redis whether nothing that is acknowledged now can be lost.
-
-        Raises:
-            redis.RedisError: it does not answer.
-        """
-        return self.ask().is_durable(self._require_aof)
-
     def _current(self) -> Persistence:
         known = self._known
         return known if known is not None and self._asked_at == self._connections else self.ask()
 
-    def must_confirm(self) -> bool:
-        """Tell whether an enqueue has to wait for the disk, asking Redis only after a new connection.
+    def confirm(self, enqueue: Callable[[timedelta | None], int], budget: timedelta) -> int:
+        """Return what ``enqueue`` returns, given how long to wait for the disk, ``None`` for not at all.
 
         Raises:
-            redis.RedisError: it does not answer.
-        """
-        return self._require_aof != "false" and self._current().can_confirm
-
-    def may_acknowledge_unconfirmed(self) -> bool:
-        """Tell whether an enqueue that did not wait counts; the server may have been replaced meanwhile.
-
-        Raises:
-            redis.RedisError: it does not answer.
+            NotDurable: queued, and not known to be on the disk.
+            redis.RedisError: Redis does not answer.
         """
         if self._require_aof == "false":
-            return True
-        found = self._current()
-        return not found.can_confirm and (found.is_immediate or self._require_aof == "auto")
+            return enqueue(None)
+        if self._current().can_confirm:
+            try:
+                return enqueue(budget)
+            except NotDurable:
+                self._known = None  # it may be another server, or another setting
+                raise
+        depth = enqueue(None)
+        found = self._current()  # the connection may be a new one
+        if found.can_confirm or (self._require_aof == "true" and not found.is_immediate):
+            raise NotDurable
+        return depth
 
-    def forget(self) -> None:
-        """Ask again before the next enqueue: a confirmation has failed."""
-        self._known = None
-
-    def remind(self) -> bool:
-        """Warn of a volatile queue, at the start and every hour; return whether the queue is durable.
+    def is_durable(self) -> bool:
+        """Ask Redis whether nothing that is acknowledged now can be lost; warn at once and every hour if not.
 
         Raises:
             redis.RedisError: Redis does not answer.
@@ -169,3 +168,43 @@ class Durability:
             self._warned_at = now
             logger.warning("Queue is not durable", extra=asdict(found))
         return is_durable
+
+
+def check_redis(client: redis.Redis, durability: Durability, settings: RedisSettings) -> list[str]:
+    """Log a warning for every setting of the server that may lose entries, and return their names.
+
+    None of them is fatal: ``CONFIG`` may be forbidden, and without Redis the service works without its
+    fallback. An unreachable server is logged as an error, with the name ``redis``; a queue that is not
+    durable has the name ``durability``.
+    """
+    try:
+        is_durable = durability.is_durable()
+    except (redis.RedisError, OSError) as error:
+        logger.error("Redis unreachable, no fallback for audit writes", extra={"cause": type(error).__name__})  # noqa: TRY400 - expected, and the trace says nothing more
+        return ["redis"]
+    try:
+        found: dict[str, Any] = {**client.config_get("maxmemory*"), **client.config_get("append*")}  # type: ignore[dict-item]
+    except (redis.RedisError, OSError) as error:
+        extra = {"cause": type(error).__name__}
+        logger.warning("Redis configuration cannot be read, durability of the DLQ unknown", extra=extra)
+        found = {}
+    wrong = _wrong_settings(found, settings)
+    for name, wanted in wrong.items():
+        extra = {"setting": name, "value": found[name], "wanted": wanted}
+        logger.warning("Redis may lose entries of the DLQ", extra=extra)
+    return [*wrong] if is_durable else [*wrong, "durability"]
+
+
+def _wrong_settings(found: dict[str, Any], settings: RedisSettings) -> dict[str, str]:
+    """Return what is wanted instead, by name of the setting; what could not be read is not judged."""
+    least_bytes = ROOM * settings.dlq_max_len * SUPPOSED_ENTRY_BYTES
+    wanted = {}
+    if found.get("maxmemory-policy", "noeviction") != "noeviction":
+        wanted["maxmemory-policy"] = "noeviction"
+    if found.get("appendonly", "yes") != "yes":
+        wanted["appendonly"] = "yes"
+    if found.get("appendfsync", "always") == "no":
+        wanted["appendfsync"] = "everysec or always"
+    if 0 < int(found.get("maxmemory", 0)) < least_bytes:
+        wanted["maxmemory"] = f"at least {least_bytes}"
+    return wanted

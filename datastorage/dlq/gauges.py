@@ -44,7 +44,7 @@ class LevelGauges:
             redis.RedisError: they could not be read.
         """
         self._refreshed_at = monotonic_seconds()
-        self._durability.remind()
+        self._durability.is_durable()
         for stream in Stream:
             levels = self._queue.levels(stream)
             self._dlq.show_depth(stream, levels.depth)

@@ -216,10 +216,7 @@ class Replayer:
         Raises:
             redis.RedisError: all stay pending.
         """
-        harmless = self.without_poison(deliveries)
-        for delivery in deliveries:
-            if delivery in harmless:
-                continue
+        for delivery in filter(self._is_poison, deliveries):
             try:
                 self._bury(delivery, decode(delivery.message), "max_deliveries")
             except Unreadable as error:
@@ -227,8 +224,10 @@ class Replayer:
 
     def without_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return the entries on which not too many consumers died."""
-        limit = self._settings.dlq_max_deliveries
-        return [delivery for delivery in deliveries if delivery.earlier_deliveries <= limit]
+        return [delivery for delivery in deliveries if not self._is_poison(delivery)]
+
+    def _is_poison(self, delivery: Delivery) -> bool:
+        return delivery.earlier_deliveries > self._settings.dlq_max_deliveries
 
     def _bury_unreadable(self, delivery: Delivery, error: Unreadable) -> Step:
         self._metrics.dlq_validation_failures.labels(delivery.stream, "unparseable").inc()

@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import redis
 from redis import exceptions as redis_errors
 
 from datastorage.dlq import policy
-from datastorage.dlq.durability import Durability
+from datastorage.dlq.durability import Durability, NotDurable
 from datastorage.dlq.entry import Entry, EntryType, Stream
 from datastorage.dlq.keys import KEYS
-from datastorage.dlq.stream import NotDurable, QueueFull, RedisQueue
+from datastorage.dlq.stream import QueueFull, RedisQueue
 from datastorage.errors import DatabaseError, QueueUnusable
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.logs import request_context
@@ -143,16 +144,7 @@ class DeadLetterQueue:
         if any(len(message) > self._settings.dlq_max_entry_bytes for message, _ in messages):
             raise _TooLarge
         budget = self._audit.dlq_timeout if len(messages) == 1 else self._audit.dlq_batch_timeout
-        if self._durability.must_confirm():
-            try:
-                return self._queue.enqueue(stream, messages, aof_wait=budget)
-            except NotDurable:
-                self._durability.forget()
-                raise
-        depth = self._queue.enqueue(stream, messages)
-        if not self._durability.may_acknowledge_unconfirmed():
-            raise NotDurable
-        return depth
+        return self._durability.confirm(partial(self._queue.enqueue, stream, messages), budget)
 
     def _refused(
         self, stream: Stream, error: Exception, fault: DatabaseError, payloads: Sequence[dict[str, Any]]

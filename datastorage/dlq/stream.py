@@ -15,6 +15,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from datastorage.dlq import scripts
+from datastorage.dlq.durability import NotDurable
 from datastorage.dlq.entry import Stream
 from datastorage.dlq.keys import IDS_KEY, KEYS, Delivery, Levels
 
@@ -27,10 +28,6 @@ class QueueFull(Exception):
     def __init__(self, depth: int) -> None:
         super().__init__()
         self.depth = depth
-
-
-class NotDurable(Exception):
-    """Redis did not confirm in time that the entries are in its append-only file."""
 
 
 class DeadLettersFull(Exception):
@@ -64,12 +61,8 @@ class RedisQueue:
         """This pod's name in the consumer group."""
         return self._consumer
 
-    def ping(self) -> bool:
-        """Return true when Redis answers."""
-        return bool(self._client.ping())
-
     def enqueue(
-        self, stream: Stream, messages: Sequence[tuple[bytes, str]], *, aof_wait: timedelta | None = None
+        self, stream: Stream, messages: Sequence[tuple[bytes, str]], aof_wait: timedelta | None = None
     ) -> int:
         """Append all ``(message, event id or empty)`` or none, and return the new depth.
 
@@ -262,10 +255,6 @@ class RedisQueue:
         for keys in KEYS.values():
             arguments: list[Any] = [self._group, name, round(min_idle.total_seconds() * 1000)]
             self._client.eval(scripts.REMOVE_CONSUMERS, 1, keys.stream, *arguments)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
 
 def _deliveries(stream: Stream, entries: Any) -> Iterator[Delivery]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from datastorage.dlq.entry import Stream
 from datastorage.dlq.keys import Delivery
@@ -41,19 +42,12 @@ class Traversal:
 
     def new(self) -> Batches:
         """Yield what no consumer has taken yet."""
-        return self._in_turns(lambda stream: self._while_some(self.queue.read_new, stream, self.batch_size))
+        return self._in_turns(lambda stream: iter(partial(self.queue.read_new, stream, self.batch_size), []))
 
     def abandoned(self) -> Batches:
         """Yield what other consumers took and have not finished; those of living ones are left to them."""
-        return self._in_turns(lambda stream: self._while_some(self._claim, stream, self.claim_size))
-
-    def _claim(self, stream: Stream, count: int) -> list[Delivery]:
-        return self.queue.claim(stream, min_idle=self.min_idle, count=count)
-
-    @staticmethod
-    def _while_some(read: Callable[[Stream, int], list[Delivery]], stream: Stream, count: int) -> Batches:
-        while deliveries := read(stream, count):
-            yield deliveries
+        claim = partial(self.queue.claim, min_idle=self.min_idle, count=self.claim_size)
+        return self._in_turns(lambda stream: iter(partial(claim, stream), []))
 
     def _in_turns(self, batches: Callable[[Stream], Batches]) -> Batches:
         sources = [batches(stream) for stream in self.streams]

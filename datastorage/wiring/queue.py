@@ -10,10 +10,9 @@ from redis.retry import Retry
 
 from datastorage.audit.service import AuditService
 from datastorage.dlq.breaker import CircuitBreaker
-from datastorage.dlq.durability import Durability
+from datastorage.dlq.durability import Durability, check_redis
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.gauges import LevelGauges
-from datastorage.dlq.preflight import check_redis
 from datastorage.dlq.replay import Destination, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue

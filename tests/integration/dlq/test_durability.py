@@ -135,7 +135,7 @@ def test_server_that_comes_back_with_other_settings_is_asked_again(tmp_path: Pat
         client = connect(careless.url)
         pod = Pod(client)
         pod.park_events(1)
-        assert not pod.durability.must_confirm()
+        assert not pod.durability.ask().can_confirm
 
     with EmbeddedRedis(tmp_path, port=port, settings={"appendfsync": "no"}), client:
         with suppress(redis.ConnectionError):
@@ -143,7 +143,7 @@ def test_server_that_comes_back_with_other_settings_is_asked_again(tmp_path: Pat
         with pytest.raises(QueueUnusable):
             pod.park_events(1)
 
-        assert pod.durability.must_confirm()
+        assert pod.durability.ask().can_confirm
 
 
 def test_volatile_queue_is_named_at_the_start_and_every_hour(own_client: redis.Redis, lines: Lines) -> None:
@@ -152,9 +152,9 @@ def test_volatile_queue_is_named_at_the_start_and_every_hour(own_client: redis.R
     durability = Durability(own_client, pod.settings, pod.metrics, clock=lambda: next(seconds))
 
     own_client.config_set("appendfsync", "everysec")
-    volatile = [durability.remind() for _ in range(5)]
+    volatile = [durability.is_durable() for _ in range(5)]
     own_client.config_set("appendfsync", "always")
-    durable = durability.remind()
+    durable = durability.is_durable()
 
     assert (set(volatile), durable) == ({False}, True)
     warnings = lines("Queue is not durable")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.dlq.preflight import check_redis
+from datastorage.dlq.durability import check_redis
 from datastorage.embedded.redis import EmbeddedRedis
 from tests.integration.dlq.conftest import Lines
 from tests.support.pods import Pod, connect
