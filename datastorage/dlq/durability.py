@@ -109,15 +109,14 @@ class Durability:
         self._clock = clock
         self._require_aof = settings.dlq_require_aof
         self._metrics = metrics
-        self._connections = 0
-        self._asked_at = -1
+        self._latest_connection = self._asked_at = object()
         self._known: Persistence | None = None
         self._warned_at = float("-inf")
         client.get_connection_kwargs()["redis_connect_func"] = self._greet
 
     def _greet(self, connection: Connection) -> None:
         connection.on_connect()  # type: ignore[no-untyped-call] # redis-py's own greeting
-        self._connections += 1
+        self._latest_connection = object()  # a new token, for a count could be lost between threads
 
     def ask(self) -> Persistence:
         """Ask Redis now, show the answer on the gauge and return it.
@@ -125,15 +124,15 @@ class Durability:
         Raises:
             redis.RedisError: it does not answer.
         """
-        connections = self._connections
+        asked_at = self._latest_connection
         found = persistence_of(self._client)
-        self._known, self._asked_at = found, connections
+        self._known, self._asked_at = found, asked_at
         self._metrics.dlq_durable.set(found.is_durable(self._require_aof))
         return found
 
     def _current(self) -> Persistence:
         known = self._known
-        return known if known is not None and self._asked_at == self._connections else self.ask()
+        return known if known is not None and self._asked_at is self._latest_connection else self.ask()
 
     def confirm(self, enqueue: Callable[[timedelta | None], int], budget: timedelta) -> int:
         """Return what ``enqueue`` returns, given how long to wait for the disk, ``None`` for not at all.
