@@ -43,9 +43,13 @@ class Hooks:
         return wsgi.application(self._settings, self._is_shutting_down)
 
     def on_starting(self, arbiter: Any) -> None:
-        """Forget the metrics of the last run; before the first fork."""
+        """Forget the metrics of the last run; before the first fork.
+
+        A queue that must be durable and is not ends the start here, before a client is accepted.
+        """
         metrics_files.empty()
         arbiter.metrics = ArbiterMetrics()
+        wsgi.require_durable_queue(self._settings)
 
     def when_ready(self, arbiter: Any) -> None:
         """Take over the shutdown, with gunicorn's signal handlers and listeners in place; before the fork."""

@@ -18,7 +18,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
 from datastorage.wiring import Services, build_services
-from datastorage.wiring.queue import replays_of
+from datastorage.wiring.queue import destination_of
 
 DISCARDED = "datastorage.dlq.discarded"
 
@@ -38,7 +38,7 @@ def replaying(settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
     """Yield what writes queued records again, through the same path as the service."""
     with _services(settings) as services:
         metrics = services[Metrics]
-        replayer = Replayer(queue, replays_of(services), settings.redis, metrics, utc_now)
+        replayer = Replayer(queue, destination_of(services), settings.redis, metrics, utc_now)
         yield Replaying(replayer, services[HealthService].database_answers, metrics)
 
 

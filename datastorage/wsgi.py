@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import timedelta
 from threading import Thread
 from typing import Any, Final
@@ -12,6 +13,7 @@ from flask import Flask
 from datastorage.app import create_app
 from datastorage.audit.journal import FLUSH_TIMEOUT
 from datastorage.dlq.drain import Drain
+from datastorage.dlq.durability import persistence_of
 from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
 from datastorage.health.checks import Check, findings
@@ -19,6 +21,7 @@ from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.redis import redis_client
 from datastorage.platform.server import metrics_files
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.web.current import EXTENSION
@@ -51,6 +54,26 @@ def close(gunicorn_app: Any) -> None:
         closing.join(CLOSE_TIMEOUT.total_seconds())
         if closing.is_alive():
             logger.warning("Connections not closed in time")
+
+
+def require_durable_queue(settings: Settings) -> None:
+    """Look before the first fork whether Redis keeps its entries, where the settings insist on it.
+
+    A Redis that does not answer is no reason not to start: what it cannot confirm is refused later.
+
+    Raises:
+        SystemExit: with code 1; the log says what is missing.
+    """
+    if settings.redis.dlq_require_aof != "true":
+        return
+    with redis_client(settings.redis) as client:
+        try:
+            found = persistence_of(client)
+        except (redis.RedisError, OSError):
+            return  # each worker says so
+    if not found.is_durable("true"):
+        logger.error("Redis cannot confirm entries, redis.dlq_require_aof is true", extra=asdict(found))
+        raise SystemExit(1)
 
 
 def drain_queue(settings: Settings, is_shutting_down: ShutdownFlag, deadline: float) -> None:

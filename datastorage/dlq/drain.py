@@ -5,9 +5,10 @@ how the process ends.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 import redis
@@ -16,6 +17,7 @@ from datastorage.dlq.entry import Stream, Unreadable, decode
 from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import AUDIT_TYPE, Replayer, Step
 from datastorage.dlq.stream import RedisQueue
+from datastorage.dlq.traversal import Traversal
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 
@@ -76,11 +78,11 @@ class Drain:
         logger.info("Starting DLQ drain for graceful shutdown", extra={"timeout": timeout.total_seconds()})
         try:
             if not self._database_answers():
-                self._count_remaining()
+                self._end()
                 logger.info("DLQ drain skipped", extra={"reason": "database unreachable", **self._depths()})
                 return self._statistics
             self._drain(streams)
-            self._count_remaining()
+            self._end()
         except (redis.RedisError, OSError) as error:
             self._error(None, type(error).__name__)
         self._finish(monotonic_seconds() - started)
@@ -88,39 +90,22 @@ class Drain:
 
     def _drain(self, streams: Sequence[Stream]) -> None:
         self._queue.create_groups()
-        is_going_on = all(self._process(delivery) for delivery in self._entries(streams))
+        way = Traversal(
+            queue=self._queue,
+            streams=streams,
+            batch_size=BATCH_SIZE,
+            claim_size=BATCH_SIZE,
+            min_idle=ABANDONED_AFTER,
+        )
+        batches = chain(way.own(), way.new(), way.abandoned())
+        # What consumers died of is left to the retry loop of another pod, which gives it up.
+        harmless = chain.from_iterable(map(self._replayer.without_poison, batches))
+        is_going_on = all(map(self._process, harmless))
         if is_going_on:
             again, self._failed = self._failed, []
-            is_going_on = all(self._process(delivery) for delivery in again)
+            all(map(self._process, again))
         for delivery in self._failed:
             self._error(delivery, "entry failure")
-
-    def _entries(self, streams: Sequence[Stream]) -> Iterator[Delivery]:
-        """Yield what can be had, the streams taking turns batch by batch so that neither starves."""
-        sources = [self._batches(stream) for stream in streams]
-        while sources:
-            for source in list(sources):
-                batch = next(source, None)
-                if batch is None:
-                    sources.remove(source)
-                else:
-                    yield from batch
-
-    def _batches(self, stream: Stream) -> Iterator[list[Delivery]]:
-        """Yield own, new and abandoned entries; those in the hands of a living consumer are left to it."""
-        after = "0"
-        while deliveries := self._queue.read_own(stream, BATCH_SIZE, after):
-            after = deliveries[-1].id
-            yield self._without_poison(deliveries)
-        while deliveries := self._queue.read_new(stream, BATCH_SIZE):
-            yield deliveries
-        while deliveries := self._queue.claim(stream, min_idle=ABANDONED_AFTER, count=BATCH_SIZE):
-            yield self._without_poison(deliveries)
-
-    def _without_poison(self, deliveries: list[Delivery]) -> list[Delivery]:
-        """Leave entries on which consumers died to the retry loop of another pod, which buries them."""
-        poison = self._replayer.find_poison(deliveries)
-        return [delivery for delivery in deliveries if delivery not in poison]
 
     def _process(self, delivery: Delivery) -> bool:
         """Process one entry and return whether to go on."""
@@ -158,7 +143,8 @@ class Drain:
         }
         logger.error("Error during DLQ drain processing", extra=extra)
 
-    def _count_remaining(self) -> None:
+    def _end(self) -> None:
+        self._queue.leave()
         self._statistics.remaining_events = self._queue.levels(Stream.EVENTS).depth
         self._statistics.remaining_notifications = self._queue.levels(Stream.NOTIFICATIONS).depth
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import datetime
 
+from datastorage.dlq.durability import Durability
 from datastorage.dlq.entry import Stream, Unreadable, decode
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
@@ -16,13 +17,22 @@ class LevelGauges:
     Args:
         queue: what is measured.
         dlq: shows the depth and what follows from it.
+        durability: says every hour when the queue is not durable.
         metrics: the other gauges.
         clock: the server's now, for ages.
     """
 
-    def __init__(self, queue: RedisQueue, dlq: DeadLetterQueue, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: RedisQueue,
+        dlq: DeadLetterQueue,
+        durability: Durability,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
         self._queue = queue
         self._dlq = dlq
+        self._durability = durability
         self._metrics = metrics
         self._clock = clock
         self._refreshed_at = float("-inf")
@@ -34,6 +44,7 @@ class LevelGauges:
             redis.RedisError: they could not be read.
         """
         self._refreshed_at = monotonic_seconds()
+        self._durability.is_durable()
         for stream in Stream:
             levels = self._queue.levels(stream)
             self._dlq.show_depth(stream, levels.depth)

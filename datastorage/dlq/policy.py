@@ -11,12 +11,15 @@ from typing import Final
 
 from datastorage.dlq.entry import MAX_ERROR_CHARACTERS, Entry
 
+TIMEOUT: Final = "timeout"
+"""The statement took too long: the database, or this one record."""
+
 INFRASTRUCTURE_REASONS: Final = frozenset(
     {
         "db_unreachable",
         "db_overloaded",
         "pool_timeout",
-        "timeout",
+        TIMEOUT,
         "disk_full",
         "read_only",
         "misconfigured",

@@ -40,11 +40,25 @@ Replay = Callable[[dict[str, Any]], Replayed]
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """The database, as far as this feature needs it.
+
+    Attributes:
+        replays: how each type of record is written again.
+        answers: pings the database, on a connection of its own within two seconds.
+    """
+
+    replays: Mapping[EntryType, Replay]
+    answers: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class _Failure:
     """The write failed, for ``reason``; ``text`` is what is kept of it."""
 
     reason: str
     text: str
+    is_infrastructure: bool = False
 
 
 class Step(Enum):
@@ -65,7 +79,7 @@ class Replayer:
 
     Args:
         queue: the atomic steps in Redis.
-        replays: how each type of record is written again; handed in, this feature knows none of them.
+        destination: where records go; handed in, this feature knows none of their types.
         settings: retries and backoff.
         metrics: results and ages.
         clock: the server's now.
@@ -74,13 +88,13 @@ class Replayer:
     def __init__(
         self,
         queue: RedisQueue,
-        replays: Mapping[EntryType, Replay],
+        destination: Destination,
         settings: RedisSettings,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._queue = queue
-        self._replays = replays
+        self._destination = destination
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
@@ -127,24 +141,35 @@ class Replayer:
             return Step.LEFT
         outcome = self._attempt(delivery, entry)
         if isinstance(outcome, _Failure):
-            return Step.PAUSE if policy.is_infrastructure(outcome.reason) else Step.LEFT
+            return Step.PAUSE if outcome.is_infrastructure else Step.LEFT
         if outcome in {Replayed.STORED, Replayed.DUPLICATE}:
             return self._finished(delivery, entry, outcome)
         return Step.LEFT
 
     def _attempt(self, delivery: Delivery, entry: Entry) -> Replayed | _Failure:
-        replay = self._replays[entry.type]
+        replay = self._destination.replays[entry.type]
         try:
             return replay(entry.payload)
         except DatabaseError as fault:
-            if policy.is_infrastructure(fault.reason):
+            is_infrastructure = self._is_infrastructure(fault.reason)
+            if is_infrastructure:
                 self._metrics.dlq_retry.labels(delivery.stream, "infrastructure").inc()
             text = policy.error_text(fault.reason, fault.sqlstate, fault.server_message)
-            return _Failure(fault.reason, text)
+            return _Failure(fault.reason, text, is_infrastructure)
         except Exception:
             # Whatever it is, it happens with this record, and must not keep the others waiting for ever.
             logger.exception("DLQ replay raised", extra=_fields(delivery, entry))
             return _Failure("unknown", policy.DEFAULT_TEXT)
+
+    def _is_infrastructure(self, reason: str) -> bool:
+        """Tell whether to wait for the database; one record may need too long for one that is well."""
+        if reason == policy.TIMEOUT and self.database_answers():
+            return False
+        return policy.is_infrastructure(reason)
+
+    def database_answers(self) -> bool:
+        """Ping the database."""
+        return self._destination.answers()
 
     def _finished(self, delivery: Delivery, entry: Entry, replayed: Replayed) -> Step:
         self._queue.finish(delivery, _event_id(entry))
@@ -157,7 +182,7 @@ class Replayer:
         return Step.STORED
 
     def _failed(self, delivery: Delivery, entry: Entry, failure: _Failure) -> Step:
-        if policy.is_infrastructure(failure.reason):
+        if failure.is_infrastructure:
             return Step.PAUSE
         failed = entry.failed(reason=failure.reason, error=failure.text, now=self._clock())
         self._metrics.dlq_retry.labels(delivery.stream, "entry_failure").inc()
@@ -185,24 +210,24 @@ class Replayer:
     def _park(self, delivery: Delivery, entry: Entry) -> None:
         self._queue.park(delivery, entry.encode(), policy.due_at(entry, self._settings.dlq_backoff))
 
-    def without_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Bury those entries on which too many consumers died; return the others.
+    def bury_poison(self, deliveries: Sequence[Delivery]) -> None:
+        """Move those entries to the dead letters on which too many consumers died.
 
         Raises:
             redis.RedisError: all stay pending.
         """
-        poison = self.find_poison(deliveries)
-        for delivery in poison:
+        for delivery in filter(self._is_poison, deliveries):
             try:
                 self._bury(delivery, decode(delivery.message), "max_deliveries")
             except Unreadable as error:
                 self._bury_unreadable(delivery, error)
-        return [delivery for delivery in deliveries if delivery not in poison]
 
-    def find_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Return those entries on which too many consumers died."""
-        limit = self._settings.dlq_max_deliveries
-        return [delivery for delivery in deliveries if delivery.earlier_deliveries > limit]
+    def without_poison(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Return the entries on which not too many consumers died."""
+        return [delivery for delivery in deliveries if not self._is_poison(delivery)]
+
+    def _is_poison(self, delivery: Delivery) -> bool:
+        return delivery.earlier_deliveries > self._settings.dlq_max_deliveries
 
     def _bury_unreadable(self, delivery: Delivery, error: Unreadable) -> Step:
         self._metrics.dlq_validation_failures.labels(delivery.stream, "unparseable").inc()

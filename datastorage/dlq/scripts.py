@@ -59,6 +59,23 @@ end
 return {claimed[1], found}
 """
 
+# A consumer that is removed takes its pending entries out of everybody's sight, so it must have none at this
+# very moment: another process of the same name may just have read some.
+REMOVE_CONSUMERS: Final = """
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers.err then return 0 end
+local removed = 0
+for _, facts in ipairs(consumers) do
+  local of = {}
+  for i = 1, #facts, 2 do of[facts[i]] = facts[i + 1] end
+  if of.pending == 0 and (of.name == ARGV[2] or of.idle >= tonumber(ARGV[3])) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], of.name)
+    removed = removed + 1
+  end
+end
+return removed
+"""
+
 # Two pods may hold the same entry: only the one that still finds it moves it, or it would be there twice.
 PARK: Final = """
 redis.call('ZCARD', KEYS[2])

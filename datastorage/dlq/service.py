@@ -3,20 +3,22 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import redis
 from redis import exceptions as redis_errors
 
 from datastorage.dlq import policy
+from datastorage.dlq.durability import Durability, NotDurable
 from datastorage.dlq.entry import Entry, EntryType, Stream
 from datastorage.dlq.keys import KEYS
-from datastorage.dlq.stream import NotDurable, QueueFull, RedisQueue
+from datastorage.dlq.stream import QueueFull, RedisQueue
 from datastorage.errors import DatabaseError, QueueUnusable
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.logs import request_context
 from datastorage.platform.metrics import Metrics
-from datastorage.settings import AuditSettings, RedisSettings
+from datastorage.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +68,8 @@ class DeadLetterQueue:
 
     Args:
         queue: the atomic steps in Redis.
-        settings: bounds and durability.
-        audit: how long to wait for Redis.
+        durability: whether an entry has to be confirmed.
+        settings: bounds, and how long to wait for Redis.
         metrics: counts, durations, levels.
         clock: the server's now.
     """
@@ -75,19 +77,20 @@ class DeadLetterQueue:
     def __init__(
         self,
         queue: RedisQueue,
-        settings: RedisSettings,
-        audit: AuditSettings,
+        durability: Durability,
+        settings: Settings,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._queue = queue
-        self._settings = settings
-        self._audit = audit
+        self._durability = durability
+        self._settings = settings.redis
+        self._audit = settings.audit
         self._metrics = metrics
         self._clock = clock
         self._warned: set[Stream] = set()
         for stream in Stream:
-            metrics.dlq_max_len.labels(stream).set(settings.dlq_max_len)
+            metrics.dlq_max_len.labels(stream).set(settings.redis.dlq_max_len)
 
     def park(self, entry_type: EntryType, payloads: Sequence[dict[str, Any]], fault: DatabaseError) -> None:
         """Queue all records or none.
@@ -141,8 +144,7 @@ class DeadLetterQueue:
         if any(len(message) > self._settings.dlq_max_entry_bytes for message, _ in messages):
             raise _TooLarge
         budget = self._audit.dlq_timeout if len(messages) == 1 else self._audit.dlq_batch_timeout
-        aof_wait = budget if self._settings.dlq_require_aof == "true" else None
-        return self._queue.enqueue(stream, messages, aof_wait=aof_wait)
+        return self._durability.confirm(partial(self._queue.enqueue, stream, messages), budget)
 
     def _refused(
         self, stream: Stream, error: Exception, fault: DatabaseError, payloads: Sequence[dict[str, Any]]

@@ -15,6 +15,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from datastorage.dlq import scripts
+from datastorage.dlq.durability import NotDurable
 from datastorage.dlq.entry import Stream
 from datastorage.dlq.keys import IDS_KEY, KEYS, Delivery, Levels
 
@@ -27,10 +28,6 @@ class QueueFull(Exception):
     def __init__(self, depth: int) -> None:
         super().__init__()
         self.depth = depth
-
-
-class NotDurable(Exception):
-    """Redis did not confirm in time that the entries are in its append-only file."""
 
 
 class DeadLettersFull(Exception):
@@ -64,12 +61,8 @@ class RedisQueue:
         """This pod's name in the consumer group."""
         return self._consumer
 
-    def ping(self) -> bool:
-        """Return true when Redis answers."""
-        return bool(self._client.ping())
-
     def enqueue(
-        self, stream: Stream, messages: Sequence[tuple[bytes, str]], *, aof_wait: timedelta | None = None
+        self, stream: Stream, messages: Sequence[tuple[bytes, str]], aof_wait: timedelta | None = None
     ) -> int:
         """Append all ``(message, event id or empty)`` or none, and return the new depth.
 
@@ -252,13 +245,16 @@ class RedisQueue:
 
     def leave(self) -> None:
         """Take this consumer out of the group, unless it still has entries in its hands."""
-        for keys in KEYS.values():
-            if not self._client.xpending_range(keys.stream, self._group, "-", "+", 1, self._consumer):
-                self._client.xgroup_delconsumer(keys.stream, self._group, self._consumer)
+        self._remove_consumers(self._consumer, timedelta(days=365))
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+    def remove_idle_consumers(self, min_idle: timedelta) -> None:
+        """Take consumers out of the group that have asked for nothing for so long and hold nothing."""
+        self._remove_consumers("", min_idle)
+
+    def _remove_consumers(self, name: str, min_idle: timedelta) -> None:
+        for keys in KEYS.values():
+            arguments: list[Any] = [self._group, name, round(min_idle.total_seconds() * 1000)]
+            self._client.eval(scripts.REMOVE_CONSUMERS, 1, keys.stream, *arguments)
 
 
 def _deliveries(stream: Stream, entries: Any) -> Iterator[Delivery]:

@@ -11,7 +11,7 @@ entry it was working on is counted, in Redis, and from then on tried after all o
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
@@ -24,10 +24,9 @@ from datastorage.dlq.entry import Stream
 from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import Replayer, Step
-from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
+from datastorage.dlq.traversal import Traversal
 from datastorage.platform.clock import Clock, monotonic_seconds
-from datastorage.platform.metrics import Metrics
 from datastorage.settings import RedisSettings
 
 logger = logging.getLogger(__name__)
@@ -36,6 +35,8 @@ CANDIDATE_INTERVAL_SECONDS = 5.0
 REFRESH_INTERVAL_SECONDS = 15.0
 PAUSED_LOG_INTERVAL_SECONDS = 300.0
 PROMOTE_COUNT = 1000
+CONSUMER_GONE_AFTER = timedelta(hours=1)
+"""A living consumer reads every ``dlq_poll_interval``; one that is removed too early is created again."""
 
 
 class RetryLock:
@@ -71,10 +72,8 @@ class RetryWorker:
     Args:
         queue: the atomic steps in Redis.
         replayer: processes one entry.
-        dlq: shows the levels.
-        database_answers: pings the database on a connection of its own within two seconds.
+        gauges: levels of both queues.
         settings: intervals and counts.
-        metrics: levels of both queues.
         clock: the server's now.
         lock: decides which process runs the loop.
     """
@@ -83,19 +82,23 @@ class RetryWorker:
         self,
         queue: RedisQueue,
         replayer: Replayer,
-        dlq: DeadLetterQueue,
+        gauges: LevelGauges,
         *,
-        database_answers: Callable[[], bool],
         settings: RedisSettings,
-        metrics: Metrics,
         clock: Clock,
         lock: RetryLock,
     ) -> None:
         self._queue = queue
         self._replayer = replayer
-        self._database_answers = database_answers
+        self._traversal = Traversal(
+            queue=queue,
+            streams=tuple(Stream),
+            batch_size=settings.dlq_max_batch_size,
+            claim_size=settings.dlq_claim_count,
+            min_idle=settings.dlq_claim_min_idle,
+        )
         self._settings = settings
-        self._gauges = LevelGauges(queue, dlq, metrics, clock)
+        self._gauges = gauges
         self._clock = clock
         self._lock = lock
         self._stopping = Event()
@@ -178,7 +181,7 @@ class RetryWorker:
         Raises:
             redis.RedisError: what is pending is delivered again.
         """
-        if self._database_answers():
+        if self._replayer.database_answers():
             self._work_off()
         else:
             self._note_outage()
@@ -214,48 +217,38 @@ class RetryWorker:
         if self._is_fresh:
             self._queue.create_groups()
             self._suspects = []
-            for stream in Stream:
-                yield from self._own(stream)
+            yield from map(self._without_suspects, self._traversal.own())
             self._is_fresh = False
         yield from self._claimed()
-        count = self._settings.dlq_max_batch_size
         for stream in Stream:
             self._queue.promote(stream, self._clock(), PROMOTE_COUNT)
-            while deliveries := self._queue.read_new(stream, count):
-                yield deliveries
+        yield from self._traversal.new()
         # One by one, after everybody else is safe, and the least suspected first.
         self._suspects.sort(key=attrgetter("earlier_deliveries"))
         while self._suspects:
             yield [self._suspects.pop(0)]
-        yield from self._arriving(count)
-
-    def _own(self, stream: Stream) -> Iterator[list[Delivery]]:
-        after = "0"
-        while deliveries := self._queue.read_own(stream, self._settings.dlq_max_batch_size, after):
-            after = deliveries[-1].id
-            yield self._without_suspects(deliveries)
+        yield from self._arriving()
 
     def _claimed(self) -> Iterator[list[Delivery]]:
         now = monotonic_seconds()
         if now - self._claimed_at < self._settings.dlq_claim_interval.total_seconds():
             return
         self._claimed_at = now
-        min_idle, count = self._settings.dlq_claim_min_idle, self._settings.dlq_claim_count
-        for stream in Stream:
-            while deliveries := self._queue.claim(stream, min_idle=min_idle, count=count):
-                yield self._without_suspects(deliveries)
+        yield from map(self._without_suspects, self._traversal.abandoned())
+        self._queue.remove_idle_consumers(CONSUMER_GONE_AFTER)
 
     def _without_suspects(self, deliveries: list[Delivery]) -> list[Delivery]:
         """Keep for the end what a process died of, give up what too many died of, return the others."""
+        self._replayer.bury_poison(deliveries)
         kept = self._replayer.without_poison(deliveries)
         self._suspects += [delivery for delivery in kept if delivery.is_suspect]
         return [delivery for delivery in kept if not delivery.is_suspect]
 
-    def _arriving(self, count: int) -> Iterator[list[Delivery]]:
+    def _arriving(self) -> Iterator[list[Delivery]]:
         """Yield what arrives while we listen, in short turns: a stop must not wait for Redis."""
         deadline = monotonic_seconds() + self._settings.dlq_read_timeout.total_seconds()
         while not self._stopping.is_set() and (remaining := deadline - monotonic_seconds()) > 0:
-            yield self._queue.await_new(count, remaining)
+            yield self._queue.await_new(self._settings.dlq_max_batch_size, remaining)
 
     def _note_outage(self) -> None:
         now = monotonic_seconds()

@@ -53,18 +53,25 @@ class EmbeddedRedis(EmbeddedServer):
         data_dir: created when missing; holds the data, the password and ``server.log``.
         port: TCP port; None takes a free one at each start.
         settings: more directives, in the syntax of the server's config file; they win over the defaults.
+        binary: the program to start, ``find_redis_binary`` when absent.
 
     Unlike PostgreSQL the server runs as root too, so it runs as the user who starts it.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        binary: Path | None = None,
     ) -> None:
         super().__init__(data_dir, port=port, stop_signal=signal.SIGTERM)
         self._settings = dict(settings or {})
+        self._binary = binary
 
     def _find_binary(self) -> Path:
-        return find_redis_binary()
+        return self._binary or find_redis_binary()
 
     def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
         """Write the directives to a file: on the command line every user could read the password."""

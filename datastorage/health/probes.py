@@ -1,14 +1,21 @@
 """What the checks do: a ping on a connection of their own, outside the pool that requests use."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
-from typing import cast
+from typing import Final, cast
 
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from sqlalchemy import Connection, String, column, select, table
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.watchdog import HasSocket, cut
+
+CONNECTED: Final = "connected"
+PROBE_KEY: Final = "audit:dlq:probe"
 
 _revision = select(table("alembic_version", column("version_num", String)).c.version_num)
 
@@ -80,3 +87,39 @@ class DatabaseProbe:
             return connection.execute(_revision).scalar_one_or_none()
         except ProgrammingError:
             return None  # reachable, but there is no such table: never migrated
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What ``/health`` says of Redis; there is none of a Redis that does not answer."""
+
+    redis: str
+    """``connected``, ``read_only`` for a replica, ``full`` at ``maxmemory``: could an entry be queued?"""
+    is_durable: bool
+
+
+class RedisProbe:
+    """A write that leaves nothing, and the question whether the server keeps what it is given.
+
+    Args:
+        client: of the queue's Redis.
+        is_durable: asks the second question.
+    """
+
+    def __init__(self, client: Redis, is_durable: Callable[[], bool]) -> None:
+        self._client = client
+        self._is_durable = is_durable
+
+    def __call__(self) -> QueueState:
+        """Return the state, or raise ``redis.RedisError``."""
+        return QueueState(self._write_nothing(), self._is_durable())
+
+    def _write_nothing(self) -> str:
+        try:
+            # Refused like every write that may need memory, and an empty text creates no key.
+            self._client.setrange(PROBE_KEY, 0, "")
+        except ReadOnlyError:
+            return "read_only"
+        except OutOfMemoryError:
+            return "full"
+        return CONNECTED

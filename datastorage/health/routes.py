@@ -22,6 +22,7 @@ class HealthSchema(Schema):
     database = fields.String()
     redis = fields.String()
     log = fields.String()
+    queue = fields.String()
     error = fields.String()
 
 

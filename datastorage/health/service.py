@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from datastorage.health.checks import Check, findings
+from datastorage.health.checks import Check, Finding, findings
+from datastorage.health.probes import CONNECTED, QueueState
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.logs import line_writers
 
@@ -31,7 +32,7 @@ class HealthService:
 
     Args:
         database: finds the schema revision.
-        redis: finds whether Redis answers.
+        redis: finds whether an entry could be queued, and whether Redis would keep it.
         is_shutting_down: the flag shared by all workers.
         required_revision: the migration this code was written for.
         readiness_requires_database: whether an unreachable database makes the pod not ready.
@@ -70,7 +71,7 @@ class HealthService:
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
-        if not database.is_up and any(redis.is_up for redis in queue):
+        if not database.is_up and any(_takes_entries(redis) for redis in queue):
             return Up({"status": "ready", "degraded": "database_unreachable"})
         if not database.is_up:
             return Down({"status": "not_ready", "reason": "database_unreachable", "error": DATABASE_FAILED})
@@ -82,9 +83,15 @@ class HealthService:
     def health(self) -> Up | Down:
         """Tell what is reachable, for people and dashboards."""
         database, queue = findings(self._database, self._redis)
-        rest = {"redis": "connected" if queue.is_up else "unreachable"}
+        rest = {"redis": queue.fact.redis if isinstance(queue.fact, QueueState) else "unreachable"}
+        if isinstance(queue.fact, QueueState) and not queue.fact.is_durable:
+            rest["queue"] = "volatile"
         if any(writer.is_blocked() for writer in line_writers()):
             rest["log"] = "blocked"
         if database.is_up:
             return Up({"status": "healthy", "database": "connected", **rest})
         return Down({"status": "unhealthy", "database": "unreachable", **rest, "error": DATABASE_FAILED})
+
+
+def _takes_entries(queue: Finding) -> bool:
+    return isinstance(queue.fact, QueueState) and queue.fact.redis == CONNECTED

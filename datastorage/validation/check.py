@@ -6,7 +6,7 @@ from typing import Literal
 
 from datastorage.validation.subject import Subject
 
-Status = Literal["PASS", "FAIL", "SKIP"]
+Status = Literal["PASS", "FAIL", "SKIP", "WARN"]
 """How a check ended."""
 
 
@@ -20,6 +20,10 @@ class Broken(Exception):
     def __init__(self, fact: str, repair: str) -> None:
         super().__init__(fact)
         self.repair = repair
+
+
+class Doubtful(Broken):
+    """It works, and may cost something that nobody wants to lose."""
 
 
 class NotApplicable(Exception):
@@ -48,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one check; ``repair`` is there when it failed."""
+    """What came of one check; ``repair`` is there when it failed or warns."""
 
     check: Check
     status: Status

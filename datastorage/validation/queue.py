@@ -11,8 +11,9 @@ import psycopg
 import redis
 from psycopg import sql
 
+from datastorage.dlq.durability import persistence_of
 from datastorage.platform.redis import redis_client
-from datastorage.validation.check import Broken
+from datastorage.validation.check import Broken, Doubtful
 from datastorage.validation.configuration import load_settings
 from datastorage.validation.subject import TEST_SERVER, Subject
 
@@ -25,7 +26,9 @@ _WANTED = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
 
 def servers_for_tests(subject: Subject, _seconds: float) -> str:
     """Create and drop a scratch database where tests would, and ask Redis how it keeps its data."""
-    return f"{_redis(subject)}; {_scratch_database(subject)}"
+    redis_fact, scratch = _redis(subject), _scratch_database(subject)
+    _require_durability(subject)
+    return f"{redis_fact}; {scratch}"
 
 
 def _redis(subject: Subject) -> str:
@@ -44,6 +47,21 @@ def _redis(subject: Subject) -> str:
         commands = "; ".join(f"redis-cli CONFIG SET {name} {wanted}" for name, wanted in _WANTED.items())
         raise Broken(f"Redis at {settings.place} may lose the queue: {', '.join(wrong)}", commands)
     return f"Redis at {settings.place} answers, noeviction, append-only file on"
+
+
+def _require_durability(subject: Subject) -> None:
+    """Warn of a queue that may lose what it has acknowledged; with ``true`` the service would not start."""
+    settings = load_settings(subject).redis
+    with redis_client(settings) as client:
+        found = persistence_of(client)
+    if not found.is_durable(settings.dlq_require_aof):
+        judge = Broken if settings.dlq_require_aof == "true" else Doubtful
+        confirming = "confirms" if found.can_confirm else "cannot confirm"
+        raise judge(
+            f"the queue is not durable: appendfsync is {found.appendfsync}, Redis at {settings.place} "
+            f"{confirming} with WAITAOF, redis.dlq_require_aof is {settings.dlq_require_aof}",
+            "redis-cli CONFIG SET appendfsync always, or Redis 7.2 or later with redis.dlq_require_aof: auto",
+        )
 
 
 def _scratch_database(subject: Subject) -> str:

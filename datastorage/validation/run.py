@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.validation.check import Broken, Check, Finding, NotApplicable
+from datastorage.validation.check import Broken, Check, Doubtful, Finding, NotApplicable
 from datastorage.validation.subject import Subject
 
 BUDGET_SECONDS = 55.0
@@ -52,6 +52,8 @@ def _examine(check: Check, subject: Subject, seconds: float) -> Finding:
         return Finding(check, "PASS", check.examine(subject, seconds))
     except NotApplicable as reason:
         return Finding(check, "SKIP", f"{check.title}: {reason}")
+    except Doubtful as doubtful:
+        return Finding(check, "WARN", str(doubtful), doubtful.repair)
     except Broken as broken:
         return Finding(check, "FAIL", str(broken), broken.repair)
     except Exception as error:  # noqa: BLE001 - a check that cannot be made has not passed

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import redis
 
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.durability import Durability
 from datastorage.health.checks import Check
-from datastorage.health.probes import DatabaseProbe
+from datastorage.health.probes import DatabaseProbe, RedisProbe
 from datastorage.health.service import HealthService
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
@@ -21,12 +22,13 @@ def add_health(services: Services, settings: Settings, is_shutting_down: Shutdow
     metrics = services[Metrics]
     database_probe = DatabaseProbe(services[Database])
     services.closers.append(database_probe.close)
+    redis_probe = RedisProbe(services[redis.Redis], services[Durability].is_durable)
     services.add(
         HealthService(
             Check(
                 "database", database_probe, abort=database_probe.abort, on_finding=_database_finding(services)
             ),
-            Check("redis", services[redis.Redis].ping, on_finding=_sets(metrics.redis_up.set)),
+            Check("redis", redis_probe, on_finding=_sets(metrics.redis_up.set)),
             is_shutting_down=is_shutting_down,
             required_revision=SCHEMA_REVISION,
             readiness_requires_database=settings.server.readiness_requires_database,

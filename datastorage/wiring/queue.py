@@ -8,9 +8,10 @@ import redis
 
 from datastorage.audit.service import AuditService
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.durability import Durability, check_redis
 from datastorage.dlq.entry import EntryType
-from datastorage.dlq.preflight import check_redis
-from datastorage.dlq.replay import Replay, Replayer
+from datastorage.dlq.gauges import LevelGauges
+from datastorage.dlq.replay import Destination, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
@@ -34,37 +35,39 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
         dead_max_len=settings.redis.dlq_dead_letter_max_len,
     )
     metrics = services[Metrics]
+    durability = Durability(client, settings.redis, metrics)
     services.closers.append(client.close)
     services.add(
         client,
         queue,
-        DeadLetterQueue(queue, settings.redis, settings.audit, metrics, clock),
+        durability,
+        DeadLetterQueue(queue, durability, settings, metrics, clock),
         CircuitBreaker(metrics.circuit_breaker_state),
     )
 
 
 def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
     """Add the retry loop; the services that write have to be there."""
-    replayer = Replayer(services[RedisQueue], replays_of(services), settings.redis, services[Metrics], clock)
+    queue, durability = services[RedisQueue], services[Durability]
+    replayer = Replayer(queue, destination_of(services), settings.redis, services[Metrics], clock)
     worker = RetryWorker(
-        services[RedisQueue],
+        queue,
         replayer,
-        services[DeadLetterQueue],
-        database_answers=services[HealthService].database_answers,
+        LevelGauges(queue, services[DeadLetterQueue], durability, services[Metrics], clock),
         settings=settings.redis,
-        metrics=services[Metrics],
         clock=clock,
         # TMPDIR is the runtime directory of the pod; see platform/server/runtime.py.
         lock=RetryLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
     )
     services.add(replayer, worker)
     services.loops.append(worker)
-    services.starters.append(lambda: check_redis(services[redis.Redis], settings.redis))
+    services.starters.append(lambda: check_redis(services[redis.Redis], durability, settings.redis))
 
 
-def replays_of(services: Services) -> dict[EntryType, Replay]:
+def destination_of(services: Services) -> Destination:
     """Return how each type of queued record is written again."""
-    return {
+    replays = {
         EntryType.AUDIT_EVENT: services[AuditService].replay,
         EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
     }
+    return Destination(replays, services[HealthService].database_answers)

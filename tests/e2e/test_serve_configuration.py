@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from datastorage.embedded.redis import EmbeddedRedis
 from tests.support.servers import ROLE_PASSWORD, TestDatabase
 from tests.support.service import ServiceProcess, environment_of_a_service, free_port
 
@@ -195,3 +196,16 @@ class ConfiguredByFile(ServiceProcess):
     def read(self, path: Path) -> "ConfiguredByFile":
         self.arguments = ("-m", "datastorage", f"--config={path}", "serve")
         return self
+
+
+def test_queue_that_must_be_durable_and_is_not_is_refused(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "redis", settings={"appendonly": "no"}) as redis:
+        variables = URLS | {
+            "DATASTORAGE_REDIS_URL": redis.url,
+            "DATASTORAGE_REDIS_DLQ_REQUIRE_AOF": "true",
+            "TMPDIR": str(tmp_path / "runtime"),
+        }
+        line = error_line([], variables)
+
+    assert line["msg"] == "Redis cannot confirm entries, redis.dlq_require_aof is true"
+    assert (line["appendonly"], line["waitaof"]) == (False, True)

@@ -39,6 +39,7 @@ EXPECTED = {
     "PoolSaturated": "critical",
     "PoolWait": "warning",
     "PostgreSQLFailure": "critical",
+    "QueueVolatile": "warning",
     "RedisDown": "warning",
     "SlowQueries": "warning",
     "ValidationSpike": "warning",

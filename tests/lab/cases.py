@@ -55,6 +55,7 @@ class Case:
     redis: dict[str, str] = field(default_factory=dict)
     service: dict[str, str] = field(default_factory=dict)
     is_outcome_unknown: bool = False
+    needs_slow_disk: bool = False
 
     def is_felt(self, ledger: Ledger, reasons: Callable[[], set[str]]) -> bool:
         """Tell whether clients and logs show the fault by now."""
@@ -136,6 +137,8 @@ CASES = [
             name=f"Redis killed, AOF {settings['appendfsync']}",
             fault=faults.redis_killed,
             redis=settings,
+            service={"REDIS_DLQ_MAX_LEN": "100000"},
+            needs_slow_disk=True,
             proof=Proof(answers=QUEUED_AND_REFUSED, reason="redis_unavailable"),
             is_outcome_unknown=True,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from datastorage.embedded.stack import APP_ROLE
+from datastorage.settings import environment
 from tests.lab.proxy import Mode
 from tests.lab.stand import Stand, wait_until
 from tests.support.exposition import Scrape
@@ -21,6 +22,13 @@ FAULT_SECONDS = 4.0
 """How long most faults last, at least: several write budgets and many circuit breaker probes."""
 
 PATIENCE_SECONDS = 60
+REDIS_KILLS = int(environment().get("REDIS_KILLS", "3"))
+"""How often Redis dies in one run."""
+
+FLUSH_SECONDS = 0.5
+"""A bad disk: Redis warns of flushes that take longer than two seconds."""
+
+FEW = 5
 WORKERS = 2
 MOST_KILLS = 20
 LONG_QUEUE = 1500
@@ -115,12 +123,17 @@ def arbiter_killed(stand: Stand) -> Iterator[None]:
 
 @contextmanager
 def redis_killed(stand: Stand) -> Iterator[None]:
-    """SIGKILL for Redis while the queue is in use because PostgreSQL is down."""
+    """SIGKILL for Redis on a slow disk, in the middle of a flush, while PostgreSQL is down; several times."""
     stand.kill_postgres()
-    _pause(3)
-    stand.kill_redis()
-    _pause(1)
-    stand.redis.start()
+    for _ in range(REDIS_KILLS):
+        with stand.disk.slow(FLUSH_SECONDS):
+            stand.wait_until_queued(stand.queued() + FEW)
+            # Entries have come meanwhile, and wait for the disk with those before them.
+            wait_until(
+                lambda: stand.disk.is_in_mid_flush(FLUSH_SECONDS / 2), PATIENCE_SECONDS, pause_seconds=0.01
+            )
+            stand.kill_redis()
+        stand.redis.start()
     stand.hold(2)
     stand.postgres.start()
     yield

@@ -10,12 +10,13 @@ from typing import Self
 import redis
 from sqlalchemy import Connection, NullPool, create_engine, make_url
 
-from datastorage.dlq.desk import OperatorDesk
+from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.platform.clock import utc_now
 from tests.lab.proxy import Proxy
+from tests.lab.slow_disk import SlowDisk
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 
@@ -55,7 +56,10 @@ class Stand:
         self.postgres = EmbeddedPostgres(
             directory / "postgres", port=free_port(), settings=postgres_settings or {}
         )
-        self.redis = EmbeddedRedis(directory / "redis", port=free_port(), settings=redis_settings or {})
+        self.disk = SlowDisk(directory / "disk")
+        self.redis = EmbeddedRedis(
+            directory / "redis", port=free_port(), settings=redis_settings or {}, binary=self.disk.program
+        )
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",
             "REDIS_DLQ_READ_TIMEOUT": "200ms",
@@ -165,10 +169,10 @@ class Stand:
     def bring_back_dead_letters(self) -> int:
         """Do what an operator does about records that were given up; return how many there were."""
         with self.redis_client() as client:
-            desk = OperatorDesk(client)
-            letters = list(desk.entries(Stream.EVENTS, dead=True))
+            admin = QueueAdmin(client)
+            letters = list(admin.entries(Stream.EVENTS, dead=True))
             for letter in letters:
-                desk.bring_back(Stream.EVENTS, letter, utc_now())
+                admin.bring_back(Stream.EVENTS, letter, utc_now())
         self.is_quiet_in_time()
         return len(letters)
 

@@ -11,9 +11,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from datastorage.dlq.drain import Drain, DrainStatistics
+from datastorage.dlq.durability import Durability
 from datastorage.dlq.entry import Entry, EntryType, Stream, decode
+from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.keys import KEYS
-from datastorage.dlq.replay import Replayed, Replayer
+from datastorage.dlq.replay import Destination, Replayed, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
@@ -121,19 +123,20 @@ class Pod:
             max_len=self.settings.dlq_max_len,
             dead_max_len=self.settings.dlq_dead_letter_max_len,
         )
-        self.dlq = DeadLetterQueue(self.queue, self.settings, defaults.audit, self.metrics, self.clock)
-        replays = dict.fromkeys(EntryType, self.archive.write)
-        self.replayer = Replayer(self.queue, replays, self.settings, self.metrics, self.clock)
+        self.durability = Durability(client, self.settings, self.metrics)
+        self.dlq = DeadLetterQueue(
+            self.queue, self.durability, replace(defaults, redis=self.settings), self.metrics, self.clock
+        )
+        destination = Destination(dict.fromkeys(EntryType, self.archive.write), lambda: self.is_database_up)
+        self.replayer = Replayer(self.queue, destination, self.settings, self.metrics, self.clock)
 
     def worker(self, lock: Path = Path("/nonexistent/lock")) -> RetryWorker:
         """Return a retry loop; its cycles can be run without the lock."""
         return RetryWorker(
             self.queue,
             self.replayer,
-            self.dlq,
-            database_answers=lambda: self.is_database_up,
+            LevelGauges(self.queue, self.dlq, self.durability, self.metrics, self.clock),
             settings=self.settings,
-            metrics=self.metrics,
             clock=self.clock,
             lock=RetryLock(lock),
         )

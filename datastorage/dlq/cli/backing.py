@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 import redis
 
-from datastorage.dlq.desk import OperatorDesk
+from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.dlq.keys import Delivery
 from datastorage.dlq.replay import Replayer
@@ -78,13 +78,13 @@ def queue_of(client: redis.Redis, settings: RedisSettings) -> RedisQueue:
     )
 
 
-def find_entry(desk: OperatorDesk, stream: Stream, entry_id: str, *, dead: bool) -> Delivery:
+def find_entry(admin: QueueAdmin, stream: Stream, entry_id: str, *, dead: bool) -> Delivery:
     """Return one entry.
 
     Raises:
         click.ClickException: there is none.
     """
-    entry = desk.find(stream, entry_id, dead=dead)
+    entry = admin.find(stream, entry_id, dead=dead)
     if entry is None:
         place = "dead letters" if dead else "queue"
         raise click.ClickException(f"There is no entry {entry_id} in the {place} of {stream}.")

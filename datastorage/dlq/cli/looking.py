@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, Final
 
 import click
 
+from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.cli.backing import Backing, connected, find_entry, queue_of
 from datastorage.dlq.cli.options import as_json_option, dead_option, id_option, stream_option
-from datastorage.dlq.desk import OperatorDesk
 from datastorage.dlq.entry import Stream
 from datastorage.dlq.gauges import oldest_age_seconds
 from datastorage.dlq.keys import Delivery
@@ -77,7 +77,7 @@ def list_(settings: Settings, backing: Backing, *, stream: str, **options: Any) 
     if options["dead"] and options["parked"]:
         raise click.UsageError("--dead and --parked exclude each other.")
     with connected(settings, backing) as client:
-        entries = _entries(OperatorDesk(client), Stream(stream), options)
+        entries = _entries(QueueAdmin(client), Stream(stream), options)
         if options["full"]:
             written = _write(options["out"], islice(entries, options["limit"]))
             click.echo(f"{written} entries written to {options['out']}")
@@ -90,8 +90,8 @@ def list_(settings: Settings, backing: Backing, *, stream: str, **options: Any) 
         print_table([HEADER, *map(row_of, found)])
 
 
-def _entries(desk: OperatorDesk, stream: Stream, options: dict[str, Any]) -> Iterator[Delivery]:
-    return desk.parked(stream) if options["parked"] else desk.entries(stream, dead=options["dead"])
+def _entries(admin: QueueAdmin, stream: Stream, options: dict[str, Any]) -> Iterator[Delivery]:
+    return admin.parked(stream) if options["parked"] else admin.entries(stream, dead=options["dead"])
 
 
 def _write(path: Path, entries: Iterator[Delivery]) -> int:
@@ -123,5 +123,5 @@ def _private_file(path: Path) -> BinaryIO:
 def show(settings: Settings, backing: Backing, *, stream: str, entry_id: str, **options: bool) -> None:
     """Show one entry with its payload."""
     with connected(settings, backing) as client:
-        entry = find_entry(OperatorDesk(client), Stream(stream), entry_id, dead=options["dead"])
+        entry = find_entry(QueueAdmin(client), Stream(stream), entry_id, dead=options["dead"])
     click.echo(document_of(entry, reveal=options["reveal"]))

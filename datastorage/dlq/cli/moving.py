@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from datastorage import __version__
+from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.cli.backing import Backing, Discard, Replaying, connected, find_entry, queue_of
 from datastorage.dlq.cli.options import (
     DurationType,
@@ -21,7 +22,6 @@ from datastorage.dlq.cli.options import (
     id_option,
     stream_option,
 )
-from datastorage.dlq.desk import OperatorDesk
 from datastorage.dlq.drain import Drain, DrainStatistics
 from datastorage.dlq.entry import Entry, Stream, Unreadable, decode
 from datastorage.dlq.keys import Delivery
@@ -54,11 +54,11 @@ def replay(settings: Settings, backing: Backing, *, stream: str, as_json: bool, 
     if not options["dead"] and (options["entry_id"] or options["reason"]):
         raise click.UsageError("--id and --reason are for --dead.")
     with connected(settings, backing) as client, _logging(settings, logging.WARNING):
-        desk, chosen = OperatorDesk(client), Stream(stream)
+        admin, chosen = QueueAdmin(client), Stream(stream)
         if options["dead"]:
-            result = _bring_back(desk, chosen, options["entry_id"], options["reason"])
+            result = _bring_back(admin, chosen, options["entry_id"], options["reason"])
         else:
-            due = desk.make_due(chosen, settings.redis.dlq_backoff, utc_now())
+            due = admin.make_due(chosen, settings.redis.dlq_backoff, utc_now())
             result = {"made_due": due}
         if options["drain"]:
             queue = queue_of(client, settings.redis)
@@ -71,18 +71,18 @@ def replay(settings: Settings, backing: Backing, *, stream: str, as_json: bool, 
 
 
 def _bring_back(
-    desk: OperatorDesk, stream: Stream, entry_id: str | None, reason: str | None
+    admin: QueueAdmin, stream: Stream, entry_id: str | None, reason: str | None
 ) -> dict[str, Any]:
     if entry_id is None:
-        letters = list(desk.entries(stream, dead=True))
+        letters = list(admin.entries(stream, dead=True))
     else:
-        letters = [find_entry(desk, stream, entry_id, dead=True)]
+        letters = [find_entry(admin, stream, entry_id, dead=True)]
     result = {"brought_back": 0, "unreadable": 0}
     for letter in letters:
         if reason is not None and letter.fields.get(b"reason", b"").decode() != reason:
             continue
         try:
-            result["brought_back"] += desk.bring_back(stream, letter, utc_now())
+            result["brought_back"] += admin.bring_back(stream, letter, utc_now())
         except Unreadable:
             result["unreadable"] += 1
     return result
@@ -114,9 +114,7 @@ def _drain(queue: RedisQueue, replaying: Replaying, stream: Stream, timeout: tim
             metrics=replaying.metrics,
             progress=lambda: bar.update(1),
         )
-        statistics = drain.run(timeout, [stream])
-    queue.leave()
-    return statistics
+        return drain.run(timeout, [stream])
 
 
 def _print_result(result: dict[str, Any], *, as_json: bool) -> None:
@@ -137,13 +135,13 @@ def _print_result(result: dict[str, Any], *, as_json: bool) -> None:
 def discard(settings: Settings, backing: Backing, *, stream: str, entry_id: str, **options: Any) -> None:
     """Delete one dead letter for ever; who did it and why is recorded first."""
     with connected(settings, backing) as client, _logging(settings, logging.WARNING):
-        desk, chosen = OperatorDesk(client), Stream(stream)
-        letter = find_entry(desk, chosen, entry_id, dead=True)
+        admin, chosen = QueueAdmin(client), Stream(stream)
+        letter = find_entry(admin, chosen, entry_id, dead=True)
         wanted = _discard_of(letter, options["by"], options["reason"])
         if not options["yes"]:
             click.confirm(f"Discard {wanted.record_id or entry_id} ({wanted.failure}) for ever?", abort=True)
         backing.record_discard(settings, wanted)
-        if not desk.discard(chosen, entry_id):
+        if not admin.discard(chosen, entry_id):
             raise click.ClickException(f"Somebody else has discarded or replayed {entry_id} meanwhile.")
         key = "event_id" if chosen is Stream.EVENTS else "notification_id"
         names = {key: wanted.record_id, "message_id": entry_id, "by": wanted.by, "reason": wanted.reason}

@@ -138,6 +138,7 @@ class Metrics:
     dlq_enqueue = counter("Entries queued", Labels(("stream", "type"), QUEUED_TYPES))
     dlq_enqueue_failures = counter("Entries not queued", each(stream=STREAMS, reason=ENQUEUE_FAILURES))
     dlq_enqueue_duration_seconds = histogram("Duration of an enqueue", _STREAM, buckets=ENQUEUE)
+    dlq_durable = gauge("1 if Redis keeps what it has acknowledged", mode="mostrecent")
     dlq_retry = counter("Replay attempts by result", each(stream=STREAMS, result=RETRY_RESULTS))
     dlq_recovery_age_seconds = histogram("From first queued to stored", _STREAM, buckets=RECOVERY_AGE)
     dead_letter_depth = gauge("Entries given up", _STREAM, mode="mostrecent")

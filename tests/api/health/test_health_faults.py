@@ -1,11 +1,14 @@
 """The health endpoints while a server is gone, frozen, or busy."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from sqlalchemy import text
 
 from tests.support.builders import EVENTS
@@ -142,6 +145,56 @@ def test_redis_never_influences_readiness(isolated: IsolatedService, fault: str)
     assert Scrape(isolated.api).value("redis_up") == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [("read_only", "REPLICAOF 127.0.0.1 1"), ("full", "CONFIG SET maxmemory 1")],
+)
+def test_redis_that_takes_no_entries_is_named(isolated: IsolatedService, state: str, command: str) -> None:
+    with redis_after(isolated, command):
+        eventually(lambda: isolated.api.get("/health").json["redis"] == state)
+        health = isolated.api.get("/health")
+        ready = isolated.api.get("/health/ready")
+
+    assert (health.status, health.json["status"]) == (200, "healthy")
+    assert (ready.status, ready.json) == (200, {"status": "ready"})
+    assert Scrape(isolated.api).value("redis_up") == 1
+    eventually(lambda: isolated.api.get("/health").json["redis"] == "connected")
+
+
+def test_question_whether_redis_takes_entries_leaves_nothing(isolated: IsolatedService) -> None:
+    with redis.Redis.from_url(isolated.redis.url) as client:
+        before = set(client.keys())
+        for _ in range(3):
+            assert isolated.api.get("/health").json["redis"] == "connected"
+
+        assert set(client.keys()) == before
+
+
+def test_volatile_queue_is_named(isolated: IsolatedService) -> None:
+    with redis.Redis.from_url(isolated.redis.url) as client:
+        client.config_set("appendonly", "no")
+        eventually(lambda: isolated.api.get("/health").json.get("queue") == "volatile")
+        health = isolated.api.get("/health")
+        gauge = Scrape(isolated.api).value("dlq_durable")
+        client.config_set("appendonly", "yes")
+
+    assert (health.status, health.json["redis"], gauge) == (200, "connected", 0)
+    eventually(lambda: "queue" not in isolated.api.get("/health").json)
+    eventually(lambda: Scrape(isolated.api).value("dlq_durable") == 1)
+
+
+@contextmanager
+def redis_after(isolated: IsolatedService, command: str) -> Iterator[None]:
+    """Let Redis be a replica, or full, until the block ends."""
+    with redis.Redis.from_url(isolated.redis.url) as client:
+        client.execute_command(*command.split())
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", "0")
+            client.replicaof("NO", "ONE")
+
+
 def test_readiness_probes_alone_keep_the_gauge_of_redis_true(isolated: IsolatedService) -> None:
     def gauge_after_a_probe() -> float:
         assert isolated.api.get("/health/ready").status == 200
@@ -202,10 +255,14 @@ def test_readiness_may_do_without_the_database_while_redis_answers(
         isolated.postgres.stop()
         eventually(lambda: "degraded" in isolated.api.get("/health/ready").json)
         degraded = isolated.api.get("/health/ready")
+        with redis_after(isolated, "CONFIG SET maxmemory 1"):
+            stale_findings_are_forgotten(isolated.api)
+            full = isolated.api.get("/health/ready")
         isolated.redis.stop()
         stale_findings_are_forgotten(isolated.api)
         neither = isolated.api.get("/health/ready")
 
+    assert (full.status, full.json) == (503, NOT_READY)
     assert (degraded.status, degraded.json) == (
         200,
         {"status": "ready", "degraded": "database_unreachable"},

@@ -18,6 +18,7 @@ from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.durability import Durability
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
@@ -50,9 +51,10 @@ class Scene:
         metrics = Metrics()
         client = connect(redis_url)
         queue = RedisQueue(client, group="g", consumer="c", max_len=10, dead_max_len=10)
+        durability = Durability(client, settings.redis, metrics)
         self.database = Database(settings.database, share=2, metrics=metrics)
         self.store = AuditStore(self.database, settings.audit, settings.database)
-        self.queue = Meanwhile(queue, settings.redis, settings.audit, metrics, utc_now)
+        self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(
             store=self.store,
             writer=GroupWriter(self.store.append, max_wait_seconds=5),

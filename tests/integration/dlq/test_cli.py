@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from datastorage.dlq.cli import build_group
 from datastorage.dlq.cli.backing import Backing, Discard, Replaying
 from datastorage.dlq.entry import EntryType
-from datastorage.dlq.replay import Replayed, Replayer
+from datastorage.dlq.replay import Destination, Replayed, Replayer
 from datastorage.dlq.stream import RedisQueue
 from datastorage.errors import QueueUnusable
 from datastorage.settings import RedisSettings, Settings
@@ -37,7 +37,8 @@ class Case:
     @contextmanager
     def replaying(self, settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
         replays = dict.fromkeys(EntryType, self.pod.archive.write)
-        replayer = Replayer(queue, replays, settings.redis, self.pod.metrics, self.pod.clock)
+        destination = Destination(replays, lambda: self.pod.is_database_up)
+        replayer = Replayer(queue, destination, settings.redis, self.pod.metrics, self.pod.clock)
         yield Replaying(replayer, lambda: self.pod.is_database_up, self.pod.metrics)
 
     def record_discard(self, _settings: Settings, discard: Discard) -> None:

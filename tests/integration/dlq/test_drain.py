@@ -3,9 +3,11 @@
 import logging
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from datastorage.dlq.keys import KEYS
 from datastorage.dlq.replay import Replayed
 from datastorage.embedded.redis import EmbeddedRedis
 from tests.integration.dlq.conftest import Lines, StartPod
@@ -194,3 +196,33 @@ def test_two_pods_draining_share_the_work(start_pod: StartPod) -> None:
 
     assert processed == [80, 70]
     assert first.depth() == 0
+
+
+def test_consumer_leaves_with_its_pod_unless_it_holds_something(start_pod: StartPod) -> None:
+    ending, holding = start_pod("ending"), start_pod("holding")
+    for pod in (ending, holding):
+        pod.worker().run_cycle()
+    ending.park_events(1)
+    holding.queue.create_groups()
+    holding.queue.read_new(EVENTS, 1)
+    holding.archive.always(NO_PARTITION)
+
+    ending.drain()
+    holding.drain()
+
+    assert consumers(ending) == {"holding"}
+    assert holding.pending() == 1
+
+
+def test_consumer_leaves_while_the_database_is_gone(pod: Pod) -> None:
+    pod.worker().run_cycle()
+    pod.is_database_up = False
+
+    pod.drain()
+
+    assert consumers(pod) == set()
+
+
+def consumers(pod: Pod) -> set[str]:
+    found: Any = pod.client.xinfo_consumers(KEYS[EVENTS].stream, pod.settings.dlq_consumer_group)
+    return {consumer["name"].decode() for consumer in found}

@@ -12,6 +12,8 @@ from datastorage.errors import QueryTimeout, Unavailable
 from tests.integration.dlq.conftest import Lines, StartPod
 from tests.support.pods import EVENTS, NO_PARTITION, NOTIFICATIONS, UNREACHABLE, Pod
 
+TOO_SLOW = QueryTimeout("no", reason="timeout", sqlstate="57014", server_message="canceled")
+
 WAITS = (timedelta(minutes=1), timedelta(minutes=5))
 
 
@@ -110,6 +112,49 @@ def test_hopeless_record_is_tried_six_times_and_given_up(pod: Pod, lines: Lines)
     assert (line["retry_count"], line["reason"], line["correlation_id"]) == (6, "max_retries", "rr-7")
 
 
+def test_record_that_needs_too_long_is_set_aside_while_the_others_go_on(start_pod: StartPod) -> None:
+    pod = start_pod(dlq_max_retries=2)
+    slow, *others = pod.park_events(3)
+    notification_id = pod.park_notification()
+    pod.archive.verdict = lambda payload: TOO_SLOW if payload.get("event_id") == slow else None
+
+    pod.worker().run_cycle()
+    [(entry, due_at)] = pod.parked()
+    pod.clock.advance(hours=1)
+    pod.worker().run_cycle()
+
+    assert set(pod.archive.rows) == {*others, notification_id}
+    assert (entry.record_id, entry.retry_count, entry.reason) == (slow, 1, "timeout")
+    assert due_at - entry.timestamp == pod.settings.dlq_backoff[1]
+    assert [letter["reason"] for letter in pod.dead()] == ["max_retries"]
+    assert (pod.depth(), pod.depth(NOTIFICATIONS), pod.pending(), pod.parked()) == (0, 0, 0, [])
+
+
+def test_record_that_needs_too_long_does_not_end_a_drain(pod: Pod) -> None:
+    slow, *others = pod.park_events(3)
+    pod.archive.verdict = lambda payload: TOO_SLOW if payload.get("event_id") == slow else None
+
+    statistics = pod.drain()
+
+    assert list(pod.archive.rows) == others
+    assert (statistics.total_processed, statistics.errors, pod.depth()) == (2, 1, 1)
+
+
+def test_timeout_of_a_database_that_is_gone_costs_no_attempt(pod: Pod) -> None:
+    pod.park_events(2)
+    before = pod.entries()
+
+    def freezing(_payload: object) -> QueryTimeout:
+        pod.is_database_up = False
+        return TOO_SLOW
+
+    pod.archive.verdict = freezing
+    pod.worker().run_cycle()
+
+    assert pod.entries() == before
+    assert (len(pod.archive.attempts), pod.parked(), pod.dead()) == (1, [], [])
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -117,7 +162,6 @@ def test_hopeless_record_is_tried_six_times_and_given_up(pod: Pod, lines: Lines)
         Unavailable("no", reason="pool_timeout"),
         Unavailable("no", reason="read_only", sqlstate="25006", server_message="read only"),
         Unavailable("no", reason="disk_full", sqlstate="53100", server_message="disk full"),
-        QueryTimeout("no", reason="timeout", sqlstate="57014", server_message="canceled"),
     ],
     ids=lambda fault: fault.reason,
 )

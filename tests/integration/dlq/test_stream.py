@@ -177,3 +177,32 @@ def test_consumer_leaves_the_group_with_empty_hands_only(pod: Pod) -> None:
     pod.queue.leave()
 
     assert (while_holding, consumers()) == ([b"pod-a"], [])
+
+
+def test_idle_consumers_are_removed_unless_they_hold_something(start_pod: StartPod) -> None:
+    gone, holding, living = (start_pod(name) for name in ("gone", "holding", "living"))
+    gone.park_events(1)
+    gone.queue.create_groups()
+    holding.queue.read_new(EVENTS, 1)
+    gone.queue.read_new(EVENTS, 1)
+
+    living.queue.remove_idle_consumers(timedelta(hours=1))
+    while_young = consumers(living)
+    living.queue.remove_idle_consumers(timedelta())
+
+    assert (while_young, consumers(living)) == ({"gone", "holding"}, {"holding"})
+    assert living.pending() == 1
+
+
+def test_consumers_of_a_queue_without_a_group_are_none(pod: Pod) -> None:
+    pod.client.flushdb()
+
+    pod.queue.leave()
+    pod.queue.remove_idle_consumers(timedelta())
+
+    assert pod.client.keys() == []
+
+
+def consumers(pod: Pod) -> set[str]:
+    found: Any = pod.client.xinfo_consumers(KEYS[EVENTS].stream, pod.settings.dlq_consumer_group)
+    return {consumer["name"].decode() for consumer in found}

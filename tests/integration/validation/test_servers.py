@@ -10,7 +10,7 @@ from sqlalchemy import text
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.validation import queue, servers
-from datastorage.validation.check import Broken, Check
+from datastorage.validation.check import Broken, Check, Doubtful
 from datastorage.validation.run import run
 from datastorage.validation.subject import Subject
 from tests.support.schema import RoleUrls, engine_for, fresh_database, upgrade
@@ -170,6 +170,23 @@ def test_redis_that_may_lose_the_queue_is_found(database: TestDatabase, tmp_path
 
     assert "maxmemory-policy is allkeys-lru, appendonly is no" in str(raised.value)
     assert "CONFIG SET maxmemory-policy noeviction" in raised.value.repair
+
+
+@pytest.mark.parametrize(("require_aof", "judged"), [("false", Doubtful), ("true", Broken)])
+def test_queue_that_is_not_durable_is_a_warning_unless_it_must_be(
+    database: TestDatabase, postgres_url: str, tmp_path: Path, require_aof: str, judged: type[Broken]
+) -> None:
+    old = {"appendfsync": "everysec", "rename-command WAITAOF": ""}
+    variables = {
+        "DATASTORAGE_TEST_DATABASE_URL": postgres_url,
+        "DATASTORAGE_REDIS_DLQ_REQUIRE_AOF": require_aof,
+    }
+    with EmbeddedRedis(tmp_path / "redis", settings=old) as redis, pytest.raises(Broken) as raised:
+        queue.servers_for_tests(subject_of(database.app_url, redis.url, **variables), 20)
+
+    assert type(raised.value) is judged
+    assert "the queue is not durable: appendfsync is everysec" in str(raised.value)
+    assert "appendfsync always" in raised.value.repair
 
 
 def test_redis_that_is_not_there_is_named(database: TestDatabase) -> None:

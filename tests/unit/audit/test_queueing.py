@@ -209,6 +209,10 @@ def test_defaults_are_applied_to_what_another_writer_left_out() -> None:
     assert (event.severity, event.retention_days, event.is_sensitive) == ("info", 2555, False)
 
 
+def test_retention_of_zero_days_is_absent_as_in_a_request() -> None:
+    assert replayed_entry(a_foreign_payload(retention_days=0)).retention_days == 2555
+
+
 def test_timestamp_of_another_zone_becomes_utc() -> None:
     event = replayed_entry(a_foreign_payload(event_timestamp="2026-03-05T00:30:00.5+01:00"))
 

@@ -3,8 +3,9 @@ import logging
 import pytest
 from redis import exceptions as redis_errors
 
+from datastorage.dlq.durability import NotDurable
 from datastorage.dlq.service import band_of, failure_reason
-from datastorage.dlq.stream import NotDurable, QueueFull
+from datastorage.dlq.stream import QueueFull
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from threading import Event
 import pytest
 
 from datastorage.health.checks import Check
+from datastorage.health.probes import QueueState
 from datastorage.health.service import Down, HealthService, Up
 
 NOT_READY = {"status": "not_ready", "reason": "database_unreachable", "error": "database connection failed"}
@@ -13,13 +14,17 @@ def up(fact: object = "0002") -> Callable[[], object]:
     return lambda: fact
 
 
+def redis_is(state: str = "connected", *, is_durable: bool = True) -> Callable[[], object]:
+    return lambda: QueueState(state, is_durable)
+
+
 def down() -> object:
     raise ConnectionError("secret-host:5432 refused secret-user")
 
 
 def service(
     database: Callable[[], object] = up(),  # noqa: B008 - a function without state
-    redis: Callable[[], object] = up(),  # noqa: B008 - the same
+    redis: Callable[[], object] = redis_is(),  # noqa: B008 - the same
     *,
     is_shutting_down: bool = False,
     requires_database: bool = True,
@@ -99,6 +104,27 @@ def test_unreachable_redis_is_healthy() -> None:
 def test_without_the_requirement_redis_is_enough_to_be_ready() -> None:
     degraded = {"status": "ready", "degraded": "database_unreachable"}
 
-    assert service(down, up(), requires_database=False).ready() == Up(degraded)
+    assert service(down, redis_is(), requires_database=False).ready() == Up(degraded)
     assert service(down, down, requires_database=False).ready() == Down(NOT_READY)
     assert service(up(), down, requires_database=False).ready() == Up({"status": "ready"})
+
+
+@pytest.mark.parametrize("state", ["read_only", "full"])
+def test_redis_that_takes_no_entries_is_named_and_not_enough_to_be_ready(state: str) -> None:
+    assert service(redis=redis_is(state)).health() == Up(
+        {"status": "healthy", "database": "connected", "redis": state}
+    )
+    assert service(redis=redis_is(state)).ready() == Up({"status": "ready"})
+    assert service(down, redis_is(state), requires_database=False).ready() == Down(NOT_READY)
+
+
+def test_volatile_queue_is_named_and_changes_no_status() -> None:
+    volatile = redis_is(is_durable=False)
+
+    assert service(redis=volatile).health() == Up(
+        {"status": "healthy", "database": "connected", "redis": "connected", "queue": "volatile"}
+    )
+    assert service(redis=volatile).ready() == Up({"status": "ready"})
+    assert service(down, volatile, requires_database=False).ready() == Up(
+        {"status": "ready", "degraded": "database_unreachable"}
+    )

@@ -66,6 +66,8 @@ def _keys_with_default() -> list[Key]:
         ("redis.dlqRequireAOF", True, "dlq_require_aof", "true"),
         ("redis.dlq_require_aof", False, "dlq_require_aof", "false"),
         ("redis.dlq_require_aof", "Auto", "dlq_require_aof", "auto"),
+        ("redis.dlq_require_aof", "False", "dlq_require_aof", "false"),
+        ("redis.dlq_require_aof", "auto", "dlq_require_aof", "auto"),
         (
             "redis.sentinel",
             {"master": "main", "addrs": ["a:26379", "b:26379"]},

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from datastorage.validation import run as running
-from datastorage.validation.check import Broken, Check, Finding, NotApplicable
+from datastorage.validation.check import Broken, Check, Doubtful, Finding, NotApplicable
 from datastorage.validation.configuration import load_settings
 from datastorage.validation.run import run
 from datastorage.validation.subject import Subject
@@ -53,6 +53,16 @@ def test_failure_says_how_to_repair_it() -> None:
     [finding] = findings(a_check(1, broken))
 
     assert (finding.status, finding.text, finding.repair) == ("FAIL", "it is bent", "straighten it")
+
+
+def test_doubt_is_a_warning_and_stops_nothing() -> None:
+    def doubtful() -> str:
+        raise Doubtful("it creaks", "oil it")
+
+    finding, after = findings(a_check(1, doubtful), a_check(2, lambda: "fine"))
+
+    assert (finding.status, finding.text, finding.repair) == ("WARN", "it creaks", "oil it")
+    assert after.status == "PASS"
 
 
 def test_check_that_fails_itself_has_not_passed_and_the_next_one_is_made() -> None:

@@ -11,14 +11,14 @@ from typing import Any, Final, cast
 import redis
 
 from datastorage.dlq import scripts
-from datastorage.dlq.entry import Entry, EntryType, Stream, Unreadable, decode
+from datastorage.dlq.entry import EntryType, Stream, Unreadable, decode
 from datastorage.dlq.keys import FIELD, IDS_KEY, KEYS, Delivery
 from datastorage.dlq.policy import backoff
 
 _PAGE: Final = 100
 
 
-class OperatorDesk:
+class QueueAdmin:
     """The steps that the retry loop never takes; one public method is one atomic step, or only reads.
 
     Args:
@@ -54,12 +54,11 @@ class OperatorDesk:
     def make_due(self, stream: Stream, waits: Sequence[timedelta], now: datetime) -> int:
         """Let the backoff of everything parked be over, and return how much that is."""
         return sum(
-            self.reschedule(stream, message, _without_backoff(message, waits, now), now)
+            self._reschedule(stream, message, _without_backoff(message, waits, now), now)
             for message in [parked.fields[FIELD] for parked in self.parked(stream)]
         )
 
-    def reschedule(self, stream: Stream, message: bytes, changed: bytes, due_at: datetime) -> bool:
-        """Replace a parked message by one with another due time; false when it is no longer parked."""
+    def _reschedule(self, stream: Stream, message: bytes, changed: bytes, due_at: datetime) -> bool:
         score: Any = int(due_at.timestamp() * 1000)
         arguments: list[Any] = [message, changed, score]
         return bool(self._client.eval(scripts.RESCHEDULE, 1, KEYS[stream].retry, *arguments))
@@ -70,14 +69,10 @@ class OperatorDesk:
         Raises:
             Unreadable: there is no record in it.
         """
-        entry = decode(letter.message)
-        return self.revive(stream, letter.id, replace(entry, retry_count=0, timestamp=now))
-
-    def revive(self, stream: Stream, dead_id: str, entry: Entry) -> bool:
-        """Move a dead letter back into its queue as ``entry``; false when it is gone."""
+        entry = replace(decode(letter.message), retry_count=0, timestamp=now)
         keys = KEYS[stream]
         record_id = entry.record_id if entry.type is EntryType.AUDIT_EVENT else ""
-        arguments: list[Any] = [dead_id, entry.encode(), record_id]
+        arguments: list[Any] = [letter.id, entry.encode(), record_id]
         return bool(self._client.eval(scripts.REVIVE, 3, keys.dead, keys.stream, IDS_KEY, *arguments))
 
     def discard(self, stream: Stream, dead_id: str) -> bool:
