@@ -1,15 +1,13 @@
 """What the audit endpoints answer with; read by the API document only, never by the code that answers."""
 
-from datetime import date, datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
 from marshmallow import Schema, fields
 
 from datastorage.audit.event import MEMBERS
 from datastorage.audit.schemas import EVENT_EXAMPLE
-from datastorage.platform.db.row_json import shown_members
-from datastorage.platform.records import Member, Shown, meanings_of
+from datastorage.platform.records import Shown, meanings_of, shown_members
+from datastorage.platform.web.answers import answered
 
 GLOSSARY = meanings_of(MEMBERS) | {
     "message": "The outcome in words.",
@@ -108,22 +106,6 @@ class PaginationSchema(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
-_TYPES: dict[Any, type[fields.Field[Any]]] = {
-    UUID: fields.UUID,
-    datetime: fields.DateTime,
-    date: fields.Date,
-    int: fields.Integer,
-    bool: fields.Boolean,
-    str: fields.String,
-}
-
-
-def _shown(member: Member) -> fields.Field[Any]:
-    kind = fields.Dict if member.is_document else _TYPES[member.type]
-    may_be_null = member.is_optional and member.shown is Shown.ALWAYS
-    return kind(required=member.shown is not Shown.WHEN_SET, allow_none=may_be_null or None)
-
-
 class StoredEventSchema(Schema):
     """One event as reads return it."""
 
@@ -133,7 +115,7 @@ class StoredEventSchema(Schema):
     class Meta:
         """The members of an event that answers have."""
 
-        include: ClassVar[dict[str, Any]] = {each.wire: _shown(each) for each in shown_members(MEMBERS)}
+        include: ClassVar[dict[str, Any]] = answered(MEMBERS)
 
 
 class EventPageSchema(Schema):

@@ -1,8 +1,7 @@
 """The notification endpoint."""
 
-from typing import Any
-
 from flask import Blueprint
+from msgspec import Raw
 
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
 from datastorage.notifications.schemas import (
@@ -17,13 +16,13 @@ from datastorage.platform.web.current import current
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
 
 
-def _members(recorded: NotificationRecorded) -> dict[str, Any]:
-    return recorded.members
+def _as_it_is(recorded: NotificationRecorded) -> Raw:
+    return Raw(recorded.text.encode("utf-8"))
 
 
 @blueprint.post("")
 @returns(
-    Answer(NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members),
+    Answer(NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_as_it_is),
     Answer(
         NotificationParked,
         202,

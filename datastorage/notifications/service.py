@@ -6,12 +6,13 @@ from typing import Any
 
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
+from datastorage.dlq.payload import InvalidPayload
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.write_log import LoggedWrite
 from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
-from datastorage.notifications.queueing import InvalidPayload, from_payload, to_payload
+from datastorage.notifications.queueing import from_payload, to_payload
 from datastorage.notifications.store import NotificationStore
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 RESOURCE = "notification_audit"
 SERVICE = "notification"
-_LEFT_OUT_WHEN_EMPTY = ("delivery_status", "error_message")
 
 
 class NotificationService:
@@ -67,8 +67,7 @@ class NotificationService:
             if stored is None:
                 raise _conflict(notification)
             self._count_stored(notification)
-            left_out = {name for name in _LEFT_OUT_WHEN_EMPTY if not stored[name]}
-            return NotificationRecorded({name: stored[name] for name in stored if name not in left_out})
+            return NotificationRecorded(stored)
 
     def replay(self, payload: dict[str, Any]) -> Replayed:
         """Write a queued record again; the same record stored before counts as success.
