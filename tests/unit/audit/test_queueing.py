@@ -209,6 +209,23 @@ def test_defaults_are_applied_to_what_another_writer_left_out() -> None:
     assert (event.severity, event.retention_days, event.is_sensitive) == ("info", 2555, False)
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"retention_days": 0},
+        {"retention_days": None},
+        {"is_sensitive": None},
+        {"actor_type": None, "actor_id": ""},
+        {"severity": "", "resource_type": ""},
+    ],
+)
+def test_queued_member_that_says_nothing_means_what_it_means_in_a_request(members: dict[str, Any]) -> None:
+    replayed = replayed_entry(a_foreign_payload(**members))
+    requested = SCHEMA.read(a_foreign_payload(**members))
+
+    assert values_of(replayed) == values_of(requested)
+
+
 def test_timestamp_of_another_zone_becomes_utc() -> None:
     event = replayed_entry(a_foreign_payload(event_timestamp="2026-03-05T00:30:00.5+01:00"))
 
