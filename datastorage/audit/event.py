@@ -266,5 +266,5 @@ _ANSWERED_FIRST = (
 MEMBERS = optional_last(in_order(members_of(AuditEvent), _ANSWERED_FIRST))
 """The members of an event in the order of answers."""
 
-normalised = Normaliser(AuditEvent)
+normalised = Normaliser(AuditEvent, supplied=("event_id", "has_client_id"))
 """Makes an event of what a client sent or the queue kept."""

@@ -31,6 +31,7 @@ from datastorage.audit.refusals import (
     log_refused,
     month_at_fault,
     refused_row,
+    require_all_written,
 )
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -188,12 +189,7 @@ class AuditService:
                 raise
             # What is wrong with one month must not make the others wait.
             raise DatabaseError(fault.detail, reason="batch_rollback") from fault
-        lost = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
-        if lost:
-            faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in lost}
-            raise InvalidInput.of_items(BATCH, faults)
-        if Written.CONFLICT in outcomes:
-            raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
+        require_all_written(events, outcomes)
         created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
         self._count_stored(events, created)
         message = f"{len(events)} audit events created successfully"

@@ -11,7 +11,7 @@ judge a request, the JSON that PostgreSQL writes of a row (``db.row_json``), the
 (``dlq.payload``), the filters, and what the API document says. A further column is one line and a migration.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import NoneType
@@ -185,11 +185,18 @@ class Normaliser(Generic[T]):
 
     Args:
         record: the class.
+        supplied: members that the caller adds to the values.
+
+    Raises:
+        TypeError: nothing would ever fill a member that may not be absent.
     """
 
-    def __init__(self, record: type[T]) -> None:
+    def __init__(self, record: type[T], supplied: Collection[str] = ()) -> None:
         self._record = record
         members = members_of(record)
+        unfilled = [each.name for each in members if not _is_filled(each) and each.name not in supplied]
+        if unfilled:
+            raise TypeError(f"neither required, optional, nor with a default: {', '.join(unfilled)}")
         self._renamed = tuple((each.wire, each.name) for each in members if each.wire != each.name)
         defaults = [(each.name, each.default) for each in members if each.default is not None]
         self._constants = tuple((name, default) for name, default in defaults if not callable(default))
@@ -198,12 +205,18 @@ class Normaliser(Generic[T]):
 
     def __call__(self, values: Values) -> T:
         """Return the record; ``values`` are used up."""
+        given = values.get
         for wire, name in self._renamed:
             values[name] = values.pop(wire, None)
         for name, default in self._constants:
-            if not values.get(name):
+            if not given(name):
                 values[name] = default
         for name, derive in self._derived:
-            if not values.get(name):
+            if not given(name):
                 values[name] = derive(values)
         return self._record(**values)
+
+
+def _is_filled(member: Member) -> bool:
+    is_required = member.judge is not None and member.judge.required
+    return is_required or member.is_optional or member.default is not None

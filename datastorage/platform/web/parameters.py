@@ -172,12 +172,9 @@ class ParameterReader(Generic[T]):
         self._rules = tuple(rules)
         self._refuse = refuse
         self._can_be_strict = can_be_strict
-        self._places = {
-            name: place for place, each in enumerate(parameters) for name in (each.name, *each.aliases)
-        }
+        self._places = _places_of(parameters)
         self._defaults = {parameter.name: parameter.default for parameter in parameters}
         self._required = frozenset(self._places[each.name] for each in parameters if each.required)
-        _require_unique([name for each in parameters for name in (each.name, *each.aliases)])
         _require_unique([find.key or each.name for each in parameters for find in each.finds])
 
     def read(self, sent: Sent) -> T:
@@ -220,6 +217,19 @@ class ParameterReader(Generic[T]):
         return reading
 
 
+def _places_of(parameters: Sequence[Parameter]) -> dict[str, int]:
+    """Return the place of each name, older ones too, in the order of declaration."""
+    named = [(name, at) for at, each in enumerate(parameters) for name in (each.name, *each.aliases)]
+    _require_unique([name for name, _ in named])
+    return dict(named)
+
+
+def _require_unique(names: Sequence[str]) -> None:
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise ValueError(f"declared twice: {', '.join(sorted(repeated))}")
+
+
 def _text_of(parameter: Parameter, texts: Mapping[str, str]) -> str | None:
     """Return the text that counts: under the current name if it says something, else under an older one."""
     text = texts.get(parameter.name)
@@ -237,9 +247,3 @@ def _judge(parameter: Parameter, text: str | None, reading: Reading) -> None:
         reading.values[parameter.name] = value
         if parameter.finds:
             reading.conditions += parameter.conditions(value)
-
-
-def _require_unique(names: Sequence[str]) -> None:
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise ValueError(f"declared twice: {', '.join(sorted(repeated))}")

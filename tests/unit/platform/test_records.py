@@ -39,7 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MEMBERS = members_of(Order)
-normalised = Normaliser(Order)
+normalised = Normaliser(Order, supplied=["is_new"])
 PAYLOAD = Payload(Order)
 
 
@@ -92,6 +92,14 @@ def test_what_is_absent_or_zero_gets_its_default(priority: int | None) -> None:
     order = normalised({"no": "7", "priority": priority})
 
     assert (order.number, order.priority, order.label, order.note) == ("7", 5, "#7", None)
+
+
+def test_member_that_nothing_fills_is_refused_at_start() -> None:
+    class Careless(msgspec.Struct):
+        region: Annotated[str, text("Neither required nor optional.", 60)]
+
+    with pytest.raises(TypeError, match="nor with a default: region"):
+        Normaliser(Careless)
 
 
 def test_what_is_given_stays() -> None:
