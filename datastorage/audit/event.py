@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import INET
 
 from datastorage.audit.fields import EventInstant
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
-from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, text
+from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
@@ -255,17 +255,16 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
     """Makes the write idempotent."""
 
 
-MEMBERS = in_order(
-    members_of(AuditEvent),
-    (
-        "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category",
-        "event_action", "event_outcome", "correlation_id", "parent_event_id", "parent_event_date",
-        "resource_type", "resource_id", "namespace", "cluster_name", "severity", "duration_ms", "error_code",
-        "error_message", "actor_id", "actor_type", "retention_days", "is_sensitive", "event_data", "actor_ip",
-        "resource_name", "trace_id", "span_id", "event_metadata",
-    ),
+_ANSWERED_FIRST = (
+    "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category", "event_action",
+    "event_outcome", "correlation_id", "parent_event_id", "parent_event_date", "resource_type", "resource_id",
+    "namespace", "cluster_name", "severity", "duration_ms", "error_code", "error_message", "actor_id",
+    "actor_type", "retention_days", "is_sensitive", "event_data", "actor_ip", "resource_name", "trace_id",
+    "span_id", "event_metadata",
 )  # fmt: skip
+
+MEMBERS = optional_last(in_order(members_of(AuditEvent), _ANSWERED_FIRST))
 """The members of an event in the order of answers."""
 
-normalised = Normaliser(AuditEvent)
+normalised = Normaliser(AuditEvent, supplied=("event_id", "has_client_id"))
 """Makes an event of what a client sent or the queue kept."""

@@ -3,8 +3,7 @@
 from typing import Any
 
 from datastorage.audit.event import MEMBERS
-from datastorage.platform.db.row_json import shown_members
-from datastorage.platform.records import Shown
+from datastorage.platform.records import Shown, shown_members
 from datastorage.platform.web.shapes import RowShape
 
 EVENT_EXAMPLE: dict[str, Any] = {

@@ -93,8 +93,7 @@ class BatchParked(msgspec.Struct, frozen=True, kw_only=True):
 _SORT_KEY = frozenset({"event_timestamp", "event_date"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFilter:
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for: all conditions hold, in this order, behind the last row of the page before."""
 
     conditions: tuple[Condition, ...] = ()
@@ -109,7 +108,7 @@ class AuditFilter:
     @property
     def is_by_correlation(self) -> bool:
         """Whether it is a look-up of the events of one remediation, which are few."""
-        return any(each.key == "correlation_id" for each in self.conditions)
+        return "correlation_id" in [each.key for each in self.conditions]
 
     @property
     def is_planned_alike(self) -> bool:
@@ -120,11 +119,10 @@ class AuditFilter:
         """
         if self.is_by_correlation:
             return not self.needs_values
-        return all(each.column.key in _SORT_KEY for each in self.conditions)
+        return _SORT_KEY.issuperset([each.column.key for each in self.conditions])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageRequest:
+class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A filter and how much of its result to return."""
 
     filter: AuditFilter
@@ -133,8 +131,7 @@ class PageRequest:
     include_total: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRequest:
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A filter whose result is streamed, at most ``limit`` rows."""
 
     filter: AuditFilter

@@ -17,7 +17,7 @@ from datastorage.platform.clock import Clock
 from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, CONTAINS, Operator
 from datastorage.platform.db.keyset import InvalidCursor
 from datastorage.platform.records import Member, in_order
-from datastorage.platform.web.grammar import ANY_TEXT, FLAG, OBJECT_TEXT, any_text, integer, one_of, time
+from datastorage.platform.web.grammar import ANY_TEXT, FLAG, any_text, integer, object_text, one_of, time
 from datastorage.platform.web.parameters import Find, Parameter, ParameterReader, Reading, equal_to
 from datastorage.platform.web.sent import Sent
 
@@ -112,7 +112,7 @@ REST = (
     Parameter(
         "event_data_contains",
         "A JSON object that `event_data` has to contain, like PostgreSQL's `@>`.",
-        OBJECT_TEXT,
+        object_text({"alert_name": "EtcdHighCommitLatency"}),
         finds=(Find(audit_events.c.event_data, CONTAINS),),
     ),
     Parameter(

@@ -19,6 +19,7 @@ PAYLOAD_PREFIX = "event_data."
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
 _BAD_PATH = Fault("must be event_data. and 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by dots")
+_PAIR = frozenset({"detail_key", "detail_value"})
 _BAD_KEY = Fault("must consist of letters, digits and underscores")
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -33,7 +34,9 @@ class Match(NamedTuple):
 
 def read_payload_filters(reading: Reading) -> None:
     """Add the conditions on ``event_data``; refuse bad paths, lone halves of a pair, and too many of them."""
-    named = [*_at_paths(reading), *_pair(reading)]
+    named = _at_paths(reading)
+    if reading.sent.texts.keys() & _PAIR:
+        named += _pair(reading)
     used = len(named) + (reading.values.get("event_data_contains") is not None)
     if used > MAX_PAYLOAD_FILTERS:
         too_many = Fault(f"at most {MAX_PAYLOAD_FILTERS} payload filters are allowed (got {used})")
@@ -46,13 +49,15 @@ def matches(path: tuple[str, ...], text: str) -> Condition:
     return Condition(PAYLOAD_PREFIX + ".".join(path), audit_events.c.event_data, READS, Match(path, text))
 
 
-def _at_paths(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:
+def _at_paths(reading: Reading) -> list[tuple[tuple[str, ...], str]]:
+    found = []
     for name, text in reading.sent.texts.items():
         if text and name.startswith(PAYLOAD_PREFIX):
             path = name.removeprefix(PAYLOAD_PREFIX)
             if not _PATH.fullmatch(path):
                 reading.refuse(name, _BAD_PATH)
-            yield tuple(path.split(".")), text
+            found.append((tuple(path.split(".")), text))
+    return found
 
 
 def _pair(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:

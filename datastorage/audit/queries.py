@@ -102,8 +102,8 @@ def page(wanted: AuditFilter, *, limit: int, offset: int = 0) -> Select[Any]:
     """
     rows = (
         ordered(_EVERYTHING, wanted)
-        .limit(bindparam("limit", limit, BigInteger))
-        .offset(bindparam("offset", offset, BigInteger))
+        .limit(bindparam("page_limit", limit, BigInteger))
+        .offset(bindparam("page_offset", offset, BigInteger))
     )
     return select(_PAGE_JSON).select_from(rows.subquery("page")).order_by(_page_order(wanted))
 
@@ -117,7 +117,7 @@ def first_page(wanted: AuditFilter, *, limit: int) -> Select[Any]:
     One statement is one snapshot. PostgreSQL counts when it gets to that row, so not for a short page.
     """
     order = _page_order(wanted)
-    is_last = func.row_number().over(order_by=order) == bindparam("limit", limit, BigInteger)
+    is_last = func.row_number().over(order_by=order) == bindparam("page_limit", limit, BigInteger)
     total = case((is_last, count(wanted).scalar_subquery())).label("total")
     return page(wanted, limit=limit).add_columns(total)
 
@@ -148,7 +148,7 @@ def rendered_page(
     bound = values(wanted.conditions)
     if wanted.after is not None:
         bound |= _place(wanted.after)
-    bound["limit"], bound["offset"] = limit, offset
+    bound["page_limit"], bound["page_offset"] = limit, offset
     return _rendered_page(shape), bound
 
 
@@ -192,8 +192,8 @@ ONE = Rendered(one())
 
 
 def _place(after: Position[UUID]) -> dict[str, Any]:
-    """Return the values that say where a page begins."""
-    return {"after": after.at, "after_id": after.id, "after_date": after.at.date()}
+    """Return the values that say where a page begins, under names that no parameter has."""
+    return {"page_after": after.at, "page_after_id": after.id, "page_after_date": after.at.date()}
 
 
 def _after(wanted: AuditFilter) -> list[ColumnElement[bool]]:
@@ -202,10 +202,10 @@ def _after(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     columns, place = audit_events.c, _place(wanted.after)
     key = tuple_(columns.event_timestamp, columns.event_id)
     last = tuple_(
-        bindparam("after", place["after"], columns.event_timestamp.type),
-        bindparam("after_id", place["after_id"], columns.event_id.type),
+        bindparam("page_after", place["page_after"], columns.event_timestamp.type),
+        bindparam("page_after_id", place["page_after_id"], columns.event_id.type),
     )
-    date = bindparam("after_date", place["after_date"], columns.event_date.type)
+    date = bindparam("page_after_date", place["page_after_date"], columns.event_date.type)
     # A row comparison does not prune partitions, a bound on the partition key does.
     if wanted.ascending:
         return [key > last, columns.event_date >= date]

@@ -1,8 +1,10 @@
 """What a client is told about an event that can never be stored as it is."""
 
 import logging
+from collections.abc import Sequence
 
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.errors import Conflict, Fault, InvalidInput, PartitionFailure, RowRefused
 
 logger = logging.getLogger(__name__)
@@ -17,6 +19,20 @@ def conflict(resource: str, event: AuditEvent) -> Conflict:
     """Return the error of an event whose id is another event's."""
     detail = f"another event is stored under event_id {event.event_id}"
     return Conflict(detail, resource=resource, field="event_id", value=str(event.event_id))
+
+
+def require_all_written(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> None:
+    """Refuse a batch that was rolled back because of some of its events.
+
+    Raises:
+        InvalidInput: parents do not exist.
+        Conflict: another event is stored, or comes earlier in the batch, under the id of one.
+    """
+    lost = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
+    if lost:
+        raise InvalidInput.of_items(BATCH, {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in lost})
+    if Written.CONFLICT in outcomes:
+        raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
 
 
 def refused_row(refused: RowRefused, table: str) -> InvalidInput:

@@ -22,6 +22,8 @@ from datastorage.settings import AuditSettings, LimitsSettings
 ALIASES = aliases_of(MEMBERS)
 """Names that older clients use; the canonical name wins where both are sent."""
 
+_OLDER_NAMES = frozenset(ALIASES)
+
 DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
 """Members with JSON of any form; their size is bounded together."""
 
@@ -61,13 +63,12 @@ class AuditEventSchema(QuickContract):
     @pre_load
     def rename_aliases(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Use an alias where the canonical member is absent or ``null``."""
-        used = [alias for alias in ALIASES if alias in data]
-        if not used:
+        if _OLDER_NAMES.isdisjoint(data):
             return data
         renamed = dict(data)
-        for alias in used:
-            if renamed.get(ALIASES[alias]) is None:
-                renamed[ALIASES[alias]] = renamed[alias]
+        for alias, name in ALIASES.items():
+            if alias in data and renamed.get(name) is None:
+                renamed[name] = data[alias]
         return renamed
 
     @marshmallow.validates_schema(skip_on_field_errors=False)

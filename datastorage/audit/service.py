@@ -6,11 +6,11 @@ again (BR-AUDIT-001, DD-009).
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache, partial
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import (
@@ -31,6 +31,7 @@ from datastorage.audit.refusals import (
     log_refused,
     month_at_fault,
     refused_row,
+    require_all_written,
 )
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -40,13 +41,28 @@ from datastorage.dlq.payload import InvalidPayload
 from datastorage.dlq.policy import is_infrastructure
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.dlq.write_log import LoggedWrite
-from datastorage.errors import DatabaseError, InvalidInput, QueueUnusable, RowRefused
+from datastorage.dlq.write import Kind, StoreOrQueue
+from datastorage.errors import DatabaseError, InvalidInput, RowRefused
 from datastorage.partitions.plan import Month
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+
+KIND: Final[Kind[AuditEvent]] = Kind(
+    entry_type=EntryType.AUDIT_EVENT,
+    payload=to_payload,
+    service=attrgetter("event_category"),
+    happened_at=attrgetter("event_timestamp"),
+    message="Audit write finished",
+    log_fields=lambda events: {
+        "event_id": str(events[0].event_id),
+        "event_type": events[0].event_type,
+        "event_category": events[0].event_category,
+        "correlation_id": events[0].correlation_id,
+        "count": len(events),
+    },
+)
 
 PARTITION_REASONS = frozenset({"partition_missing", "partition_failed", "storage_error", "lock_timeout"})
 
@@ -77,11 +93,11 @@ class AuditService:
     ) -> None:
         self._store = store
         self._writer = writer
-        self._queue = queue
         self._parents = parents
         self._attempts = attempts
         self._metrics = metrics
         self._clock = clock
+        self._writes = StoreOrQueue(KIND, queue, metrics, clock, logger)
 
     def record(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
         """Commit one event, or queue it.
@@ -91,21 +107,11 @@ class AuditService:
             Conflict: another event is stored under its id.
             QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        with self._accounted([event]) as line:
-            try:
-                [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
-            except DatabaseError as fault:
-                self._enqueue([event], fault, line)
-                return Parked(event_id=event.event_id, event_timestamp=event.event_timestamp)
-            if written is Written.PARENT_MISSING:
-                raise InvalidInput.of("audit_event", {"parent_event_id": UNKNOWN_PARENT})
-            if written is Written.CONFLICT:
-                raise conflict("audit_event", event)
-            if written is Written.IDENTICAL:
-                self._count_stored([event], [])
-                return AlreadyRecorded(event.event_id, event.event_timestamp)
-            self._count_stored([event], [event])
-            return Recorded(event.event_id, event.event_timestamp)
+        return self._writes.write(
+            [event],
+            lambda: self._store_one(event),
+            lambda: Parked(event_id=event.event_id, event_timestamp=event.event_timestamp),
+        )
 
     def record_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
         """Commit all events, or queue all of them.
@@ -115,21 +121,15 @@ class AuditService:
             Conflict: another event is stored, or comes earlier in the batch, under the id of one.
             QueueUnusable: nothing is stored or queued; the client keeps the batch and retries.
         """
-        with self._accounted(events) as line:
-            try:
-                outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
-            except DatabaseError as fault:
-                return self._park_batch(events, fault, line)
-            lost = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
-            if lost:
-                faults = {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in lost}
-                raise InvalidInput.of_items(BATCH, faults)
-            if Written.CONFLICT in outcomes:
-                raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
-            created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
-            self._count_stored(events, created)
-            message = f"{len(events)} audit events created successfully"
-            return BatchRecorded([event.event_id for event in events], message, len(events) - len(created))
+        return self._writes.write(
+            events,
+            lambda: self._store_batch(events),
+            lambda: BatchParked(
+                message=f"{len(events)} audit events queued for async processing",
+                count=len(events),
+                event_ids=[event.event_id for event in events],
+            ),
+        )
 
     def replay(self, payload: dict[str, Any]) -> Replayed:
         """Write a queued event through the ordinary path, without judging its age again.
@@ -169,15 +169,31 @@ class AuditService:
             [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
         return written
 
-    @contextmanager
-    def _accounted(self, events: Sequence[AuditEvent]) -> Iterator[LoggedWrite]:
-        """Log the write once, and count the events that nobody takes."""
-        with LoggedWrite(logger, "Audit write finished", _fields(events)) as line:
-            try:
-                yield line
-            except QueueUnusable:
-                self._count(events, "failure")
+    def _store_one(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+        [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
+        if written is Written.PARENT_MISSING:
+            raise InvalidInput.of("audit_event", {"parent_event_id": UNKNOWN_PARENT})
+        if written is Written.CONFLICT:
+            raise conflict("audit_event", event)
+        if written is Written.IDENTICAL:
+            self._count_stored([event], [])
+            return AlreadyRecorded(event.event_id, event.event_timestamp)
+        self._count_stored([event], [event])
+        return Recorded(event.event_id, event.event_timestamp)
+
+    def _store_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
+        try:
+            outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
+        except DatabaseError as fault:
+            if is_infrastructure(fault.reason):
                 raise
+            # What is wrong with one month must not make the others wait.
+            raise DatabaseError(fault.detail, reason="batch_rollback") from fault
+        require_all_written(events, outcomes)
+        created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
+        self._count_stored(events, created)
+        message = f"{len(events)} audit events created successfully"
+        return BatchRecorded([event.event_id for event in events], message, len(events) - len(created))
 
     def _write(
         self,
@@ -239,33 +255,9 @@ class AuditService:
             self._count_partition_failure(events, error)
             raise
 
-    def _park_batch(self, events: list[AuditEvent], fault: DatabaseError, line: LoggedWrite) -> BatchParked:
-        """Queue the whole batch; what is wrong with one month must not make the others wait."""
-        if not is_infrastructure(fault.reason):
-            fault = DatabaseError(fault.detail, reason="batch_rollback")
-        self._enqueue(events, fault, line)
-        return BatchParked(
-            message=f"{len(events)} audit events queued for async processing",
-            count=len(events),
-            event_ids=[event.event_id for event in events],
-        )
-
-    def _enqueue(self, events: Sequence[AuditEvent], fault: DatabaseError, line: LoggedWrite) -> None:
-        line.queued_for = fault.reason
-        self._queue.park(EntryType.AUDIT_EVENT, [to_payload(event) for event in events], fault)
-        self._count(events, "dlq_fallback")
-
-    def _count(self, events: Sequence[AuditEvent], status: str) -> None:
-        categories = [event.event_category for event in events]
-        for category in set(categories):
-            self._metrics.audit_traces.labels(category, status).inc(categories.count(category))
-
     def _count_stored(self, events: Sequence[AuditEvent], created: Sequence[AuditEvent]) -> None:
+        self._writes.count_stored(events, created)
         now = self._clock()
-        self._count(events, "success")
-        for event in created:
-            lag_seconds = max((now - event.event_timestamp).total_seconds(), 0.0)
-            self._metrics.audit_lag_seconds.labels(event.event_category).observe(lag_seconds)
         for partition in {_partition(event.event_date) for event in events}:
             self._show_written(partition, now)
 
@@ -280,17 +272,6 @@ class AuditService:
             partition = partitions.pop()
             self._metrics.partition_write_failures.labels(partition).inc(len(events))
             self._metrics.partition_status.labels(partition, "unavailable").set(1)
-
-
-def _fields(events: Sequence[AuditEvent]) -> dict[str, object]:
-    first = events[0]
-    return {
-        "event_id": str(first.event_id),
-        "event_type": first.event_type,
-        "event_category": first.event_category,
-        "correlation_id": first.correlation_id,
-        "count": len(events),
-    }
 
 
 @lru_cache(maxsize=1024)

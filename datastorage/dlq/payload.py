@@ -26,7 +26,9 @@ class Payload(Generic[T]):
     """
 
     def __init__(self, record: type[T]) -> None:
-        self._members = tuple(each for each in members_of(record) if each.is_queued)
+        self._members = tuple(
+            each for each in members_of(record) if each.is_queued and not each.is_set_by_database
+        )
         self._judge = msgspec.defstruct(
             f"{record.__name__}Payload", list(map(_field, self._members)), kw_only=True
         )

@@ -1,15 +1,10 @@
 """The notification endpoint."""
 
-from typing import Any
-
 from flask import Blueprint
+from msgspec import Raw
 
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
-from datastorage.notifications.schemas import (
-    NotificationParkedSchema,
-    NotificationRecordedSchema,
-    NotificationSchema,
-)
+from datastorage.notifications.schemas import RECORDED, NotificationSchema
 from datastorage.notifications.service import NotificationService
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
@@ -18,8 +13,8 @@ from datastorage.platform.web.permissions import Permission
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
 
 
-def _members(recorded: NotificationRecorded) -> dict[str, Any]:
-    return recorded.members
+def _as_it_is(recorded: NotificationRecorded) -> Raw:
+    return Raw(recorded.text.encode("utf-8"))
 
 
 @blueprint.post("")
@@ -27,13 +22,11 @@ def _members(recorded: NotificationRecorded) -> dict[str, Any]:
     Permission.WRITE,
     body=NotificationSchema,
     answers=(
-        Answer(
-            NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members
-        ),
+        Answer(NotificationRecorded, 201, RECORDED, "The record is committed.", body=_as_it_is),
         Answer(
             NotificationParked,
             202,
-            NotificationParkedSchema,
+            NotificationParked,
             "The database cannot take it now; it is safe in the queue.",
         ),
     ),

@@ -1,17 +1,18 @@
 """What is decided about a delivery record: whether it stands, waits in the queue, or is refused."""
 
 import logging
-from datetime import timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
+from datastorage.dlq.payload import InvalidPayload
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.dlq.write_log import LoggedWrite
-from datastorage.errors import Conflict, DatabaseError, Fault, InvalidInput, QueueUnusable, RowRefused
+from datastorage.dlq.write import Kind, StoreOrQueue
+from datastorage.errors import Conflict, Fault, InvalidInput, RowRefused
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
-from datastorage.notifications.queueing import InvalidPayload, from_payload, to_payload
+from datastorage.notifications.queueing import from_payload, to_payload
 from datastorage.notifications.store import NotificationStore
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
@@ -19,8 +20,18 @@ from datastorage.platform.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 RESOURCE = "notification_audit"
-SERVICE = "notification"
-_LEFT_OUT_WHEN_EMPTY = ("delivery_status", "error_message")
+
+KIND: Final[Kind[Notification]] = Kind(
+    entry_type=EntryType.NOTIFICATION_AUDIT,
+    payload=to_payload,
+    service=lambda _: "notification",
+    happened_at=attrgetter("sent_at"),
+    message="Notification write finished",
+    log_fields=lambda records: {
+        "notification_id": records[0].notification_id,
+        "correlation_id": records[0].remediation_id,
+    },
+)
 
 
 class NotificationService:
@@ -44,10 +55,8 @@ class NotificationService:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._queue = queue
         self._attempts = attempts
-        self._metrics = metrics
-        self._clock = clock
+        self._writes = StoreOrQueue(KIND, queue, metrics, clock, logger)
 
     def record(self, notification: Notification) -> NotificationRecorded | NotificationParked:
         """Commit one record, or queue it.
@@ -57,18 +66,7 @@ class NotificationService:
             InvalidInput: PostgreSQL refuses a value for good.
             QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
         """
-        with LoggedWrite(logger, "Notification write finished", _fields(notification)) as line:
-            try:
-                stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
-            except RowRefused as refused:
-                raise _refused(refused) from refused
-            except DatabaseError as fault:
-                return self._park(notification, fault, line)
-            if stored is None:
-                raise _conflict(notification)
-            self._count_stored(notification)
-            left_out = {name for name in _LEFT_OUT_WHEN_EMPTY if not stored[name]}
-            return NotificationRecorded({name: stored[name] for name in stored if name not in left_out})
+        return self._writes.write([notification], lambda: self._store_one(notification), NotificationParked)
 
     def replay(self, payload: dict[str, Any]) -> Replayed:
         """Write a queued record again; the same record stored before counts as success.
@@ -85,24 +83,15 @@ class NotificationService:
             return Replayed.STORED
         return Replayed.DUPLICATE if self._store.is_stored(notification) else Replayed.CONFLICT
 
-    def _park(
-        self, notification: Notification, fault: DatabaseError, line: LoggedWrite
-    ) -> NotificationParked:
-        line.queued_for = fault.reason
-        status = "dlq_fallback"
+    def _store_one(self, notification: Notification) -> NotificationRecorded | NotificationParked:
         try:
-            self._queue.park(EntryType.NOTIFICATION_AUDIT, [to_payload(notification)], fault)
-        except QueueUnusable:
-            status = "failure"
-            raise
-        finally:
-            self._metrics.audit_traces.labels(SERVICE, status).inc()
-        return NotificationParked()
-
-    def _count_stored(self, notification: Notification) -> None:
-        lag = max(self._clock() - notification.sent_at, timedelta(0))
-        self._metrics.audit_traces.labels(SERVICE, "success").inc()
-        self._metrics.audit_lag_seconds.labels(SERVICE).observe(lag.total_seconds())
+            stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
+        except RowRefused as refused:
+            raise _refused(refused) from refused
+        if stored is None:
+            raise _conflict(notification)
+        self._writes.count_stored([notification], [notification])
+        return NotificationRecorded(stored)
 
 
 def _conflict(notification: Notification) -> Conflict:
@@ -119,10 +108,3 @@ def _refused(refused: RowRefused) -> InvalidInput:
     logger.error("PostgreSQL refused a validated notification", extra={"sqlstate": refused.sqlstate})
     fault = Fault("the record has a value that cannot be stored", "database_constraint")
     return InvalidInput.of(RESOURCE, {"body": fault})
-
-
-def _fields(notification: Notification) -> dict[str, object]:
-    return {
-        "notification_id": notification.notification_id,
-        "correlation_id": notification.remediation_id,
-    }

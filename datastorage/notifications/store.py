@@ -1,17 +1,16 @@
 """``notification_audit`` in PostgreSQL: one public method is one transaction."""
 
-from dataclasses import fields
-from typing import Any
-
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from datastorage.notifications.model import Notification
+from datastorage.notifications.model import MEMBERS, Notification
 from datastorage.notifications.tables import notification_audit
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.row_json import row_json
 from datastorage.settings import AuditSettings, DatabaseSettings
 
-_COLUMNS = tuple(field.name for field in fields(Notification))
+_WRITTEN = tuple(each.name for each in MEMBERS if not each.is_set_by_database)
+_ROW_JSON = row_json(MEMBERS, notification_audit.c)
 
 
 class NotificationStore:
@@ -28,23 +27,22 @@ class NotificationStore:
         self._timeout = audit.write_timeout
         self._lock_timeout = settings.write_lock_timeout
 
-    def append(self, notification: Notification) -> dict[str, Any] | None:
-        """Store a record and return it with its ``id``, or ``None`` when its ``notification_id`` is taken.
+    def append(self, notification: Notification) -> str | None:
+        """Store a record and return it as JSON, or ``None`` when its ``notification_id`` is taken.
 
         Raises:
             DatabaseError: it is not stored.
         """
-        values = {name: getattr(notification, name) for name in _COLUMNS}
+        values = {name: getattr(notification, name) for name in _WRITTEN}
         statement = (
             insert(notification_audit)
             .values(values)
             .on_conflict_do_nothing(index_elements=[notification_audit.c.notification_id])
-            .returning(*notification_audit.columns)
+            .returning(_ROW_JSON)
         )
 
-        def work(connection: Connection) -> dict[str, Any] | None:
-            row = connection.execute(statement).mappings().first()
-            return dict(row) if row else None
+        def work(connection: Connection) -> str | None:
+            return connection.execute(statement).scalar()
 
         return self._database.write(work, timeout=self._timeout, lock_timeout=self._lock_timeout)
 
@@ -55,7 +53,7 @@ class NotificationStore:
             DatabaseError: classified.
         """
         same = [
-            notification_audit.c[name].is_not_distinct_from(getattr(notification, name)) for name in _COLUMNS
+            notification_audit.c[name].is_not_distinct_from(getattr(notification, name)) for name in _WRITTEN
         ]
         statement = select(notification_audit.c.id).where(*same)
         return self._database.read(lambda connection: connection.execute(statement).first() is not None)

@@ -1,22 +1,10 @@
 """The table ``notification_audit``: one row per delivery of a notification, never changed."""
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Index,
-    Integer,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    func,
-)
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
-from datastorage.platform.db.columns import TIMESTAMPTZ, metadata
-
-CHANNELS = ("email", "slack", "pagerduty", "sms", "webhook")
-STATUSES = ("sent", "failed", "acknowledged", "escalated", "pending")
+from datastorage.notifications.model import CHANNELS, MEMBERS, STATUSES
+from datastorage.platform.db.columns import metadata
+from datastorage.platform.records import columns_of
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -27,19 +15,8 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 notification_audit = Table(
     "notification_audit",
     metadata,
-    Column("id", BigInteger, primary_key=True),
-    Column("remediation_id", String(255), nullable=False),
-    Column("notification_id", String(255), nullable=False),
-    Column("recipient", String(255), nullable=False),
-    Column("channel", String(50), nullable=False),
-    Column("message_summary", Text, nullable=False),
-    Column("status", String(50), nullable=False),
-    Column("sent_at", TIMESTAMPTZ, nullable=False),
-    Column("delivery_status", Text),
-    Column("error_message", Text),
-    Column("escalation_level", Integer, nullable=False, server_default="0"),
-    Column("created_at", TIMESTAMPTZ, nullable=False, server_default=func.now()),
-    Column("updated_at", TIMESTAMPTZ, nullable=False, server_default=func.now()),
+    *columns_of(MEMBERS),
+    PrimaryKeyConstraint("id"),
     UniqueConstraint("notification_id"),
     _one_of("channel", CHANNELS),
     _one_of("status", STATUSES),

@@ -11,7 +11,7 @@ judge a request, the JSON that PostgreSQL writes of a row (``db.row_json``), the
 (``dlq.payload``), the filters, and what the API document says. A further column is one line and a migration.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import NoneType
@@ -39,7 +39,7 @@ class Shown(Enum):
     BLANK = auto()
     """Always, too; NULL is the empty text."""
     WHEN_SET = auto()
-    """NULL leaves it out; such members come last."""
+    """NULL leaves it out."""
     NEVER = auto()
 
 
@@ -56,6 +56,7 @@ class Member:
         aliases: older names in requests.
         shown: in answers.
         is_queued: whether the queue keeps it; what follows from other members is not kept.
+        is_set_by_database: whether it is not there before the record is stored, and always then.
         filters: the grammar of the parameter that finds records by it, if there is one.
         nullable: whether the column takes NULL; as the type of the member says when ``None``.
         server_default: of the column; the service writes every column, so it decides nothing.
@@ -70,6 +71,7 @@ class Member:
     aliases: tuple[str, ...] = field(default=(), kw_only=True)
     shown: Shown = field(default=Shown.ALWAYS, kw_only=True)
     is_queued: bool = field(default=True, kw_only=True)
+    is_set_by_database: bool = field(default=False, kw_only=True)
     filters: Grammar | None = field(default=None, kw_only=True)
     nullable: bool | None = field(default=None, kw_only=True)
     server_default: str | ColumnElement[Any] | None = field(default=None, kw_only=True)
@@ -102,13 +104,17 @@ def members_of(record: type) -> Members:
 
 
 def _declared(name: str, hint: Any) -> Member:
-    plain, *declared = get_args(hint)
+    plain, *declared = get_args(hint) or (hint,)
+    types = [each for each in get_args(plain) if each is not NoneType] or [plain]
     for member in declared:
         if isinstance(member, Member):
-            types = [each for each in get_args(plain) if each is not NoneType] or [plain]
-            is_optional = NoneType in get_args(plain)
             return replace(
-                member, name=name, wire=member.wire or name, type=types[0], is_optional=is_optional
+                member,
+                name=name,
+                wire=member.wire or name,
+                type=types[0],
+                is_optional=NoneType in get_args(plain),
+                is_queued=member.is_queued and not member.is_set_by_database,
             )
     raise TypeError(f"nothing is declared about the member {name}")
 
@@ -126,18 +132,34 @@ def in_order(members: Iterable[Member], first: Sequence[str]) -> Members:
     return tuple(by_name[name] for name in dict.fromkeys([*first, *by_name]))
 
 
+def optional_last(members: Members) -> Members:
+    """Return ``members`` with those behind the others that answers leave out when they are not set."""
+    return tuple(sorted(members, key=lambda each: each.shown is Shown.WHEN_SET))
+
+
+def shown_members(members: Members) -> Members:
+    """Return the members that answers have, in the same order."""
+    return tuple(each for each in members if each.shown is not Shown.NEVER)
+
+
 def columns_of(members: Iterable[Member]) -> list[Column[Any]]:
     """Return new columns for a ``Table``."""
     return [
         Column(
             member.name,
             member.column,
-            nullable=member.is_optional if member.nullable is None else member.nullable,
+            nullable=_is_nullable(member),
             server_default=member.server_default,
         )
         for member in members
         if member.column is not None
     ]
+
+
+def _is_nullable(member: Member) -> bool:
+    if member.nullable is not None:
+        return member.nullable
+    return member.is_optional and not member.is_set_by_database
 
 
 def judges_of(members: Iterable[Member]) -> dict[str, Judged]:
@@ -163,11 +185,18 @@ class Normaliser(Generic[T]):
 
     Args:
         record: the class.
+        supplied: members that the caller adds to the values.
+
+    Raises:
+        TypeError: nothing would ever fill a member that may not be absent.
     """
 
-    def __init__(self, record: type[T]) -> None:
+    def __init__(self, record: type[T], supplied: Collection[str] = ()) -> None:
         self._record = record
         members = members_of(record)
+        unfilled = [each.name for each in members if not _is_filled(each) and each.name not in supplied]
+        if unfilled:
+            raise TypeError(f"neither required, optional, nor with a default: {', '.join(unfilled)}")
         self._renamed = tuple((each.wire, each.name) for each in members if each.wire != each.name)
         defaults = [(each.name, each.default) for each in members if each.default is not None]
         self._constants = tuple((name, default) for name, default in defaults if not callable(default))
@@ -176,12 +205,18 @@ class Normaliser(Generic[T]):
 
     def __call__(self, values: Values) -> T:
         """Return the record; ``values`` are used up."""
+        given = values.get
         for wire, name in self._renamed:
             values[name] = values.pop(wire, None)
         for name, default in self._constants:
-            if not values.get(name):
+            if not given(name):
                 values[name] = default
         for name, derive in self._derived:
-            if not values.get(name):
+            if not given(name):
                 values[name] = derive(values)
         return self._record(**values)
+
+
+def _is_filled(member: Member) -> bool:
+    is_required = member.judge is not None and member.judge.required
+    return is_required or member.is_optional or member.default is not None

@@ -1,9 +1,10 @@
 """Filters of audit events, made as requests make them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from datastorage.audit.model import AuditFilter
 from datastorage.audit.parameters import AuditQuery

@@ -98,7 +98,7 @@ def conditions_of(shape: Shape) -> tuple[Condition, ...]:
 
 def need_values(conditions: Iterable[Condition]) -> bool:
     """Tell whether the statement has to be built and planned with the values."""
-    return any(condition.operator.needs_value for condition in conditions)
+    return True in [condition.operator.needs_value for condition in conditions]
 
 
 def jsonb(text: str) -> ColumnElement[Any]:

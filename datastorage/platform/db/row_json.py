@@ -9,20 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnCollection, ColumnElement, DateTime, case, cast, func, literal_column
 from sqlalchemy.dialects.postgresql import INET, JSONB, TEXT
 
-from datastorage.platform.records import Member, Members, Shown
+from datastorage.platform.records import Member, Members, Shown, shown_members
 
 _WHOLE_SECONDS = r'\"YYYY-MM-DD"T"HH24:MI:SS"Z"\"'
 _MICROSECONDS = r'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'
 
 
-def shown_members(members: Members) -> Members:
-    """Return the members of an answer: those that are always there, then those that are when set."""
-    shown = [each for each in members if each.shown is not Shown.NEVER]
-    return tuple(sorted(shown, key=lambda each: each.shown is Shown.WHEN_SET))
-
-
 def row_json(members: Members, columns: ColumnCollection[Any, Any]) -> ColumnElement[str]:
-    """Return the JSON text of the row in ``columns``.
+    """Return the JSON text of the row in ``columns``; the first member is one that is always shown.
 
     concat('{"event_id":', to_json(event_id), …, ',"actor_ip":' || to_json(host(actor_ip)), …, '}')
     """

@@ -83,6 +83,14 @@ def _uuid(text: str) -> UUID | Fault:
     return parse_uuid(text) or Fault("must be a valid UUID")
 
 
+def object_text(example: Mapping[str, Any]) -> Grammar:
+    """Accept the text of a JSON object, rewritten as documents are when they are stored.
+
+    Both sides of a comparison then have their numbers in the same precision, and none that jsonb cannot hold.
+    """
+    return Grammar(_object_text, JSON_OBJECT, "application/json", example)
+
+
 def _object_text(text: str) -> str | Fault:
     try:
         found = msgspec.json.decode(text)
@@ -97,11 +105,6 @@ ANY_TEXT = any_text()
 FLAG = Grammar(_flag, {"type": "boolean"})
 ID = Grammar(_uuid, {"type": "string", "format": "uuid"})
 """A UUID in canonical form; the nil UUID is an id that nothing has."""
-OBJECT_TEXT = Grammar(_object_text, JSON_OBJECT, "application/json", {"alert_name": "EtcdHighCommitLatency"})
-"""A JSON object, rewritten as documents are when they are stored.
-
-Both sides of a comparison then have their numbers in the same precision, and none that jsonb cannot hold.
-"""
 
 
 def time(clock: Clock) -> Grammar:

@@ -93,8 +93,8 @@ class Parameter:
     def conditions(self, value: Any) -> list[Condition]:
         """Return the conditions that ``value`` makes."""
         return [
-            Condition(key or self.name, column, operator, value if of is None else of(value))
-            for column, operator, key, of in self.finds
+            Condition(find.key or self.name, find.column, find.operator, find.of(value) if find.of else value)
+            for find in self.finds
         ]
 
 
@@ -111,8 +111,8 @@ class Reading:
 
     sent: Sent
     values: dict[str, Any]
-    conditions: list[Condition] = field(default_factory=list)
-    faults: dict[str, Fault] = field(default_factory=dict)
+    conditions: list[Condition]
+    faults: dict[str, Fault]
 
     @property
     def filter(self) -> tuple[Condition, ...]:
@@ -172,10 +172,9 @@ class ParameterReader(Generic[T]):
         self._rules = tuple(rules)
         self._refuse = refuse
         self._can_be_strict = can_be_strict
-        self._named = {name: each for each in parameters for name in (each.name, *each.aliases)}
+        self._places = _places_of(parameters)
         self._defaults = {parameter.name: parameter.default for parameter in parameters}
-        self._required = frozenset(parameter for parameter in parameters if parameter.required)
-        _require_unique([name for each in parameters for name in (each.name, *each.aliases)])
+        self._required = frozenset(self._places[each.name] for each in parameters if each.required)
         _require_unique([find.key or each.name for each in parameters for find in each.finds])
 
     def read(self, sent: Sent) -> T:
@@ -195,20 +194,20 @@ class ParameterReader(Generic[T]):
 
     def declared(self, name: str) -> Parameter | None:
         """Return the parameter of this name, or ``None``: faults may be about others."""
-        return self._named.get(name)
+        place = self._places.get(name)
+        return None if place is None else self.parameters[place]
 
     def _judged(self, sent: Sent) -> Reading:
-        reading = Reading(sent, self._defaults.copy())
-        texts, named = sent.texts, self._named
-        found = {named[name] for name in texts if name in named} | self._required
-        for parameter in self.parameters if len(found) > 1 else found:
-            if parameter in found:
-                _judge(parameter, _text_of(parameter, texts), reading)
+        reading = Reading(sent, self._defaults.copy(), [], {})
+        texts, places = sent.texts, self._places
+        for place in sorted({places[name] for name in texts if name in places} | self._required):
+            parameter = self.parameters[place]
+            _judge(parameter, _text_of(parameter, texts), reading)
         return reading
 
     def _refuse_unknown(self, reading: Reading) -> None:
         for name in reading.sent.texts:
-            if name not in self._named:
+            if name not in self._places:
                 reading.refuse(shown(name), Fault("is not a parameter of this request"))
 
     def _in_order(self, reading: Reading) -> Reading:
@@ -218,13 +217,25 @@ class ParameterReader(Generic[T]):
         return reading
 
 
+def _places_of(parameters: Sequence[Parameter]) -> dict[str, int]:
+    """Return the place of each name, older ones too, in the order of declaration."""
+    named = [(name, at) for at, each in enumerate(parameters) for name in (each.name, *each.aliases)]
+    _require_unique([name for name, _ in named])
+    return dict(named)
+
+
+def _require_unique(names: Sequence[str]) -> None:
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise ValueError(f"declared twice: {', '.join(sorted(repeated))}")
+
+
 def _text_of(parameter: Parameter, texts: Mapping[str, str]) -> str | None:
     """Return the text that counts: under the current name if it says something, else under an older one."""
-    for name in (parameter.name, *parameter.aliases):
-        text = texts.get(name)
-        if text or (text is not None and not parameter.empty_is_absent):
-            return text
-    return None
+    text = texts.get(parameter.name)
+    if text or (text is not None and not parameter.empty_is_absent):
+        return text
+    return next(filter(None, map(texts.get, parameter.aliases)), None)
 
 
 def _judge(parameter: Parameter, text: str | None, reading: Reading) -> None:
@@ -234,10 +245,5 @@ def _judge(parameter: Parameter, text: str | None, reading: Reading) -> None:
         del reading.values[parameter.name]
     elif text is not None:
         reading.values[parameter.name] = value
-        reading.conditions += parameter.conditions(value)
-
-
-def _require_unique(names: Sequence[str]) -> None:
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise ValueError(f"declared twice: {', '.join(sorted(repeated))}")
+        if parameter.finds:
+            reading.conditions += parameter.conditions(value)

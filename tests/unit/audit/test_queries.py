@@ -95,7 +95,7 @@ def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted
     kept, values = queries.rendered_page(wanted, limit=10, offset=0, counted=counted)
 
     assert kept.text == str(fresh)
-    assert values | {"offset": 0} == fresh.params | {"offset": 0}
+    assert values | {"page_offset": 0} == fresh.params | {"page_offset": 0}
 
 
 def test_filters_of_one_shape_share_their_text() -> None:

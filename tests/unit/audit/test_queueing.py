@@ -209,8 +209,21 @@ def test_defaults_are_applied_to_what_another_writer_left_out() -> None:
     assert (event.severity, event.retention_days, event.is_sensitive) == ("info", 2555, False)
 
 
-def test_retention_of_zero_days_is_absent_as_in_a_request() -> None:
-    assert replayed_entry(a_foreign_payload(retention_days=0)).retention_days == 2555
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"retention_days": 0},
+        {"retention_days": None},
+        {"is_sensitive": None},
+        {"actor_type": None, "actor_id": ""},
+        {"severity": "", "resource_type": ""},
+    ],
+)
+def test_queued_member_that_says_nothing_means_what_it_means_in_a_request(members: dict[str, Any]) -> None:
+    replayed = replayed_entry(a_foreign_payload(**members))
+    requested = SCHEMA.read(a_foreign_payload(**members))
+
+    assert values_of(replayed) == values_of(requested)
 
 
 def test_timestamp_of_another_zone_becomes_utc() -> None:

@@ -12,7 +12,7 @@ import msgspec
 from apispec import APISpec
 from msgspec import inspect
 
-from datastorage.platform.records import Shown
+from datastorage.platform.records import Shown, shown_members
 from datastorage.platform.web.shapes import JSON_OBJECT, OF, RowShape, Shape
 
 _PLAIN: Final[Mapping[type[inspect.Type], Mapping[str, Any]]] = {
@@ -45,12 +45,12 @@ def reference(spec: APISpec, shape: Shape) -> dict[str, Any]:
 
 
 def _row(spec: APISpec, shape: RowShape) -> dict[str, Any]:
-    shown = [member for member in shape.members if member.shown is not Shown.NEVER]
+    shown = shown_members(shape.members)
     optional = {member.wire for member in shown if member.shown is Shown.WHEN_SET}
     properties: dict[str, Any] = {}
-    for member in sorted(shown, key=lambda each: each.wire in optional):
+    for member in shown:
         schema = JSON_OBJECT if member.is_document else _schema(spec, inspect.type_info(member.type))
-        if member.is_optional and member.shown is Shown.ALWAYS:
+        if member.is_optional and member.shown is Shown.ALWAYS and not member.is_set_by_database:
             schema = _or_null(schema)
         properties[member.wire] = {**schema, "description": member.meaning}
     return {
