@@ -10,10 +10,10 @@ from bench.figures import Figure, Goal, figure
 from bench.load import CopyTarget, HttpTarget, Request, SqlTarget, Statement
 from bench.rounds import Effort, compare, failures, latencies, rates
 from bench.stand import Stand, literal_sql, statement
-from datastorage.incidents import queries
-from datastorage.incidents.cursor import cursor_after, fingerprint
-from datastorage.incidents.model import IncidentFilter, View
-from datastorage.incidents.readers import MAX_PAGE_ROWS
+from datastorage.incidents.reading import queries
+from datastorage.incidents.reading.cursor import cursor_after, fingerprint
+from datastorage.incidents.reading.model import IncidentFilter, View
+from datastorage.incidents.reading.parameters import MAX_PAGE_ROWS
 
 INCIDENTS = "/api/v1/incidents"
 YEAR = timedelta(days=365)

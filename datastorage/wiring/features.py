@@ -12,15 +12,15 @@ from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.incidents import readers as incident_readers
-from datastorage.incidents import schemas as incident_schemas
-from datastorage.incidents import tally_readers
-from datastorage.incidents.service import IncidentService
-from datastorage.incidents.store import IncidentStore
-from datastorage.incidents.tally_service import TallyService
-from datastorage.incidents.tally_store import TallyStore
-from datastorage.incidents.write_service import IncidentWriteService
-from datastorage.incidents.write_store import IncidentWriteStore
+from datastorage.incidents.aggregates import parameters as aggregate_parameters
+from datastorage.incidents.aggregates.service import AggregateService
+from datastorage.incidents.aggregates.store import AggregateStore
+from datastorage.incidents.reading import parameters as reading_parameters
+from datastorage.incidents.reading.service import IncidentService
+from datastorage.incidents.reading.store import IncidentStore
+from datastorage.incidents.writing import schemas as incident_schemas
+from datastorage.incidents.writing.service import IncidentWriteService
+from datastorage.incidents.writing.store import IncidentWriteStore
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.notifications.service import NotificationService
 from datastorage.notifications.store import NotificationStore
@@ -89,23 +89,23 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
 def add_incidents(
     services: Services, settings: Settings, clock: Clock, is_shutting_down: ShutdownFlag
 ) -> None:
-    """Add incidents: listing, tallies and writes."""
+    """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
     new_incident = incident_schemas.NewIncidentSchema(clock)
     services.add(
         IncidentService(IncidentStore(database), settings.incidents, metrics, is_shutting_down),
-        TallyService(TallyStore(database), metrics, clock),
+        AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
-        incident_readers.IncidentQuery(clock),
-        incident_readers.IncidentExportQuery(clock),
-        incident_readers.IncidentIdPath(),
-        tally_readers.LegacyRateQuery(),
-        tally_readers.NamespacesQuery(),
-        tally_readers.SeveritiesQuery(),
-        tally_readers.TrendQuery(),
-        tally_readers.IncidentTypeRateQuery(),
-        tally_readers.WorkflowRateQuery(),
-        tally_readers.MultiDimensionalRateQuery(),
+        reading_parameters.IncidentQuery(clock),
+        reading_parameters.IncidentExportQuery(clock),
+        reading_parameters.IncidentIdPath(),
+        aggregate_parameters.LegacyRateQuery(),
+        aggregate_parameters.NamespacesQuery(),
+        aggregate_parameters.SeveritiesQuery(),
+        aggregate_parameters.TrendQuery(),
+        aggregate_parameters.IncidentTypeRateQuery(),
+        aggregate_parameters.WorkflowRateQuery(),
+        aggregate_parameters.MultiDimensionalRateQuery(),
         new_incident,
         incident_schemas.IncidentBatch(new_incident),
         incident_schemas.OutcomeSchema(),
@@ -126,7 +126,9 @@ def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics
         notification_schema,
     )
     fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
-    fields |= incident_schemas.field_names() | incident_readers.FIELD_NAMES | tally_readers.FIELD_NAMES
+    fields |= (
+        incident_schemas.field_names() | reading_parameters.FIELD_NAMES | aggregate_parameters.FIELD_NAMES
+    )
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(
         known_fields=frozenset(fields),

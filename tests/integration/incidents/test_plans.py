@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Select, text
 
-from datastorage.incidents import queries, tally_queries
-from datastorage.incidents.model import IncidentFilter, Position, View
-from datastorage.incidents.tallies import LegacyRateRequest, RateRequest
+from datastorage.incidents.aggregates import queries as aggregates
+from datastorage.incidents.aggregates.model import LegacyRateRequest, RateRequest
+from datastorage.incidents.reading import queries
+from datastorage.incidents.reading.model import IncidentFilter, Position, View
 from tests.support.incident_builders import insert_history
 from tests.support.schema import RoleUrls, engine_for, fresh_database, upgrade
 
@@ -209,18 +210,18 @@ def rate(**dimensions: Any) -> RateRequest:
 
 
 WEEK = timedelta(days=7)
-TALLIES: list[tuple[Select[Any], set[str]]] = [
-    (tally_queries.tally_by_workflow(rate(incident_type="type-7")), {"idx_incident_type_success"}),
-    (tally_queries.tally_by_incident_type(rate(workflow_id="workflow-7")), {"idx_workflow_success"}),
-    (tally_queries.tally(rate(action_type="action-7")), {"idx_rat_action_type"}),
-    (tally_queries.counts_by_day(NOW - WEEK), {"idx_rat_time_id"}),
-    (tally_queries.counts_by_severity(WEEK), set()),
-    (tally_queries.outcomes_by_namespace(WEEK), set()),
+AGGREGATES: list[tuple[Select[Any], set[str]]] = [
+    (aggregates.outcomes_by_workflow(rate(incident_type="type-7")), {"idx_incident_type_success"}),
+    (aggregates.outcomes_by_incident_type(rate(workflow_id="workflow-7")), {"idx_workflow_success"}),
+    (aggregates.outcomes(rate(action_type="action-7")), {"idx_rat_action_type"}),
+    (aggregates.counts_by_day(NOW - WEEK), {"idx_rat_time_id"}),
+    (aggregates.counts_by_severity(WEEK), set()),
+    (aggregates.outcomes_by_namespace(WEEK), set()),
 ]
 
 
-@pytest.mark.parametrize(("statement", "indexes"), TALLIES)
-def test_tally_of_a_week_reads_it_through_an_index(
+@pytest.mark.parametrize(("statement", "indexes"), AGGREGATES)
+def test_aggregate_of_a_week_reads_it_through_an_index(
     app: Connection, filled: set[str], statement: Select[Any], indexes: set[str]
 ) -> None:
     root = explain(app, statement, "ANALYZE,")
@@ -236,7 +237,7 @@ def test_tally_of_a_week_reads_it_through_an_index(
 def test_older_success_rate_finds_workflow_and_action_through_their_indexes(
     app: Connection, filled: set[str]
 ) -> None:
-    plan = plan_of(app, tally_queries.workflow_outcomes(LegacyRateRequest("workflow-7", None)))
+    plan = plan_of(app, aggregates.workflow_outcomes(LegacyRateRequest("workflow-7", None)))
 
     assert plan.indexes == {"idx_workflow_success", "uq_resource_action_traces_action_id_action_timestamp"}
     assert not plan.read_in_full & filled

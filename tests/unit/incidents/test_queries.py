@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import create_mock_engine
 from sqlalchemy.sql import ClauseElement
 
-from datastorage.incidents import queries, tally_queries
-from datastorage.incidents.model import IncidentFilter, Position, View
-from datastorage.incidents.tallies import LegacyRateRequest, RateRequest
+from datastorage.incidents.aggregates import queries as aggregates
+from datastorage.incidents.aggregates.model import LegacyRateRequest, RateRequest
+from datastorage.incidents.reading import queries
+from datastorage.incidents.reading.model import IncidentFilter, Position, View
 
 HOSTILE = "'; DROP TABLE resource_action_traces--"
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -38,13 +39,13 @@ def test_every_value_is_a_bound_parameter() -> None:
         queries.key_of_row(WANTED, 5679),
         queries.count(WANTED),
         queries.one(121314),
-        tally_queries.workflow_outcomes(LegacyRateRequest(HOSTILE, timedelta(days=7))),
-        tally_queries.outcomes_by_namespace(timedelta(days=7)),
-        tally_queries.counts_by_severity(timedelta(days=7)),
-        tally_queries.counts_by_day(AT),
-        tally_queries.tally(RATE),
-        tally_queries.tally_by_workflow(RATE),
-        tally_queries.tally_by_incident_type(RATE),
+        aggregates.workflow_outcomes(LegacyRateRequest(HOSTILE, timedelta(days=7))),
+        aggregates.outcomes_by_namespace(timedelta(days=7)),
+        aggregates.counts_by_severity(timedelta(days=7)),
+        aggregates.counts_by_day(AT),
+        aggregates.outcomes(RATE),
+        aggregates.outcomes_by_workflow(RATE),
+        aggregates.outcomes_by_incident_type(RATE),
     ]
 
     for statement in statements:

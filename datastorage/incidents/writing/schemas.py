@@ -1,0 +1,299 @@
+"""From the bytes of a request to a ``NewIncident`` or an ``Outcome``; unknown members are refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow
+from marshmallow import ValidationError, post_load, validates_schema
+
+from datastorage.errors import Fault, InvalidInput
+from datastorage.incidents.enumerations import EXECUTION_STATUSES, INCIDENT_SEVERITIES, SEVERITIES
+from datastorage.incidents.grammar import INT32_MAX, INT64_MAX
+from datastorage.incidents.reading.projection import FULL
+from datastorage.incidents.writing import examples
+from datastorage.incidents.writing.fields import (
+    IS_REQUIRED,
+    ActionInstant,
+    Boolean,
+    Document,
+    Exact,
+    Fraction,
+    Instant,
+    Integer,
+    Items,
+    Listed,
+)
+from datastorage.incidents.writing.lifecycle import with_duration
+from datastorage.incidents.writing.model import NewIncident, Outcome, Resource
+from datastorage.platform.clock import Clock
+from datastorage.platform.web.contract import ArrayContract, Contract, Faults
+from datastorage.platform.web.literals import shown
+
+MAX_BATCH_ITEMS = 1000
+LONG_TEXT = 65536
+
+UNKNOWN = Fault("is not a member of this request")
+IMMUTABLE = Fault("cannot be changed")
+NOT_EQUAL = "must be equal to {}, of which it is another name"
+
+OUTCOME_ALIASES = {
+    "status": "execution_status",
+    "start_time": "execution_start_time",
+    "end_time": "execution_end_time",
+    "duration": "execution_duration_ms",
+    "error_message": "execution_error",
+}
+ALIASES = OUTCOME_ALIASES | {
+    "signal_severity": "severity",
+    "alert_severity": "severity",
+    "resource_type": "resource_kind",
+    "resource_namespace": "namespace",
+    "cluster": "cluster_name",
+    "remediation_request_id": "correlation_id",
+    "alert_fingerprint": "signal_fingerprint",
+}
+
+
+def _given(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has one of ``names``, and not as ``null``."""
+    return {
+        "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
+    }
+
+
+def field_names() -> frozenset[str]:
+    """Return the names that a metric may show."""
+    declared = NewIncidentSchema._declared_fields.keys() | OutcomeSchema._declared_fields.keys()  # noqa: SLF001
+    return frozenset(declared | ALIASES.keys())
+
+
+class StrictContract(Contract):
+    """A contract that refuses unknown members, and aliases that contradict each other."""
+
+    beside_it = "equal to it beside it"
+
+    error_messages: dict[str, str] = {"unknown": UNKNOWN}  # noqa: RUF012 - marshmallow declares it like this
+
+    class Meta:
+        """A misspelt optional member must not be lost in silence."""
+
+        unknown = marshmallow.RAISE
+
+    def faults_or_loaded(self, data: dict[str, Any]) -> Any:
+        """Return the loaded value, or ``Faults`` under the names that the client used."""
+        canonical, sent_as, faults = self._resolve(data)
+        judged = super().faults_or_loaded(canonical)
+        if isinstance(judged, Faults):
+            faults |= {sent_as.get(name, shown(name)): fault for name, fault in judged.items()}
+        return Faults(faults) if faults else judged
+
+    def _resolve(self, data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, Fault]]:
+        """Return the members by canonical name, the name each was sent under, and contradictions."""
+        canonical: dict[str, Any] = {}
+        sent_as: dict[str, str] = {}
+        faults: dict[str, Fault] = {}
+        for sent_name in sorted(data, key=lambda name: name in self.aliases):  # canonical names first
+            name = self.aliases.get(sent_name, sent_name)
+            if name not in canonical:
+                canonical[name] = data[sent_name]
+                sent_as[name] = shown(sent_name)
+            elif not _is_same(canonical[name], data[sent_name]):
+                faults[sent_name] = Fault(NOT_EQUAL.format(sent_as[name]), "mismatch")
+        return canonical, sent_as, faults
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    # true equals 1 in Python, but not in JSON.
+    return type(one) is type(other) and one == other
+
+
+class OutcomeSchema(StrictContract):
+    """What may change when an action ends; ``null`` clears a member."""
+
+    resource = "incident"
+    aliases = OUTCOME_ALIASES
+    rules = (
+        {"minProperties": 1},
+        {"properties": {name: {"not": {"type": "null"}} for name in ("execution_status", "status")}},
+    )
+    example = examples.OUTCOME
+
+    execution_status = Listed(EXECUTION_STATUSES)
+    execution_start_time = Instant()
+    execution_end_time = Instant()
+    execution_duration_ms = Integer(minimum=0, maximum=INT32_MAX)
+    execution_error = Exact(minimum=0, maximum=LONG_TEXT)
+    kubernetes_operations = Items()
+    resource_state_after = Document()
+    effectiveness_score = Fraction()
+    effectiveness_criteria = Document()
+    effectiveness_assessed_at = Instant()
+    effectiveness_assessment_method = Exact(maximum=20)
+    effectiveness_notes = Exact(minimum=0, maximum=LONG_TEXT)
+    effectiveness_assessment_due = Instant()
+    follow_up_actions = Items()
+
+    def __init__(self) -> None:
+        super().__init__(partial=True)  # what is not sent does not change
+
+    def faults_or_loaded(self, data: dict[str, Any]) -> Any:
+        """Name members that exist and cannot change as such."""
+        judged = super().faults_or_loaded(data)
+        if not isinstance(judged, Faults):
+            return judged
+        immutable = {name: IMMUTABLE for name, fault in judged.items() if _is_immutable(name, fault)}
+        return Faults(judged | immutable)
+
+    def refusal(self, faults: Faults) -> InvalidInput:
+        """Give the attempt to change what cannot change its own slug."""
+        error = super().refusal(faults)
+        if IMMUTABLE in faults.values():
+            error.slug = "immutable-field-violation"
+        return error
+
+    @validates_schema(pass_original=True)
+    def refuse_nothing(self, _data: Any, original: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a change of nothing, and of the status to nothing."""
+        if not original:
+            raise ValidationError(Fault("must have at least one member to change"), field_name="body")
+        if "execution_status" in original and original["execution_status"] is None:
+            raise ValidationError(Fault("must not be null"), field_name="execution_status")
+
+    @post_load
+    def make_outcome(self, data: dict[str, Any], **_: Any) -> Outcome:
+        """Keep exactly what was sent."""
+        return Outcome(data)
+
+
+def _is_immutable(name: str, fault: Fault) -> bool:
+    return fault == UNKNOWN and name in FULL
+
+
+class NewIncidentSchema(StrictContract):
+    """One incident as a producer sends it."""
+
+    resource = "incident"
+    aliases = ALIASES
+    rules = (
+        _given("signal_name", "alert_name"),
+        _given("resource_kind", "resource_type", "action_history_id"),
+        _given("resource_name", "action_history_id"),
+        {"anyOf": [_given("workflow_id"), {"properties": {"workflow_version": {"type": "null"}}}]},
+    )
+    example = examples.NEW_INCIDENT
+
+    action_id = Exact(required=True, maximum=64)
+    action_type = Exact(required=True, maximum=50)
+    action_timestamp = ActionInstant(required=True)
+    signal_name = Exact(maximum=200)
+    alert_name = Exact(maximum=255)
+    severity = Listed(SEVERITIES, required=True)
+    model_used = Exact(required=True, maximum=100)
+    model_confidence = Fraction(required=True)
+    execution_status = Listed(EXECUTION_STATUSES)
+    resource_kind = Exact(maximum=100)
+    resource_name = Exact(maximum=253)
+    action_history_id = Integer(minimum=1, maximum=INT64_MAX)
+    resource_uid = Exact(maximum=36)
+    resource_api_version = Exact(maximum=100)
+    namespace = Exact(maximum=63)
+    cluster_name = Exact(maximum=255)
+    environment = Exact(maximum=100)
+    correlation_id = Exact(maximum=64)
+    signal_fingerprint = Exact(maximum=64)
+    signal_labels = Document()
+    signal_annotations = Document()
+    signal_firing_time = Instant()
+    incident_type = Exact(maximum=100)
+    incident_severity = Listed(INCIDENT_SEVERITIES)
+    workflow_id = Exact(maximum=64)
+    workflow_version = Exact(maximum=20)
+    workflow_execution_id = Exact(maximum=64)
+    workflow_step_number = Integer(minimum=1, maximum=INT32_MAX)
+    ai_selected_workflow = Boolean()
+    ai_chained_workflows = Boolean()
+    ai_manual_escalation = Boolean()
+    ai_workflow_customization = Document()
+    action_parameters = Document()
+    resource_state_before = Document()
+    resource_state_after = Document()
+    alternative_actions = Items()
+    kubernetes_operations = Items()
+    follow_up_actions = Items()
+    routing_tier = Exact(maximum=20)
+    model_reasoning = Exact(minimum=0, maximum=LONG_TEXT)
+    execution_error = Exact(minimum=0, maximum=LONG_TEXT)
+    execution_start_time = Instant()
+    execution_end_time = Instant()
+    execution_duration_ms = Integer(minimum=0, maximum=INT32_MAX)
+    effectiveness_score = Fraction()
+    effectiveness_criteria = Document()
+    effectiveness_notes = Exact(minimum=0, maximum=LONG_TEXT)
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        timestamp = self.fields["action_timestamp"]
+        assert isinstance(timestamp, ActionInstant)  # noqa: S101 - tells mypy what is declared above
+        timestamp.clock = clock
+
+    @validates_schema(skip_on_field_errors=False)
+    def compare_members(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse what members lack or contradict together; a member with a fault of its own has none here."""
+        faults = _missing_names(data) | _missing_resource(data)
+        if data.get("workflow_version") is not None and "workflow_id" in data and data["workflow_id"] is None:
+            faults["workflow_version"] = Fault("requires workflow_id")
+        faults |= with_duration(data).faults
+        if faults:
+            raise ValidationError({name: [fault] for name, fault in faults.items()})
+
+    @post_load
+    def make_incident(self, data: dict[str, Any], **_: Any) -> NewIncident:
+        """Apply every default."""
+        resource = None
+        if data["action_history_id"] is None:
+            resource = Resource(
+                cluster_name=data["cluster_name"] or "",
+                namespace=data["namespace"],
+                kind=data["resource_kind"],
+                name=data["resource_name"],
+                api_version=data.pop("resource_api_version") or "v1",
+                uid=data.pop("resource_uid"),
+            )
+        flags = ("ai_selected_workflow", "ai_chained_workflows", "ai_manual_escalation")
+        defaults = {
+            "signal_name": data["signal_name"] or data["alert_name"],
+            "signal_severity": data.pop("severity"),
+            "execution_status": data["execution_status"] or "pending",
+            "execution_duration_ms": with_duration(data).duration_ms,
+            **{flag: data[flag] or False for flag in flags},
+        }
+        return NewIncident(resource=resource, columns=data | defaults)
+
+
+def _missing_names(data: Mapping[str, Any]) -> dict[str, Fault]:
+    """A signal has a name of its own or that of its alert, for which there is less room."""
+    if "signal_name" not in data or data["signal_name"] is not None or "alert_name" not in data:
+        return {}
+    alert_name = data["alert_name"]
+    if alert_name is None:
+        return {"signal_name": IS_REQUIRED}
+    if len(alert_name) > 200:  # noqa: PLR2004 - the column's length
+        message = f"must have at most 200 characters without a signal_name (got {len(alert_name)})"
+        return {"alert_name": Fault(message, "length_exceeded")}
+    return {}
+
+
+def _missing_resource(data: Mapping[str, Any]) -> dict[str, Fault]:
+    if "action_history_id" not in data or data["action_history_id"] is not None:
+        return {}
+    names = ("resource_kind", "resource_name")
+    return {name: IS_REQUIRED for name in names if name in data and data[name] is None}
+
+
+class IncidentBatch(ArrayContract):
+    """An array of 1 to 1000 incidents."""
+
+    item_name = "incident"
+
+    def __init__(self, item: NewIncidentSchema) -> None:
+        super().__init__(item, resource="incidents", maximum=MAX_BATCH_ITEMS)

@@ -1,0 +1,28 @@
+import pytest
+
+from datastorage.incidents.reading.parameters import prefers_strict
+from datastorage.platform.web.literals import shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_strict"),
+    [
+        ([], False),
+        (["handling=strict"], True),
+        (['Handling = "Strict"'], True),
+        (["respond-async, handling=strict; x=1"], True),
+        (["respond-async", "handling=strict"], True),
+        (["handling=lenient"], False),
+        (["handling=lenient, handling=strict"], False),
+        (["handling"], False),
+        (["x-handling=strict"], False),
+    ],
+)
+def test_preference_for_strict_handling_is_understood(headers: list[str], is_strict: bool) -> None:  # noqa: FBT001
+    assert prefers_strict(headers) is is_strict
+
+
+def test_shown_text_is_short_and_has_no_control_characters() -> None:
+    assert shown("生产 é 'x'") == "生产 é 'x'"
+    assert shown("a\n\x00\u202e\x1b[31m") == "a\\n\\x00\\u202e\\x1b[31m"
+    assert shown("x" * 101) == "x" * 100 + "…"
