@@ -50,7 +50,9 @@ resource_references = Table(
     Column("last_seen", TIMESTAMPTZ, server_default=func.now()),
     Column("deleted_at", TIMESTAMPTZ),
     UniqueConstraint("resource_uid"),
-    # A cluster-scoped resource has no namespace, which is a value like any other: it exists once.
+    # A cluster-scoped resource has no namespace, which is a value like any other: it exists once. The longest
+    # names together would not fit a row of this index, see ``cluster_in_key``; a constraint on a digest would
+    # fit, but other tools and the release before say ON CONFLICT with these four columns.
     UniqueConstraint("cluster_name", "namespace", "kind", "name", postgresql_nulls_not_distinct=True),
 )
 

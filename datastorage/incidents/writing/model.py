@@ -1,10 +1,27 @@
 """An incident before it is stored, a change of one, and what became of them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+LONGEST_CLUSTER_BYTES = 1000
+"""Of a cluster's name in the key of a resource. A row of a B-tree takes 2,704 bytes at most; namespace, kind
+and name take 1,664 of them when they are as long as they may be, in characters of four bytes."""
+KEPT_CHARACTERS = 150
+
+
+def cluster_in_key(name: str) -> str:
+    """Return what stands for a cluster in the key of its resources: its name, a very long one shortened.
+
+    The digest keeps two long names apart. The incident itself keeps the name as it was sent.
+    """
+    written = name.encode("utf-8")
+    if len(written) <= LONGEST_CLUSTER_BYTES:
+        return name
+    return f"{name[:KEPT_CHARACTERS]}…{hashlib.sha256(written).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +37,10 @@ class ResourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """The resource that was acted upon; ``uid`` is ``None`` when the producer does not know it."""
+    """The resource that was acted upon.
+
+    ``cluster_name`` is that of ``cluster_in_key``; ``uid`` is ``None`` when the producer does not know it.
+    """
 
     cluster_name: str
     namespace: str | None

@@ -24,7 +24,7 @@ from datastorage.incidents.writing.fields import (
     Listed,
 )
 from datastorage.incidents.writing.lifecycle import with_duration
-from datastorage.incidents.writing.model import NewIncident, Outcome, Resource
+from datastorage.incidents.writing.model import NewIncident, Outcome, Resource, cluster_in_key
 from datastorage.platform.clock import Clock
 from datastorage.platform.web.contract import ArrayContract, Contract, Faults
 from datastorage.platform.web.literals import shown
@@ -252,7 +252,7 @@ class NewIncidentSchema(StrictContract):
         resource = None
         if data["action_history_id"] is None:
             resource = Resource(
-                cluster_name=data["cluster_name"] or "",
+                cluster_name=cluster_in_key(data["cluster_name"] or ""),
                 namespace=data["namespace"],
                 kind=data["resource_kind"],
                 name=data["resource_name"],
