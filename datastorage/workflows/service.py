@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
-from datastorage.errors import Conflict, Fault, InvalidInput, NotFound
+from datastorage.errors import Conflict, Fault, InvalidInput, NotFound, RowRefused
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import WorkflowsSettings
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TABLE = "remediation_workflow_catalog"
+UNSTORABLE = Fault("the workflow has a value that cannot be stored", "database_constraint")
 MISMATCH = Fault("must be the SHA-256 of content in hexadecimal", "mismatch")
 
 
@@ -143,6 +144,9 @@ class WorkflowService:
         except (Conflict, InvalidInput):
             status = "refused"
             raise
+        except RowRefused as refused:  # PostgreSQL would refuse it on every retry
+            logged |= {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
+            raise refusal({"body": UNSTORABLE}) from refused
         finally:
             duration_seconds = monotonic_seconds() - started
             if status != "refused":  # a refusal is an answer, not a database that fails
