@@ -28,6 +28,7 @@ from bench.stand import Stand, literal_sql, statement
 from bench.wire import WireTarget
 from datastorage.audit import queries
 from datastorage.audit.model import AuditFilter
+from datastorage.platform.db.conditions import equals
 from datastorage.tables import audit_events
 
 LOOK_UPS = 1_000
@@ -44,7 +45,10 @@ _COLUMNS = [cast(each, TEXT).label(each.name) if each.name in _DOCUMENTS else ea
 def by_correlation(stand: Stand, effort: Effort) -> list[Figure]:
     """One remediation's events beside count and page by psycopg plus a Flask view that does nothing."""
     name = f"events by correlation id, {CLIENTS} clients"
-    wanted = [AuditFilter(equals={"correlation_id": f"rr-{n}"}) for n in range(1, LOOK_UPS)]
+    wanted = [
+        AuditFilter(conditions=(equals(audit_events.c.correlation_id, f"rr-{n}"),))
+        for n in range(1, LOOK_UPS)
+    ]
     selects = [[statement(queries.count(each)), _rows(each, PAGE_ROWS + 1)] for each in wanted]
     asked = driving(stand, look_ups(stand.service_url), CLIENTS)
     sql = driving(stand, SqlTarget(stand.app_url, selects), CLIENTS)

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from datastorage.audit.model import AuditEvent
-from datastorage.audit.schemas import DEFAULT_RETENTION_DAYS
+from datastorage.audit.event import DEFAULT_RETENTION_DAYS, AuditEvent
 from datastorage.audit.service import AuditService
 from datastorage.dlq.cli import build_group
 from datastorage.dlq.cli.backing import Backing, Discard, Replaying

@@ -1,10 +1,46 @@
 """What the audit endpoints answer with; read by the API document only, never by the code that answers."""
 
+from datetime import date, datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from datastorage.audit.glossary import GLOSSARY, STORED_EXAMPLE
+from datastorage.audit.event import MEMBERS
+from datastorage.audit.schemas import EVENT_EXAMPLE
+from datastorage.platform.db.row_json import shown_members
+from datastorage.platform.records import Member, Shown, meanings_of
+
+GLOSSARY = meanings_of(MEMBERS) | {
+    "message": "The outcome in words.",
+    "status": "Always `accepted`: kept in the queue until it is stored.",
+    "count": "Number of events.",
+    "event_ids": "Identities in the order of the request.",
+    "data": "The events of this page.",
+    "pagination": "Where this page lies.",
+    "limit": "Most rows that were asked for.",
+    "offset": "Rows skipped; 0 with a cursor.",
+    "total": "All matches of the filters, wherever the page lies; `null` when not asked for.",
+    "has_more": "Whether rows follow.",
+    "next_cursor": "Send it as `cursor` for the next page; `null` when nothing follows.",
+}
+
+_STORED = EVENT_EXAMPLE | {
+    "event_id": "0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11",
+    "event_timestamp": "2026-01-14T08:12:45.120934Z",
+    "event_date": "2026-01-14",
+    "resource_type": "gateway",
+    "resource_id": "rr-2026-0114",
+    "actor_id": "gateway-service",
+    "actor_type": "service",
+    "retention_days": 2555,
+    "is_sensitive": False,
+}
+STORED_EXAMPLE = {
+    each.wire: _STORED.get(each.wire, "" if each.shown is Shown.BLANK else None)
+    for each in shown_members(MEMBERS)
+    if each.shown is not Shown.WHEN_SET
+}
 
 
 class RecordedSchema(Schema):
@@ -72,41 +108,32 @@ class PaginationSchema(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
+_TYPES: dict[Any, type[fields.Field[Any]]] = {
+    UUID: fields.UUID,
+    datetime: fields.DateTime,
+    date: fields.Date,
+    int: fields.Integer,
+    bool: fields.Boolean,
+    str: fields.String,
+}
+
+
+def _shown(member: Member) -> fields.Field[Any]:
+    kind = fields.Dict if member.is_document else _TYPES[member.type]
+    may_be_null = member.is_optional and member.shown is Shown.ALWAYS
+    return kind(required=member.shown is not Shown.WHEN_SET, allow_none=may_be_null or None)
+
+
 class StoredEventSchema(Schema):
     """One event as reads return it."""
 
     glossary = GLOSSARY
     example: ClassVar[dict[str, Any]] = STORED_EXAMPLE
 
-    event_id = fields.UUID(required=True)
-    event_timestamp = fields.DateTime(required=True)
-    event_date = fields.Date(required=True)
-    event_type = fields.String(required=True)
-    version = fields.String(required=True)
-    event_category = fields.String(required=True)
-    event_action = fields.String(required=True)
-    event_outcome = fields.String(required=True)
-    correlation_id = fields.String(required=True)
-    parent_event_id = fields.UUID(required=True, allow_none=True)
-    parent_event_date = fields.Date(required=True, allow_none=True)
-    resource_type = fields.String(required=True)
-    resource_id = fields.String(required=True)
-    namespace = fields.String(required=True)
-    cluster_name = fields.String(required=True)
-    severity = fields.String(required=True)
-    duration_ms = fields.Integer(required=True, allow_none=True)
-    error_code = fields.String(required=True)
-    error_message = fields.String(required=True)
-    actor_id = fields.String(required=True)
-    actor_type = fields.String(required=True)
-    retention_days = fields.Integer(required=True)
-    is_sensitive = fields.Boolean(required=True)
-    event_data = fields.Dict(required=True)
-    actor_ip = fields.String()
-    resource_name = fields.String()
-    trace_id = fields.String()
-    span_id = fields.String()
-    event_metadata = fields.Dict()
+    class Meta:
+        """The members of an event that answers have."""
+
+        include: ClassVar[dict[str, Any]] = {each.wire: _shown(each) for each in shown_members(MEMBERS)}
 
 
 class EventPageSchema(Schema):

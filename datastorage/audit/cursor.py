@@ -3,17 +3,17 @@
 from datetime import UTC
 from uuid import UUID
 
-from datastorage.audit.model import Position
 from datastorage.platform.db import keyset
+from datastorage.platform.db.keyset import Position
 
 
-def cursor_of(position: Position, *, ascending: bool) -> str:
+def cursor_of(position: Position[UUID], *, ascending: bool) -> str:
     """Return the opaque text for ``position``."""
-    at = position.event_timestamp.astimezone(UTC).isoformat()
-    return keyset.encode({"t": at, "id": str(position.event_id), "o": _order(ascending=ascending)})
+    at = position.at.astimezone(UTC).isoformat()
+    return keyset.encode({"t": at, "id": str(position.id), "o": _order(ascending=ascending)})
 
 
-def position_of(cursor: str, *, ascending: bool) -> Position:
+def position_of(cursor: str, *, ascending: bool) -> Position[UUID]:
     """Return the position a cursor stands for.
 
     Raises:

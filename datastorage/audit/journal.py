@@ -12,7 +12,7 @@ from datetime import timedelta
 from threading import Condition, Thread
 from typing import NamedTuple, Protocol
 
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.event import AuditEvent
 from datastorage.errors import DatabaseError, DataStorageError
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics

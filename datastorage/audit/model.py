@@ -1,52 +1,15 @@
-"""What an audit event is, and what can become of one that is written."""
+"""What can become of an audit event that is written, and what is asked and answered about those stored."""
 
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-
-class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):
-    """One normalised event: every default applied, identity fixed, ready to be stored as it is.
-
-    ``event_data`` and ``event_metadata`` are compact JSON text. ``has_client_id`` tells whether the
-    id came with the request, which makes the write idempotent. ``parent_date_hint`` only narrows the
-    look-up of the parent. A frozen dataclass would take five times as long to make.
-    """
-
-    event_id: UUID
-    event_version: str
-    event_timestamp: datetime
-    event_date: date
-    event_type: str
-    event_category: str
-    event_action: str
-    event_outcome: str
-    actor_type: str
-    actor_id: str
-    resource_type: str
-    resource_id: str
-    correlation_id: str
-    event_data: str
-    severity: str
-    retention_days: int
-    is_sensitive: bool
-    actor_ip: str | None = None
-    resource_name: str | None = None
-    parent_event_id: UUID | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    namespace: str | None = None
-    cluster_name: str | None = None
-    event_metadata: str | None = None
-    duration_ms: int | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    parent_date_hint: date | None = None
-    has_client_id: bool = False
+from datastorage.platform.db.conditions import Condition, need_values
+from datastorage.platform.db.keyset import Position
 
 
 class Written(Enum):
@@ -104,43 +67,26 @@ class BatchParked(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: list[UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadMatch:
-    """Text equality of one member of ``event_data``, addressed by path."""
-
-    path: tuple[str, ...]
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page ended: the last row's sort key."""
-
-    event_timestamp: datetime
-    event_id: UUID
+_SORT_KEY = frozenset({"event_timestamp", "event_date"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """What to look for. ``equals`` maps column to value; the rest bounds, contains and orders."""
+    """What to look for: all conditions hold, in this order, behind the last row of the page before."""
 
-    equals: dict[str, Any] = field(default_factory=dict)
-    since: datetime | None = None
-    until: datetime | None = None
-    payload_matches: tuple[PayloadMatch, ...] = ()
-    payload_contains: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     ascending: bool = False
-    after: Position | None = None
+    after: Position[UUID] | None = None
 
     @property
-    def looks_into_payload(self) -> bool:
-        """Whether a condition on ``event_data`` has to be planned with its actual value."""
-        return bool(self.payload_matches or self.payload_contains)
+    def needs_values(self) -> bool:
+        """Whether a condition has to be planned with its actual value, as those on ``event_data`` have."""
+        return need_values(self.conditions)
 
     @property
     def is_by_correlation(self) -> bool:
         """Whether it is a look-up of the events of one remediation, which are few."""
-        return "correlation_id" in self.equals
+        return any(each.key == "correlation_id" for each in self.conditions)
 
     @property
     def is_planned_alike(self) -> bool:
@@ -149,7 +95,9 @@ class AuditFilter:
         Events in their order, or those of one correlation id: there is one index for either. Of a type,
         say, there may be millions or none, and then another index is the right one.
         """
-        return not self.looks_into_payload and (self.is_by_correlation or not self.equals)
+        if self.is_by_correlation:
+            return not self.needs_values
+        return all(each.column.key in _SORT_KEY for each in self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

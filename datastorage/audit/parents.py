@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from datastorage.audit.model import AuditEvent, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.errors import DatabaseError, PartitionFailure
 from datastorage.partitions.plan import AUDIT_EVENTS, Month

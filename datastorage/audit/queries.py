@@ -1,12 +1,10 @@
 """Statements on ``audit_events``: pure builders, values only ever as bound parameters (BR-STORAGE-025)."""
 
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -17,19 +15,20 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
     func,
     literal_column,
-    or_,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TEXT, insert
+from sqlalchemy.dialects.postgresql import TEXT, insert
 
-from datastorage.audit.event_json import event_json
-from datastorage.audit.model import AuditFilter, PayloadMatch, Position
+from datastorage.audit.event import MEMBERS
+from datastorage.audit.model import AuditFilter
 from datastorage.audit.tables import audit_events
+from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import DIALECT, Rendered
+from datastorage.platform.db.row_json import row_json
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
 WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
@@ -41,13 +40,11 @@ _COMPARED_COLUMNS = tuple(
 
 # Rendered once: it has fifty parts, and SQLAlchemy would look at each for every request.
 _PAGE_JSON: ColumnElement[str] = literal_column(
-    str(event_json(audit_events.alias("page").c).compile(dialect=DIALECT)), TEXT()
+    str(row_json(MEMBERS, audit_events.alias("page").c).compile(dialect=DIALECT)), TEXT()
 )
 _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
-_SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-_MAX_NUMBER_CHARACTERS = 100
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+_SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 def insert_sent_rows() -> Insert:
@@ -130,36 +127,39 @@ def _page_order(wanted: AuditFilter) -> ColumnElement[Any]:
     return literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
 
 
+class _PageShape(NamedTuple):
+    """What pages have in common whose statements have the same text."""
+
+    conditions: Shape
+    ascending: bool
+    is_behind: bool
+    counted: bool
+
+
 def rendered_page(
     wanted: AuditFilter, *, limit: int, offset: int, counted: bool
 ) -> tuple[Rendered, dict[str, Any]]:
-    """Return the statement of a page that does not look into payloads, and its values.
+    """Return the statement of a page that is not planned with its values, and those values.
 
     Such filters come very often and in few shapes, so the text of each shape is kept. Only a first page
     can be ``counted``.
     """
-    assert not wanted.looks_into_payload  # noqa: S101 - those conditions have no names
-    bounds = (wanted.since is not None, wanted.until is not None, wanted.after is not None)
-    statement = _rendered_page(tuple(wanted.equals), bounds, wanted.ascending, counted)
-    return statement, _values(wanted) | {"limit": limit, "offset": offset}
+    shape = _PageShape(shape_of(wanted.conditions), wanted.ascending, wanted.after is not None, counted)
+    bound = values(wanted.conditions)
+    if wanted.after is not None:
+        bound |= _place(wanted.after)
+    bound["limit"], bound["offset"] = limit, offset
+    return _rendered_page(shape), bound
 
 
 @lru_cache(maxsize=256)
-def _rendered_page(
-    equals: tuple[str, ...],
-    bounds: tuple[bool, bool, bool],
-    ascending: bool,  # noqa: FBT001 - part of a key
-    counted: bool,  # noqa: FBT001
-) -> Rendered:
-    has_since, has_until, has_after = bounds
+def _rendered_page(shape: _PageShape) -> Rendered:
     wanted = AuditFilter(
-        equals=dict.fromkeys(equals),
-        since=_SOME_TIME if has_since else None,
-        until=_SOME_TIME if has_until else None,
-        after=Position(_SOME_TIME, UUID(int=0)) if has_after else None,
-        ascending=ascending,
+        conditions=conditions_of(shape.conditions),
+        ascending=shape.ascending,
+        after=_SOMEWHERE if shape.is_behind else None,
     )
-    return Rendered(first_page(wanted, limit=0) if counted else page(wanted, limit=0))
+    return Rendered(first_page(wanted, limit=0) if shape.counted else page(wanted, limit=0))
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
@@ -173,12 +173,12 @@ def ordered(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
     timestamp, event_id = audit_events.c.event_timestamp, audit_events.c.event_id
     newest_first = (timestamp.desc(), event_id.desc())
     order = (timestamp.asc(), event_id.asc()) if wanted.ascending else newest_first
-    return statement.where(*conditions(wanted), *_after(wanted)).order_by(*order)
+    return statement.where(*where(wanted.conditions), *_after(wanted)).order_by(*order)
 
 
 def count(wanted: AuditFilter) -> Select[Any]:
     """Count all matches of the filters, wherever the page lies."""
-    return select(func.count()).select_from(audit_events).where(*conditions(wanted))
+    return select(func.count()).select_from(audit_events).where(*where(wanted.conditions))
 
 
 def one() -> Select[Any]:
@@ -191,97 +191,22 @@ def one() -> Select[Any]:
 ONE = Rendered(one())
 
 
-def conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
-    """Return the filter as conditions; time bounds also bound ``event_date``, which prunes partitions."""
-    columns, values = audit_events.c, _values(wanted)
-
-    def bound(name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return bindparam(name, values[name], column.type)
-
-    found = [columns[name] == bound(name, columns[name]) for name in wanted.equals]
-    if wanted.since is not None:
-        found += [
-            columns.event_timestamp >= bound("since", columns.event_timestamp),
-            columns.event_date >= bound("since_date", columns.event_date),
-        ]
-    if wanted.until is not None:
-        found += [
-            columns.event_timestamp <= bound("until", columns.event_timestamp),
-            columns.event_date <= bound("until_date", columns.event_date),
-        ]
-    found += [audit_events.c.event_data.contains(_jsonb(text)) for text in wanted.payload_contains]
-    for match in wanted.payload_matches:
-        found += _payload_equals(match)
-    return found
-
-
-def _values(wanted: AuditFilter) -> dict[str, Any]:
-    """Return the values of all conditions that have names: one for each column and for each bound."""
-    values = dict(wanted.equals)
-    if wanted.since is not None:
-        values |= {"since": wanted.since, "since_date": wanted.since.date()}
-    if wanted.until is not None:
-        values |= {"until": wanted.until, "until_date": wanted.until.date()}
-    if wanted.after is not None:
-        last = wanted.after.event_timestamp
-        values |= {"after": last, "after_id": wanted.after.event_id, "after_date": last.date()}
-    return values
+def _place(after: Position[UUID]) -> dict[str, Any]:
+    """Return the values that say where a page begins."""
+    return {"after": after.at, "after_id": after.id, "after_date": after.at.date()}
 
 
 def _after(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     if wanted.after is None:
         return []
-    columns, values = audit_events.c, _values(wanted)
+    columns, place = audit_events.c, _place(wanted.after)
     key = tuple_(columns.event_timestamp, columns.event_id)
     last = tuple_(
-        bindparam("after", values["after"], columns.event_timestamp.type),
-        bindparam("after_id", values["after_id"], columns.event_id.type),
+        bindparam("after", place["after"], columns.event_timestamp.type),
+        bindparam("after_id", place["after_id"], columns.event_id.type),
     )
-    date = bindparam("after_date", values["after_date"], columns.event_date.type)
+    date = bindparam("after_date", place["after_date"], columns.event_date.type)
     # A row comparison does not prune partitions, a bound on the partition key does.
     if wanted.ascending:
         return [key > last, columns.event_date >= date]
     return [key < last, columns.event_date <= date]
-
-
-def _payload_equals(match: PayloadMatch) -> list[ColumnElement[bool]]:
-    """``#>>`` decides; containment in front of it lets the GIN index find the candidates.
-
-    (event_data @> {path: "value"} OR event_data @> {path: value}) AND event_data #>> path = value
-    """
-    path = bindparam(None, list(match.path), ARRAY(TEXT))
-    at_path = audit_events.c.event_data.op("#>>", return_type=TEXT())(path)
-    is_scalar = func.jsonb_typeof(audit_events.c.event_data.op("#>", return_type=JSONB())(path)).not_in(
-        ["object", "array"]
-    )
-    exact = [at_path == match.value, is_scalar]
-    if any(segment.isdigit() for segment in match.path):
-        return exact  # containment cannot address an array by position
-    candidates = [_nested(match.path, match.value)]
-    if is_json_scalar(match.value):
-        candidates.append(_nested(match.path, msgspec.Raw(match.value.encode("ascii"))))
-    return [or_(*(audit_events.c.event_data.contains(_jsonb(text)) for text in candidates)), *exact]
-
-
-def _nested(path: tuple[str, ...], leaf: object) -> str:
-    """Return the JSON text of ``{path[0]: {path[1]: … leaf}}``."""
-    value: object = leaf
-    for segment in reversed(path):
-        value = {segment: value}
-    return msgspec.json.encode(value).decode("utf-8")
-
-
-def _jsonb(text: str) -> ColumnElement[Any]:
-    return cast(bindparam(None, text, TEXT), JSONB)
-
-
-def is_json_scalar(text: str) -> bool:
-    """Tell whether ``text`` is the JSON of a finite number of sane length, a boolean or ``null``.
-
-    Exponents of more than three digits are not sane: jsonb cannot hold ``1e-20000``.
-    """
-    if text in {"true", "false", "null"}:
-        return True
-    if len(text) > _MAX_NUMBER_CHARACTERS or not _JSON_NUMBER.fullmatch(text):
-        return False
-    return abs(float(text)) != float("inf")

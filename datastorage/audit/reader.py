@@ -15,12 +15,12 @@ from datastorage.audit.model import (
     ExportRequest,
     PageRequest,
     Pagination,
-    Position,
     StoredEvent,
 )
 from datastorage.audit.store import AuditStore
 from datastorage.errors import NotFound
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
 
 T = TypeVar("T")

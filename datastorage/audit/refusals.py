@@ -2,7 +2,7 @@
 
 import logging
 
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.event import AuditEvent
 from datastorage.errors import Conflict, Fault, InvalidInput, PartitionFailure, RowRefused
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,9 @@ from datastorage.audit.answers import (
     RecordedSchema,
     StoredEventSchema,
 )
-from datastorage.audit.look_ups import plain_look_up
+from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import (
     AlreadyRecorded,
-    AuditEvent,
     BatchParked,
     BatchRecorded,
     EventExport,
@@ -28,7 +27,7 @@ from datastorage.audit.model import (
     Recorded,
     StoredEvent,
 )
-from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.parameters import NDJSON, AuditSearch
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
@@ -44,36 +43,9 @@ from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
 from datastorage.platform.web.shortcuts import Shortcut
 
-NDJSON = "application/x-ndjson"
 NEXT_CURSOR = "X-Next-Cursor"
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
-
-
-class AuditSearch:
-    """Chooses between a page and an export by ``format`` or the ``Accept`` header."""
-
-    resource = AuditQuerySchema.resource
-
-    def __init__(self, page: AuditQuerySchema, export: AuditExportSchema) -> None:
-        self.documented_by = page
-        self._page = page
-        self._export = export
-
-    def read(self, parameters: dict[str, str]) -> PageRequest | ExportRequest:
-        """Return what is wanted.
-
-        Raises:
-            InvalidInput: naming every bad parameter.
-        """
-        accepted = request.accept_mimetypes.best_match(["application/json", NDJSON])
-        wanted_format = parameters.get("format") or ("ndjson" if accepted == NDJSON else "json")
-        wanted: PageRequest | ExportRequest
-        if wanted_format == "ndjson":
-            wanted = self._export.read(parameters)
-        else:
-            wanted = plain_look_up(parameters) or self._page.read(parameters)
-        return wanted
 
 
 READ_IT = Link("audit_get_event", {"event_id": "$response.body#/event_id"}, "The event as it was stored.")

@@ -12,9 +12,9 @@ from datetime import date, datetime
 from functools import lru_cache, partial
 from typing import Any
 
+from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import (
     AlreadyRecorded,
-    AuditEvent,
     BatchParked,
     BatchRecorded,
     Parked,
@@ -22,7 +22,7 @@ from datastorage.audit.model import (
     Written,
 )
 from datastorage.audit.parents import ParentPending, Parents, orphans, without_pending
-from datastorage.audit.queueing import InvalidPayload, from_payload, to_payload
+from datastorage.audit.queueing import from_payload, to_payload
 from datastorage.audit.refusals import (
     BATCH,
     SINGLE,
@@ -36,6 +36,7 @@ from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
+from datastorage.dlq.payload import InvalidPayload
 from datastorage.dlq.policy import is_infrastructure
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue

@@ -9,8 +9,10 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from datastorage.audit import queries
-from datastorage.audit.model import AuditEvent, AuditFilter, Position, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import AuditFilter, Written
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import AuditSettings, DatabaseSettings
 
@@ -108,7 +110,7 @@ class AuditStore:
             DatabaseError: classified.
         """
         is_short_first = not offset and wanted.after is None and limit <= SHORT_PAGE_ROWS
-        if wanted.looks_into_payload or (counted and not is_short_first):
+        if wanted.needs_values or (counted and not is_short_first):
             return self._find_in_snapshot(wanted, limit=limit, offset=offset, counted=counted)
         if wanted.is_by_correlation and counted:
             # Rarely more than a page, and the count costs even where it is never made: PostgreSQL prepares
@@ -141,7 +143,7 @@ class AuditStore:
             rows = connection.execute(queries.page(wanted, limit=limit, offset=offset)).scalars()
             return list(rows), total
 
-        return self._database.read(work, custom_plan=wanted.looks_into_payload)
+        return self._database.read(work, custom_plan=wanted.needs_values)
 
     def find(self, event_id: UUID) -> str | None:
         """Return one event as JSON or ``None``.
@@ -152,7 +154,9 @@ class AuditStore:
         rows = self._database.query(queries.ONE, {"event_id": event_id})
         return rows[0][0] if rows else None
 
-    def stream(self, wanted: AuditFilter, *, limit: int) -> tuple[Position | None, Iterator[Sequence[str]]]:
+    def stream(
+        self, wanted: AuditFilter, *, limit: int
+    ) -> tuple[Position[UUID] | None, Iterator[Sequence[str]]]:
         """Start reading up to ``limit`` events through a server-side cursor.
 
         Returns:
@@ -168,7 +172,7 @@ class AuditStore:
 
     def _stream(self, wanted: AuditFilter, limit: int) -> Iterator[Any]:
         """Yield the end position first, then the events: one generator owns the transaction."""
-        with self._database.snapshot(custom_plan=wanted.looks_into_payload) as connection:
+        with self._database.snapshot(custom_plan=wanted.needs_values) as connection:
             tail = connection.execute(queries.keys(wanted, limit=2, offset=limit - 1)).all()
             yield Position(*tail[0]) if len(tail) > 1 else None
             cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
@@ -242,16 +246,16 @@ def _parent_date(event: AuditEvent, parents: ParentDates) -> date | None:
     if event.parent_event_id is None:
         return None
     dates = parents[event.parent_event_id]
-    return event.parent_date_hint if event.parent_date_hint in dates else max(dates, default=None)
+    return event.parent_event_date if event.parent_event_date in dates else max(dates, default=None)
 
 
 def _sent(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, str]:
     """Return the parameters of the two statements on sent rows."""
-    return as_parameters(
-        [
-            event
-            if event.parent_event_id is None
-            else asdict(event) | {"parent_event_date": _parent_date(event, parents)}
-            for event in events
-        ]
-    )
+    return as_parameters([_as_sent(event, parents) for event in events])
+
+
+def _as_sent(event: AuditEvent, parents: ParentDates) -> Any:
+    """Return the row of an event, with the date under which its parent was found."""
+    if event.parent_event_id is None and event.parent_event_date is None:
+        return event
+    return asdict(event) | {"parent_event_date": _parent_date(event, parents)}

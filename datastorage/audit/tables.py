@@ -1,61 +1,22 @@
 """The table ``audit_events``: one row per event, one partition per month, never changed (BR-STORAGE-016).
 
-There is no CHECK constraint on purpose: the closed lists are enforced by the API, so that a replay or
-a historical import is never blocked by a list that changed. Triggers are in the migrations.
+Its columns are the members of ``AuditEvent``. There is no CHECK constraint on purpose: the closed lists are
+enforced by the API, so that a replay or a historical import is never blocked by a list that changed.
+Triggers are in the migrations.
 """
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Date,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    Text,
-    Uuid,
-    func,
-)
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table
 
-from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ, metadata
+from datastorage.audit.event import MEMBERS
+from datastorage.platform.db.columns import metadata
+from datastorage.platform.records import columns_of
 
 AUDIT_PARTITIONED_BY = "event_date"
 
 audit_events = Table(
     "audit_events",
     metadata,
-    Column("event_id", Uuid, server_default=func.gen_random_uuid()),
-    Column("event_version", String(20), nullable=False, server_default="1.0"),
-    Column("event_timestamp", TIMESTAMPTZ, nullable=False, server_default=func.now()),
-    Column(AUDIT_PARTITIONED_BY, Date),
-    Column("event_type", String(100), nullable=False),
-    Column("event_category", String(50), nullable=False),
-    Column("event_action", String(50), nullable=False),
-    Column("event_outcome", String(20), nullable=False),
-    Column("actor_type", String(50), nullable=False),
-    Column("actor_id", String(255), nullable=False),
-    Column("actor_ip", INET),
-    Column("resource_type", String(100), nullable=False),
-    Column("resource_id", String(255), nullable=False),
-    Column("resource_name", String(255)),
-    Column("correlation_id", String(255), nullable=False),
-    Column("parent_event_id", Uuid),
-    Column("parent_event_date", Date),
-    Column("trace_id", String(255)),
-    Column("span_id", String(255)),
-    Column("namespace", String(253)),
-    Column("cluster_name", String(255)),
-    Column("event_data", JSON_DOCUMENT, nullable=False),
-    Column("event_metadata", JSON_DOCUMENT),
-    Column("severity", String(20)),
-    Column("duration_ms", Integer),
-    Column("error_code", String(50)),
-    Column("error_message", Text),
-    Column("retention_days", Integer, server_default="2555"),
-    Column("is_sensitive", Boolean, server_default="false"),
+    *columns_of(MEMBERS),
     PrimaryKeyConstraint("event_id", AUDIT_PARTITIONED_BY),
     ForeignKeyConstraint(
         ["parent_event_id", "parent_event_date"],

@@ -16,7 +16,8 @@ from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
-from datastorage.audit.model import AuditEvent, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.errors import DatabaseError, RowRefused, Unavailable
 
 Append = Callable[[Sequence[AuditEvent]], list[Written]]

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
-from datastorage.platform.web import fields
-from datastorage.platform.web.literals import strict_integer
+from datastorage.platform.web.literals import parse_date, parse_instant, strict_integer
 
 Judge = Callable[[str], object]
 
@@ -80,11 +79,11 @@ def _ago(text: str, clock: Clock) -> datetime | None:
 
 def _absolute(text: str) -> datetime | None:
     if _LOCAL.fullmatch(text):
-        return fields.parse_instant(f"{text}Z")
-    day = fields.parse_date(text)
+        return parse_instant(f"{text}Z")
+    day = parse_date(text)
     if day is not None:
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return fields.parse_instant(text)
+    return parse_instant(text)
 
 
 def window(text: str) -> timedelta | Fault:

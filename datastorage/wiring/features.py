@@ -1,10 +1,9 @@
 """The features: what their views ask for, and the background work they bring."""
 
 from datastorage.audit.journal import Journal
+from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
-from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
 from datastorage.audit.reader import AuditReader
-from datastorage.audit.routes import AuditSearch
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
@@ -115,20 +114,19 @@ def add_incidents(
 def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics:
     """Add what judges audit requests, and the metrics, whose labels are the names of all fields."""
     event_schema = AuditEventSchema(settings.audit, settings.limits, clock)
-    query_schema, export_schema = AuditQuerySchema(clock), AuditExportSchema(clock)
+    search = AuditSearch(clock)
     notification_schema = NotificationSchema(clock)
     services.add(
         settings,
         event_schema,
         AuditBatch(event_schema, maximum=settings.audit.max_batch_size),
-        AuditSearch(query_schema, export_schema),
+        search,
         EventIdPath(),
         notification_schema,
     )
-    fields = {*event_schema.fields, *query_schema.fields, *notification_schema.fields}
-    fields |= (
-        incident_schemas.field_names() | reading_parameters.FIELD_NAMES | aggregate_parameters.FIELD_NAMES
-    )
+    fields = {*event_schema.fields, *(each.name for each in search.parameters), *notification_schema.fields}
+    fields |= incident_schemas.field_names()
+    fields |= reading_parameters.FIELD_NAMES | aggregate_parameters.FIELD_NAMES
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(
         known_fields=frozenset(fields),

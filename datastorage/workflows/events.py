@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.event import AuditEvent
 from datastorage.platform.web import json
 from datastorage.workflows.labels import MANDATORY
 from datastorage.workflows.model import SearchAnswer, SearchRequest, SearchResult, Workflow

@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, request
+from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from datastorage.platform.web.contract import Answer, accepts, accepts_path, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.sent import Sent
 from datastorage.workflows.answers import (
     SearchAnswerSchema,
     VersionListSchema,
@@ -65,14 +66,14 @@ class WorkflowListing:
         self.documented_by = schema
         self._schema = schema
 
-    def read(self, parameters: dict[str, str]) -> PageRequest:
+    def read(self, sent: Sent) -> PageRequest:
         """Return what is wanted.
 
         Raises:
             InvalidInput: naming every bad parameter.
         """
-        repeatable = custom_labels(dict(request.args.lists()))
-        wanted: PageRequest = self._schema.read(parameters | {"custom_labels": repeatable})
+        repeatable = custom_labels({name: list(sent.every(name)) for name in sent.texts})
+        wanted: PageRequest = self._schema.read({**sent.texts, "custom_labels": repeatable})
         return wanted
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from queue import Queue
 from typing import Any
 
-from datastorage.audit.model import AuditEvent, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.audit.writer import GroupWriter
 from tests.support.builders import an_audit_event
 from tests.support.waiting import eventually

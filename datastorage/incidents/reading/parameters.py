@@ -1,10 +1,8 @@
 """The query parameters of listing and exporting incidents."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from flask import request
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents import grammar
@@ -23,6 +21,7 @@ from datastorage.platform.clock import Clock
 from datastorage.platform.db.keyset import MAX_CURSOR_CHARACTERS, InvalidCursor
 from datastorage.platform.web.fields import WITHOUT_NUL
 from datastorage.platform.web.literals import shown, strict_integer
+from datastorage.platform.web.sent import Sent
 
 DEFAULT_PAGE_ROWS = 100
 MAX_PAGE_ROWS = 1000
@@ -83,15 +82,15 @@ class ParameterReader(ABC):
         self.fields = {parameter.name: parameter for parameter in declared}
         self.glossary = {parameter.name: parameter.meaning for parameter in declared}
 
-    def read(self, sent: Mapping[str, str]) -> Any:
+    def read(self, sent: Sent) -> Any:
         """Return what ``make`` makes of the values.
 
         Raises:
             InvalidInput: naming every bad parameter, with the slug of the first.
         """
-        judged = judge(self._declared, sent)
+        judged = judge(self._declared, sent.texts)
         self.compare(judged)
-        if prefers_strict(request.headers.getlist("Prefer")):
+        if sent.prefers_strict:
             refuse_unknown(self._declared, judged)
         raise_first(self._declared, judged, title=self.title)
         return self.make(judged)
@@ -102,16 +101,6 @@ class ParameterReader(ABC):
     @abstractmethod
     def make(self, judged: Judged) -> Any:
         """Return the request that the values describe."""
-
-
-def prefers_strict(headers: Sequence[str]) -> bool:
-    """Tell whether a client asks for strict handling (RFC 7240)."""
-    preferences = (preference for header in headers for preference in header.split(","))
-    for preference in preferences:
-        name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "handling":
-            return value.strip().strip('"').lower() == "strict"
-    return False
 
 
 class _FilterReader(ParameterReader):

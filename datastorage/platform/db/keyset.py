@@ -2,12 +2,24 @@
 
 import base64
 import binascii
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 MAX_CURSOR_CHARACTERS = 512
+
+
+Id = TypeVar("Id")
+
+
+@dataclass(frozen=True, slots=True)
+class Position(Generic[Id]):
+    """Where a page ended: the sort key of its last row, an instant and an id that makes the order total."""
+
+    at: datetime
+    id: Id
 
 
 class InvalidCursor(ValueError):

@@ -17,7 +17,7 @@ from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
-from datastorage.platform.web.requests import add_to_log, read_json_body, read_query
+from datastorage.platform.web.requests import add_to_log, read_json_body, read_sent
 
 if TYPE_CHECKING:
     from datastorage.platform.web.readers import BodyReader, Reader
@@ -239,7 +239,7 @@ def accepts_query(reader: type) -> Callable[[V], V]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             chosen = cast("Reader", current(reader))
             slug = getattr(chosen, "encoding_slug", "validation-error")
-            return view(*args, chosen.read(read_query(chosen.resource, slug=slug)), **kwargs)
+            return view(*args, chosen.read(read_sent(chosen.resource, slug=slug)), **kwargs)
 
         return cast("V", _remember(checked, view, query=reader))
 

@@ -4,17 +4,17 @@ Every field judges its value in one place, so that the first fault of a field is
 For optional fields ``null`` and blank text mean "absent".
 """
 
-import re
-import uuid
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
-from marshmallow import ValidationError, fields, missing
+from marshmallow import Schema, ValidationError, fields, missing
 
 from datastorage.errors import Fault
 from datastorage.platform.web import json
+from datastorage.platform.web.literals import parse_date, parse_instant, parse_uuid
 
 REQUIRED = Fault("required field missing", "required")
 NUL = Fault("must not contain NUL characters")
@@ -26,12 +26,6 @@ BLANK = {"pattern": r"^\s*$"}
 JSON_OBJECT = {"$ref": "#/components/schemas/JsonObject"}
 JSON_VALUE = {"$ref": "#/components/schemas/JsonValue"}
 
-# Newer Pythons read 24:00:00 as the next midnight; no offset has sixty minutes.
-_INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}T(?!24)\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:[0-5]\d)", re.ASCII
-)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-
 
 def refuse(message: str, reason: str = "invalid") -> ValidationError:
     """Return the exception that carries one fault through marshmallow."""
@@ -41,12 +35,15 @@ def refuse(message: str, reason: str = "invalid") -> ValidationError:
 class Judged(fields.Field[Any]):
     """A field whose missing and null values follow our rules; ``judge`` sees only real values."""
 
+    absent: ClassVar[Fault] = REQUIRED
+    """What is wrong with a required field that is missing or null."""
+
     def __init__(self, *, required: bool = False, **kwargs: Any) -> None:
         super().__init__(
             required=required,
             allow_none=True,
             load_default=missing if required else None,
-            error_messages={"required": REQUIRED},
+            error_messages={"required": self.absent},
             **kwargs,
         )
 
@@ -58,7 +55,7 @@ class Judged(fields.Field[Any]):
         """
         if value is missing or value is None:
             if self.required:
-                raise ValidationError(REQUIRED)
+                raise ValidationError(self.absent)
             return None
         return self.judge(value)
 
@@ -169,15 +166,13 @@ class Boolean(Judged):
 class Uuid(Judged):
     """A UUID in 8-4-4-4-12 form; the nil UUID means absent where the field is optional."""
 
-    def judge(self, value: Any) -> uuid.UUID | None:
+    def judge(self, value: Any) -> UUID | None:
         """Refuse other spellings than the canonical one, in any case."""
-        if not isinstance(value, str) or (value and not value.isspace() and not _UUID.fullmatch(value)):
-            raise refuse("must be a valid UUID")
-        if not value or value.isspace():
-            if self.required:
-                raise refuse("must be a valid UUID")
+        if isinstance(value, str) and (not value or value.isspace()) and not self.required:
             return None
-        parsed = uuid.UUID(value)
+        parsed = parse_uuid(value) if isinstance(value, str) else None
+        if parsed is None:
+            raise refuse("must be a valid UUID")
         return None if parsed.int == 0 and not self.required else parsed
 
     def openapi(self) -> dict[str, Any]:
@@ -278,21 +273,16 @@ class JsonObject(Judged):
         return JSON_OBJECT
 
 
-def parse_instant(text: str) -> datetime | None:
-    """Return the UTC instant of strict RFC 3339 text, truncated to microseconds, or ``None``."""
-    if not _INSTANT.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+F = TypeVar("F", bound=Judged)
 
 
-def parse_date(text: str) -> date | None:
-    """Return the date of ``YYYY-MM-DD``, or ``None``."""
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+def field_of(schema: Schema, name: str, kind: type[F]) -> F:
+    """Return one field of ``schema``, to give it what is known only when the service starts.
+
+    Raises:
+        TypeError: the field is declared as another kind.
+    """
+    field = schema.fields[name]
+    if not isinstance(field, kind):
+        raise TypeError(f"the field {name} is no {kind.__name__}")
+    return field

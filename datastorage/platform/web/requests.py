@@ -23,6 +23,7 @@ from datastorage.errors import (
 )
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.logs import RequestContext, log_lean, request_context
+from datastorage.platform.web.sent import Sent
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger("datastorage.access")
@@ -115,8 +116,8 @@ def add_to_log(fields: Mapping[str, object]) -> None:
     g.log_fields = dict(fields)
 
 
-def read_query(resource: str, *, slug: str = "validation-error") -> dict[str, str]:
-    """Return the query parameters of the current request; of repeated ones the first.
+def read_sent(resource: str, *, slug: str = "validation-error") -> Sent:
+    """Return what the current request says beside its body.
 
     Args:
         resource: what the parameters ask for, named in the problem.
@@ -130,7 +131,12 @@ def read_query(resource: str, *, slug: str = "validation-error") -> dict[str, st
     if fault is not None:
         detail = f"Validation failed for {resource}: query - {fault}"
         raise InvalidInput(detail, {"query": fault}, slug=slug, resource=resource)
-    return request.args.to_dict(flat=True)
+    return Sent(
+        texts=request.args.to_dict(flat=True),
+        repeated={name: texts for name, texts in request.args.lists() if len(texts) > 1},
+        accept=request.headers.get("Accept", ""),
+        prefer=",".join(request.headers.getlist("Prefer")),
+    )
 
 
 def _query_fault(encoded: bytes) -> Fault | None:

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-_NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +16,7 @@ class Sent:
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
-    repeated: Mapping[str, Sequence[str]] = _NOTHING
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
     accept: str = ""
     prefer: str = ""
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from datastorage.audit.model import AuditEvent, BatchRecorded, Recorded
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import BatchRecorded, Recorded
 from datastorage.audit.parents import Parents
 from datastorage.audit.queueing import to_payload
 from datastorage.audit.service import AuditService

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Connection, Select, create_engine, text
 
 from datastorage.audit import queries
-from datastorage.audit.model import AuditFilter, PayloadMatch
+from datastorage.audit.model import AuditFilter
+from tests.support.audit_filters import events
 from tests.support.servers import Servers, migrated_database
 
 MANY_EVENTS = text("""
@@ -57,15 +58,12 @@ def bitmap_index_names(node: dict[str, Any]) -> Iterator[str]:
 
 
 SEARCHES = {
-    "containment": AuditFilter(payload_contains=('{"alert_name":"Alert7"}',)),
-    "nested containment": AuditFilter(payload_contains=(json.dumps({"source": {"rack": "r77"}}),)),
-    "path to text": AuditFilter(payload_matches=(PayloadMatch(("alert_name",), "Alert7"),)),
-    "path to a number": AuditFilter(payload_matches=(PayloadMatch(("count",), "77"),)),
-    "path into an object": AuditFilter(payload_matches=(PayloadMatch(("source", "rack"), "r77"),)),
-    "two conditions": AuditFilter(
-        payload_matches=(PayloadMatch(("is_duplicate",), "true"),),
-        payload_contains=('{"alert_name":"Alert0"}',),
-    ),
+    "containment": events(event_data_contains='{"alert_name":"Alert7"}'),
+    "nested containment": events(event_data_contains=json.dumps({"source": {"rack": "r77"}})),
+    "path to text": events(at={"alert_name": "Alert7"}),
+    "path to a number": events(at={"count": "77"}),
+    "path into an object": events(at={"source.rack": "r77"}),
+    "two conditions": events(at={"is_duplicate": "true"}, event_data_contains='{"alert_name":"Alert0"}'),
 }
 
 

@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import Connection, Select, insert
 
 from datastorage.audit import queries
-from datastorage.audit.model import AuditFilter, Position
+from datastorage.audit.model import AuditFilter
 from datastorage.audit.store import EXPORT_FETCH_ROWS, AuditStore
 from datastorage.errors import Unavailable
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
 from datastorage.tables import audit_events
 from tests.integration.audit.conftest import CONNECTIONS
+from tests.support.audit_filters import events
 from tests.support.builders import unique
 from tests.support.event_rows import an_event_row
 from tests.support.servers import TestDatabase
@@ -56,13 +58,13 @@ def partitions_read(connection: Connection, wanted: AuditFilter) -> set[str]:
 def test_time_bounds_touch_only_the_partitions_of_their_months(
     owner: Connection, since: datetime, until: datetime, months: set[str]
 ) -> None:
-    wanted = AuditFilter(since=since, until=until)
+    wanted = events(since=since, until=until)
 
     assert partitions_read(owner, wanted) == {f"audit_events_{month}" for month in months}
 
 
 def test_without_time_bounds_every_partition_is_read(owner: Connection) -> None:
-    months = partitions_read(owner, AuditFilter())
+    months = partitions_read(owner, events())
 
     assert len(months) > 3
 
@@ -71,7 +73,7 @@ def test_without_time_bounds_every_partition_is_read(owner: Connection) -> None:
 def test_cursor_leaves_out_the_partitions_behind_it(owner: Connection, *, ascending: bool) -> None:
     after = Position(datetime(2026, 1, 14, tzinfo=UTC), UUID(int=1))
 
-    pages = queries.page(AuditFilter(after=after, ascending=ascending), limit=10)
+    pages = queries.page(events(after=after, ascending=ascending), limit=10)
 
     read = partitions_in(plan_of(owner, pages))
     assert "audit_events_2026_01" in read
@@ -92,7 +94,7 @@ def ours(owner: Connection) -> tuple[str, list[UUID]]:
 
 
 def of(ours: tuple[str, list[UUID]], **parts: Any) -> AuditFilter:
-    return AuditFilter(equals={"correlation_id": ours[0]}, **parts)
+    return events(correlation_id=ours[0], **parts)
 
 
 def ids_of(chunks: Iterable[Sequence[str]]) -> list[UUID]:
@@ -112,7 +114,7 @@ def test_stream_knows_its_last_row_before_it_starts(store: AuditStore, ours: tup
     assert end is not None
     rest_end, rest = store.stream(of(ours, after=end), limit=100_000)
 
-    assert end.event_id == ids[-1]
+    assert end.id == ids[-1]
     assert ids + ids_of(rest) == ours[1]
     assert rest_end is None
 
@@ -191,14 +193,14 @@ def test_first_page_by_another_column_knows_how_many_match(
     resource_id = unique()
     owner.execute(insert(audit_events), [an_event_row(resource_id=resource_id) for _ in range(3)])
 
-    wanted = AuditFilter(equals={"resource_id": resource_id})
+    wanted = events(resource_id=resource_id)
     texts, total = store.find_page(wanted, limit=limit, offset=0, counted=True)
 
     assert (len(texts), total) == (rows, 3)
 
 
 def test_first_page_of_nothing_is_empty(store: AuditStore) -> None:
-    nothing = AuditFilter(equals={"correlation_id": unique()})
+    nothing = events(correlation_id=unique())
 
     assert store.find_page(nothing, limit=3, offset=0, counted=True) == ([], 0)
     assert store.find_page(nothing, limit=3, offset=0, counted=False) == ([], None)

@@ -4,8 +4,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from datastorage.audit.cursor import cursor_of, position_of
-from datastorage.audit.model import Position
 from datastorage.platform.db import keyset
+from datastorage.platform.db.keyset import Position
 
 AT = datetime(2026, 1, 14, 8, 12, 45, 120934, tzinfo=UTC)
 ID = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
@@ -26,8 +26,8 @@ def test_position_in_another_zone_comes_back_in_utc() -> None:
 
     position = position_of(cursor_of(Position(local, ID), ascending=False), ascending=False)
 
-    assert position.event_timestamp.date() == AT.date()
-    assert position.event_timestamp.tzinfo is UTC
+    assert position.at.date() == AT.date()
+    assert position.at.tzinfo is UTC
 
 
 def test_zone_of_a_foreign_cursor_does_not_move_its_date() -> None:
@@ -35,7 +35,7 @@ def test_zone_of_a_foreign_cursor_does_not_move_its_date() -> None:
 
     position = position_of(foreign, ascending=False)
 
-    assert position.event_timestamp.date().isoformat() == "2026-01-14"
+    assert position.at.date().isoformat() == "2026-01-14"
 
 
 def test_cursor_of_the_other_order_is_refused() -> None:

@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
+from datastorage.audit.event import AuditEvent
 from datastorage.audit.journal import BATCH_ROWS, Journal
-from datastorage.audit.model import AuditEvent
 from datastorage.errors import Conflict, Unavailable
 from datastorage.platform.metrics import Metrics
 from tests.support.builders import an_audit_event

@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from datastorage.audit import queries
-from datastorage.audit.model import AuditFilter, PayloadMatch, Position
+from datastorage.audit import payload_filters, queries
+from datastorage.audit.model import AuditFilter
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import DIALECT
+from tests.support.audit_filters import events
 
 SINCE = datetime(2026, 1, 14, 23, 59, 59, tzinfo=UTC)
 UNTIL = datetime(2026, 2, 1, 0, 0, tzinfo=UTC)
@@ -28,7 +30,7 @@ def condition_of(wanted: AuditFilter) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("build", [queries.count, lambda wanted: queries.page(wanted, limit=10)])
 def test_time_bounds_also_bound_the_partition_key(build: Any) -> None:
-    text, params = compiled(build(AuditFilter(since=SINCE, until=UNTIL)))
+    text, params = compiled(build(events(since=SINCE, until=UNTIL)))
 
     assert "audit_events.event_timestamp >= %(since)s" in text
     assert "audit_events.event_date >= %(since_date)s" in text
@@ -38,9 +40,9 @@ def test_time_bounds_also_bound_the_partition_key(build: Any) -> None:
 
 
 def test_one_time_bound_bounds_one_side_of_the_partition_key() -> None:
-    since, _ = condition_of(AuditFilter(since=SINCE))
-    until, _ = condition_of(AuditFilter(until=UNTIL))
-    neither, _ = condition_of(AuditFilter())
+    since, _ = condition_of(events(since=SINCE))
+    until, _ = condition_of(events(until=UNTIL))
+    neither, _ = condition_of(events())
 
     assert ("event_date >=" in since, "event_date <=" in since) == (True, False)
     assert ("event_date >=" in until, "event_date <=" in until) == (False, True)
@@ -53,7 +55,7 @@ def test_one_time_bound_bounds_one_side_of_the_partition_key() -> None:
 def test_cursor_compares_the_sort_key_and_bounds_the_partition_key(
     *, ascending: bool, comparison: str, bound: str
 ) -> None:
-    wanted = AuditFilter(ascending=ascending, after=Position(SINCE, ID))
+    wanted = events(ascending=ascending, after=Position(SINCE, ID))
 
     text, params = compiled(queries.page(wanted, limit=10))
 
@@ -63,14 +65,14 @@ def test_cursor_compares_the_sort_key_and_bounds_the_partition_key(
 
 
 def test_cursor_does_not_change_the_count() -> None:
-    with_cursor = compiled(queries.count(AuditFilter(after=Position(SINCE, ID))))
+    with_cursor = compiled(queries.count(events(after=Position(SINCE, ID))))
 
-    assert with_cursor == compiled(queries.count(AuditFilter()))
+    assert with_cursor == compiled(queries.count(events()))
 
 
 @pytest.mark.parametrize(("ascending", "direction"), [(False, "DESC"), (True, "ASC")])
 def test_order_is_total(*, ascending: bool, direction: str) -> None:
-    text, _ = compiled(queries.page(AuditFilter(ascending=ascending), limit=10, offset=20))
+    text, _ = compiled(queries.page(events(ascending=ascending), limit=10, offset=20))
 
     ordered = f"ORDER BY audit_events.event_timestamp {direction}, audit_events.event_id {direction}"
     assert f"{ordered} LIMIT" in text
@@ -80,10 +82,10 @@ def test_order_is_total(*, ascending: bool, direction: str) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        AuditFilter(),
-        AuditFilter(equals={"correlation_id": "a", "event_type": "b"}, ascending=True),
-        AuditFilter(since=SINCE, until=UNTIL, equals={"namespace": "a"}),
-        AuditFilter(after=Position(SINCE, ID)),
+        events(),
+        events(correlation_id="a", event_type="b", ascending=True),
+        events(since=SINCE, until=UNTIL, namespace="a"),
+        events(after=Position(SINCE, ID)),
     ],
 )
 def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted: bool) -> None:
@@ -98,7 +100,7 @@ def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted
 
 def test_filters_of_one_shape_share_their_text() -> None:
     one, other = (
-        queries.rendered_page(AuditFilter(equals={"correlation_id": each}), limit=3, offset=0, counted=True)
+        queries.rendered_page(events(correlation_id=each), limit=3, offset=0, counted=True)
         for each in ("a", "b")
     )
 
@@ -107,10 +109,8 @@ def test_filters_of_one_shape_share_their_text() -> None:
 
 
 def test_no_value_and_no_path_is_part_of_the_text() -> None:
-    wanted = AuditFilter(
-        equals={"correlation_id": "HOSTILE"},
-        payload_matches=(PayloadMatch(("HOSTILE", "x"), "HOSTILE"),),
-        payload_contains=('{"HOSTILE":1}',),
+    wanted = events(
+        correlation_id="HOSTILE", at={"HOSTILE.x": "HOSTILE"}, event_data_contains='{"HOSTILE":1}'
     )
 
     text, params = compiled(queries.page(wanted, limit=10))
@@ -120,7 +120,7 @@ def test_no_value_and_no_path_is_part_of_the_text() -> None:
 
 
 def test_payload_filter_offers_candidates_to_the_index_and_decides_by_text() -> None:
-    text, params = condition_of(AuditFilter(payload_matches=(PayloadMatch(("a", "b"), "3"),)))
+    text, params = condition_of(events(at={"a.b": "3"}))
 
     assert text.count("audit_events.event_data @> CAST(") == 2
     assert "audit_events.event_data #>> " in text
@@ -131,13 +131,13 @@ def test_payload_filter_offers_candidates_to_the_index_and_decides_by_text() -> 
     ("value", "alternatives"), [("3", 2), ("true", 2), ("null", 2), ("text", 1), ("NaN", 1)]
 )
 def test_only_json_scalars_have_a_second_candidate(value: str, alternatives: int) -> None:
-    text, _ = condition_of(AuditFilter(payload_matches=(PayloadMatch(("a",), value),)))
+    text, _ = condition_of(events(at={"a": value}))
 
     assert text.count("@>") == alternatives
 
 
 def test_path_into_an_array_has_no_candidates() -> None:
-    text, _ = condition_of(AuditFilter(payload_matches=(PayloadMatch(("pods", "0"), "x"),)))
+    text, _ = condition_of(events(at={"pods.0": "x"}))
 
     assert "@>" not in text
     assert "#>>" in text
@@ -148,7 +148,7 @@ def test_path_into_an_array_has_no_candidates() -> None:
     ["0", "-0", "3", "-2", "0.95", "1.50", "1e5", "1E-300", "12345678901234567890", "true", "false", "null"],
 )
 def test_json_of_a_scalar_is_recognised(text: str) -> None:
-    assert queries.is_json_scalar(text)
+    assert payload_filters.is_json_scalar(text)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ def test_json_of_a_scalar_is_recognised(text: str) -> None:
     ],
 )
 def test_other_text_is_no_json_scalar(text: str) -> None:
-    assert not queries.is_json_scalar(text)
+    assert not payload_filters.is_json_scalar(text)
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        AuditFilter(),
-        AuditFilter(since=SINCE, until=UNTIL, after=Position(SINCE, ID)),
-        AuditFilter(equals={"event_type": "x", "correlation_id": "rr-1"}, since=SINCE),
+        events(),
+        events(since=SINCE, until=UNTIL, after=Position(SINCE, ID)),
+        events(event_type="x", correlation_id="rr-1", since=SINCE),
     ],
 )
 def test_order_and_correlation_id_have_one_plan_for_all_values(wanted: AuditFilter) -> None:
@@ -197,9 +197,9 @@ def test_order_and_correlation_id_have_one_plan_for_all_values(wanted: AuditFilt
 @pytest.mark.parametrize(
     "wanted",
     [
-        AuditFilter(equals={"event_type": "x"}),
-        AuditFilter(payload_contains=("{}",)),
-        AuditFilter(equals={"correlation_id": "rr-1"}, payload_matches=(PayloadMatch(("a",), "1"),)),
+        events(event_type="x"),
+        events(event_data_contains="{}"),
+        events(correlation_id="rr-1", at={"a": "1"}),
     ],
 )
 def test_filters_that_match_few_or_many_are_planned_with_their_values(wanted: AuditFilter) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from datastorage.audit.model import AuditEvent
-from datastorage.audit.queueing import InvalidPayload, from_payload, to_payload
-from datastorage.audit.schemas import CATEGORIES, OUTCOMES, AuditEventSchema
+from datastorage.audit.event import CATEGORIES, OUTCOMES, AuditEvent
+from datastorage.audit.queueing import from_payload, to_payload
+from datastorage.audit.schemas import AuditEventSchema
 from datastorage.dlq.entry import Entry, EntryType, decode
+from datastorage.dlq.payload import InvalidPayload
 from datastorage.platform.web.json import decode_exactly
 from datastorage.settings import Settings
 from tests.support.builders import an_audit_event, an_event
@@ -162,9 +163,9 @@ def test_payload_has_the_names_of_the_api_and_leaves_out_what_is_absent() -> Non
 
 def test_hint_about_the_date_of_the_parent_comes_along() -> None:
     parent = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
-    event = an_audit_event(parent_event_id=parent, parent_date_hint=date(2026, 1, 13))
+    event = an_audit_event(parent_event_id=parent, parent_event_date=date(2026, 1, 13))
 
-    assert through_the_queue(event).parent_date_hint == date(2026, 1, 13)
+    assert through_the_queue(event).parent_event_date == date(2026, 1, 13)
 
 
 def a_foreign_payload(**members: Any) -> dict[str, Any]:

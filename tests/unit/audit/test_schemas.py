@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from datastorage.audit.model import AuditEvent
+from datastorage.audit.event import AuditEvent
 from datastorage.audit.schemas import ALIASES, AuditBatch, AuditEventSchema
 from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
 from datastorage.settings import Settings

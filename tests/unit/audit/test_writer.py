@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from datastorage.audit.model import AuditEvent, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.audit.writer import GroupWriter, _Queue, _Ticket
 from tests.support.builders import an_audit_event
 from tests.support.group_writes import (

@@ -2,7 +2,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-from datastorage.audit.model import AuditEvent, Written
+from datastorage.audit.event import AuditEvent
+from datastorage.audit.model import Written
 from datastorage.audit.writer import GroupWriter
 from datastorage.errors import RowRefused, Unavailable
 from tests.support.builders import an_audit_event

@@ -7,6 +7,7 @@ from typing import Any
 from apispec import APISpec
 
 from datastorage.platform.web.contract import Contract
+from datastorage.platform.web.parameters import Parameter
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID
 
 _HEADERS = {
@@ -34,8 +35,31 @@ def of_path(names: Sequence[str], contract: Contract | None) -> Iterator[dict[st
         yield _parameter("path", name, glossary.get(name, ""), schema=schema, required=True)
 
 
-def of_query(contract: Contract) -> Iterator[dict[str, Any]]:
+def of_query(reader: Any) -> Iterator[dict[str, Any]]:
     """Describe the parameters of a query, their older names after them."""
+    if not hasattr(reader, "parameters"):
+        yield from _of_contract(reader)
+        return
+    for each in reader.parameters:
+        described = _of_parameter(each, each.name, each.meaning)
+        yield described | {"required": True} if each.required else described
+    for each in reader.parameters:
+        for alias in each.aliases:
+            older = f"Older name of `{each.name}`, which wins."
+            yield _of_parameter(each, alias, older) | {"deprecated": True}
+
+
+def _of_parameter(parameter: Parameter, name: str, description: str) -> dict[str, Any]:
+    schema, grammar = parameter.openapi(), parameter.grammar
+    if grammar.media_type is not None:
+        content = {grammar.media_type: {"schema": schema, "example": grammar.example}}
+        return _parameter("query", name, description, content=content)
+    # An empty parameter means "not given", except where the grammar judges the empty text itself.
+    refuses_empty = parameter.required or not parameter.empty_is_absent
+    return _parameter("query", name, description, schema=schema if refuses_empty else _or_empty(schema))
+
+
+def _of_contract(contract: Contract) -> Iterator[dict[str, Any]]:
     for name, field in contract.fields.items():
         if field.metadata.get("internal"):
             continue

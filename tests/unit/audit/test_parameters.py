@@ -5,29 +5,32 @@ from uuid import UUID
 import pytest
 
 from datastorage.audit.cursor import cursor_of
-from datastorage.audit.model import ExportRequest, PageRequest, PayloadMatch, Position
-from datastorage.audit.query_schema import AuditExportSchema, AuditQuerySchema
+from datastorage.audit.model import AuditFilter, ExportRequest, PageRequest
+from datastorage.audit.parameters import AuditExportQuery, AuditQuery
+from datastorage.audit.payload_filters import Match
 from datastorage.errors import InvalidInput
+from datastorage.platform.db.keyset import Position
+from datastorage.platform.web.sent import Sent
 
 NOW = datetime(2026, 1, 14, 12, 0, 0, 123456, tzinfo=UTC)
 ID = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
 
 
 def read(**parameters: str) -> PageRequest:
-    wanted = AuditQuerySchema(lambda: NOW).read(parameters)
-    assert isinstance(wanted, PageRequest)
-    return wanted
+    return AuditQuery(lambda: NOW).read(Sent(parameters))
 
 
 def read_export(**parameters: str) -> ExportRequest:
-    wanted = AuditExportSchema(lambda: NOW).read(parameters)
-    assert isinstance(wanted, ExportRequest)
-    return wanted
+    return AuditExportQuery(lambda: NOW).read(Sent(parameters))
 
 
-def faults_of(parameters: dict[str, str], schema: Any = AuditQuerySchema) -> dict[str, str]:
+def values_of(wanted: AuditFilter) -> dict[str, Any]:
+    return {condition.key: condition.value for condition in wanted.conditions}
+
+
+def faults_of(parameters: dict[str, str], reader: Any = AuditQuery) -> dict[str, str]:
     with pytest.raises(InvalidInput) as refused:
-        schema(lambda: NOW).read(parameters)
+        reader(lambda: NOW).read(Sent(parameters))
     return dict(refused.value.field_errors)
 
 
@@ -35,9 +38,7 @@ def test_no_parameters_ask_for_the_first_page_of_everything() -> None:
     wanted = read()
 
     assert wanted == PageRequest(filter=wanted.filter, limit=50, offset=0, include_total=True)
-    assert wanted.filter.equals == {}
-    assert not wanted.filter.ascending
-    assert not wanted.filter.looks_into_payload
+    assert wanted.filter == AuditFilter()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,11 @@ def test_no_parameters_ask_for_the_first_page_of_everything() -> None:
 )
 @pytest.mark.parametrize("parameter", ["since", "until", "start_time", "end_time"])
 def test_time_grammar(parameter: str, text: str, expected: datetime) -> None:
+    bound = {"start_time": "since", "end_time": "until"}.get(parameter, parameter)
+
     wanted = read(**{parameter: text}).filter
 
-    assert (wanted.since or wanted.until) == expected
+    assert values_of(wanted) == {bound: expected, f"{bound}_date": expected.date()}
 
 
 @pytest.mark.parametrize(
@@ -138,15 +141,19 @@ def test_payload_filters_are_gathered_from_their_names() -> None:
         }
     ).filter
 
-    assert set(wanted.payload_matches) == {PayloadMatch(("a", "b-c", "0"), "x"), PayloadMatch(("k",), "v")}
-    assert wanted.payload_contains == ('{"n":1.0}',)
-    assert wanted.looks_into_payload
+    assert values_of(wanted) == {
+        "event_data_contains": '{"n":1.0}',
+        "event_data.a.b-c.0": Match(("a", "b-c", "0"), "x"),
+        "event_data.k": Match(("k",), "v"),
+    }
+    assert wanted.needs_values
 
 
 def test_eight_segments_of_64_characters_are_a_path() -> None:
     path = ".".join(["a" * 64] * 8)
 
-    assert read(**{f"event_data.{path}": "x"}).filter.payload_matches[0].path == ("a" * 64,) * 8
+    [condition] = read(**{f"event_data.{path}": "x"}).filter.conditions
+    assert condition.value.path == ("a" * 64,) * 8
 
 
 def test_cursor_takes_the_place_of_the_offset() -> None:
@@ -162,8 +169,8 @@ def test_cursor_takes_the_place_of_the_offset() -> None:
 def test_export_has_limits_of_its_own() -> None:
     assert read_export().limit == 10_000
     assert read_export(limit="100000").limit == 100_000
-    assert faults_of({"limit": "100001"}, AuditExportSchema) == {"limit": "must be at most 100000"}
-    assert list(faults_of({"offset": "0"}, AuditExportSchema)) == ["offset"]
+    assert faults_of({"limit": "100001"}, AuditExportQuery) == {"limit": "must be at most 100000"}
+    assert list(faults_of({"offset": "0"}, AuditExportQuery)) == ["offset"]
 
 
 def test_faults_come_in_the_order_of_the_parameters() -> None:

@@ -1,0 +1,271 @@
+"""What an audit event is, declared once: table, request, answer, queue and filters follow from it."""
+
+from datetime import date, datetime
+from operator import itemgetter
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Boolean, Date, Integer, String, Text, Uuid, func
+from sqlalchemy.dialects.postgresql import INET
+
+from datastorage.audit.fields import EventInstant
+from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
+from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, text
+from datastorage.platform.web import fields
+from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
+
+CATEGORIES = (
+    "gateway",
+    "notification",
+    "analysis",
+    "signalprocessing",
+    "workflow",
+    "execution",
+    "orchestration",
+)
+OUTCOMES = ("success", "failure", "pending")
+DEFAULT_RETENTION_DAYS = 2555
+INT32 = 2**31
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):
+    """One normalised event: every default applied, identity fixed, ready to be stored as it is.
+
+    The order of the members is the order in which faults of a request are reported (BR-STORAGE-002).
+    ``event_data`` and ``event_metadata`` are compact JSON text. A frozen dataclass would take five times
+    as long to make.
+    """
+
+    event_version: Annotated[
+        str,
+        text(
+            "Version of the event's format, `1.0` today.",
+            20,
+            required=True,
+            default="1.0",
+            wire="version",
+            aliases=("event_version",),
+            server_default="1.0",
+        ),
+    ]
+    event_type: Annotated[
+        str,
+        text(
+            "What happened, by convention `<service>.<subject>.<verb>`; any text is accepted.",
+            100,
+            required=True,
+            filters=ANY_TEXT,
+        ),
+    ]
+    event_timestamp: Annotated[
+        datetime,
+        Member(
+            "When it happened: RFC 3339 with a time zone, kept to the microsecond. At most seven days back "
+            "and five minutes ahead of the server's clock, unless configured otherwise.",
+            TIMESTAMPTZ,
+            EventInstant(required=True),
+            server_default=func.now(),
+        ),
+    ]
+    event_category: Annotated[
+        str,
+        Member(
+            "The service that reports the event.",
+            String(50),
+            fields.Choice(CATEGORIES, required=True, maximum=50),
+            aliases=("service",),
+            filters=ANY_TEXT,
+        ),
+    ]
+    event_action: Annotated[
+        str, text("What was done.", 50, required=True, aliases=("operation",), filters=ANY_TEXT)
+    ]
+    event_outcome: Annotated[
+        str,
+        Member(
+            "How it ended.",
+            String(20),
+            fields.Choice(OUTCOMES, required=True, maximum=20),
+            aliases=("outcome",),
+            filters=one_of(OUTCOMES),
+        ),
+    ]
+    correlation_id: Annotated[
+        str,
+        text("Links all events of one remediation; compared exactly.", 255, required=True, filters=ANY_TEXT),
+    ]
+    event_data: Annotated[
+        str,
+        Member(
+            "The payload, any JSON object: by default at most 1 MiB as compact JSON, together with "
+            "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
+            JSON_DOCUMENT,
+            fields.JsonObject(required=True, maximum_bytes=1 << 20, maximum_depth=32),
+            default="{}",
+        ),
+    ]
+    actor_type: Annotated[
+        str, text("Kind of actor; `service` when absent.", 50, default="service", filters=ANY_TEXT)
+    ]
+    actor_id: Annotated[
+        str,
+        text(
+            "Who did it; `<event_category>-service` when absent.",
+            255,
+            default=lambda values: f"{values['event_category']}-service",
+            filters=ANY_TEXT,
+        ),
+    ]
+    resource_type: Annotated[
+        str,
+        text(
+            "Kind of the thing acted upon; `event_category` when absent.",
+            100,
+            default=itemgetter("event_category"),
+            filters=ANY_TEXT,
+        ),
+    ]
+    resource_id: Annotated[
+        str,
+        text(
+            "Which one; `correlation_id` when absent.",
+            255,
+            default=itemgetter("correlation_id"),
+            filters=ANY_TEXT,
+        ),
+    ]
+    parent_event_id: Annotated[
+        UUID | None,
+        Member(
+            "An event that is stored already, or comes in the same batch with its own `event_id`.",
+            Uuid(),
+            fields.Uuid(),
+            filters=ID,
+        ),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        text(
+            "Kubernetes namespace.", 253, shown=Shown.BLANK, aliases=("resource_namespace",), filters=ANY_TEXT
+        ),
+    ] = None
+    cluster_name: Annotated[
+        str | None,
+        text("Kubernetes cluster.", 255, shown=Shown.BLANK, aliases=("cluster_id",), filters=ANY_TEXT),
+    ] = None
+    severity: Annotated[
+        str,
+        text(
+            "Free text, usually `info`, `warning`, `error` or `critical`; `info` when absent.",
+            20,
+            default="info",
+            shown=Shown.BLANK,
+            filters=ANY_TEXT,
+            nullable=True,
+        ),
+    ]
+    duration_ms: Annotated[
+        int | None,
+        Member(
+            "How long it took, in milliseconds.", Integer(), fields.Integer(minimum=-INT32, maximum=INT32 - 1)
+        ),
+    ] = None
+    event_id: Annotated[
+        UUID,
+        Member(
+            "Identity of the event. A client that sends its own may repeat the request: the event is stored "
+            "once. The nil UUID counts as absent; without an id the service makes one.",
+            Uuid(),
+            fields.Uuid(),
+            server_default=func.gen_random_uuid(),
+        ),
+    ]
+    parent_event_date: Annotated[
+        date | None,
+        Member(
+            "Date of the parent. In a request it only helps to find the parent faster.",
+            Date(),
+            fields.DateHint(),
+        ),
+    ] = None
+    """What the client said; the date that is stored is the one under which the parent was found."""
+    actor_ip: Annotated[
+        str | None,
+        Member(
+            "From where; an IPv4 or IPv6 address without a zone.",
+            INET(),
+            fields.IpAddress(),
+            shown=Shown.WHEN_SET,
+        ),
+    ] = None
+    resource_name: Annotated[str | None, text("Its name for people.", 255, shown=Shown.WHEN_SET)] = None
+    trace_id: Annotated[
+        str | None, text("Trace of distributed tracing.", 255, shown=Shown.WHEN_SET, filters=ANY_TEXT)
+    ] = None
+    span_id: Annotated[str | None, text("Span of distributed tracing.", 255, shown=Shown.WHEN_SET)] = None
+    event_metadata: Annotated[
+        str | None,
+        Member(
+            "Further JSON about the event itself; same limits as `event_data`.",
+            JSON_DOCUMENT,
+            fields.JsonObject(maximum_bytes=1 << 20, maximum_depth=32),
+            shown=Shown.WHEN_SET,
+        ),
+    ] = None
+    error_code: Annotated[str | None, text("Code of the error, if it failed.", 50, shown=Shown.BLANK)] = None
+    error_message: Annotated[
+        str | None, Member("The error in words.", Text(), fields.Text(maximum=65536), shown=Shown.BLANK)
+    ] = None
+    retention_days: Annotated[
+        int,
+        Member(
+            "How long to keep it; 0 counts as absent and means 2555.",
+            Integer(),
+            fields.Integer(minimum=1, maximum=DEFAULT_RETENTION_DAYS, zero_is_absent=True),
+            default=DEFAULT_RETENTION_DAYS,
+            nullable=True,
+            server_default=str(DEFAULT_RETENTION_DAYS),
+        ),
+    ]
+    is_sensitive: Annotated[
+        bool,
+        Member(
+            "Whether the payload needs care; `false` when absent.",
+            Boolean(),
+            fields.Boolean(),
+            default=False,
+            nullable=True,
+            server_default="false",
+        ),
+    ]
+    event_date: Annotated[
+        date,
+        Member(
+            "The UTC date of `event_timestamp`; the partition key.",
+            Date(),
+            default=lambda values: values["event_timestamp"].date(),
+            is_queued=False,
+        ),
+    ]
+    has_client_id: Annotated[
+        bool,
+        Member("Whether the id came with the request.", is_queued=False, shown=Shown.NEVER),
+    ] = False
+    """Makes the write idempotent."""
+
+
+MEMBERS = in_order(
+    members_of(AuditEvent),
+    (
+        "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category",
+        "event_action", "event_outcome", "correlation_id", "parent_event_id", "parent_event_date",
+        "resource_type", "resource_id", "namespace", "cluster_name", "severity", "duration_ms", "error_code",
+        "error_message", "actor_id", "actor_type", "retention_days", "is_sensitive", "event_data", "actor_ip",
+        "resource_name", "trace_id", "span_id", "event_metadata",
+    ),
+)  # fmt: skip
+"""The members of an event in the order of answers."""
+
+normalised = Normaliser(AuditEvent)
+"""Makes an event of what a client sent or the queue kept."""

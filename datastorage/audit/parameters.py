@@ -1,0 +1,209 @@
+"""The query parameters of audit reads, and how an event is addressed among others."""
+
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from datastorage.audit.cursor import position_of
+from datastorage.audit.event import MEMBERS
+from datastorage.audit.model import AuditFilter, ExportRequest, PageRequest
+from datastorage.audit.payload_filters import read_payload_filters
+from datastorage.audit.tables import audit_events
+from datastorage.errors import Fault
+from datastorage.platform.clock import Clock
+from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, CONTAINS, Operator
+from datastorage.platform.db.keyset import InvalidCursor
+from datastorage.platform.records import Member, in_order
+from datastorage.platform.web.grammar import ANY_TEXT, FLAG, OBJECT_TEXT, any_text, integer, one_of, time
+from datastorage.platform.web.parameters import Find, Parameter, ParameterReader, Reading, equal_to
+from datastorage.platform.web.sent import Sent
+
+NDJSON = "application/x-ndjson"
+MAX_OFFSET = 2**63 - 1
+MAX_PAGE_ROWS = 1000
+DEFAULT_PAGE_ROWS = 50
+MAX_EXPORT_ROWS = 100_000
+DEFAULT_EXPORT_ROWS = 10_000
+
+OLDER_NAMES = {"event_category": ("service",), "event_outcome": ("outcome",)}
+
+_FIRST = ("correlation_id", "event_type", "event_category", "event_outcome", "severity")
+_FURTHER = (
+    "event_action", "actor_type", "actor_id", "resource_type", "resource_id", "namespace", "cluster_name",
+    "parent_event_id", "trace_id",
+)  # fmt: skip
+"""Filters by equality, in the order in which faults are reported: before the times, and behind the page."""
+
+UNUSABLE_CURSOR = Fault("must be a cursor returned by this query in the same order")
+EXPORT_WITH_OFFSET = Fault("cannot be combined with an export; use cursor")
+
+
+def parameters(clock: Clock) -> tuple[Parameter, ...]:
+    """Return the parameters of a page, in the order in which their faults are reported."""
+    found = in_order((each for each in MEMBERS if each.filters is not None), (*_FIRST, *_FURTHER))
+    first = [_equality(each) for each in found if each.wire in _FIRST]
+    further = [_equality(each) for each in found if each.wire not in _FIRST]
+    return (*first, *_bounds(clock), *PAGE, *further, *REST)
+
+
+def _equality(member: Member) -> Parameter:
+    return Parameter(
+        member.wire,
+        f"Keeps the events whose `{member.wire}` is exactly this.",
+        member.filters or ANY_TEXT,
+        finds=equal_to(audit_events.c[member.name]),
+        aliases=OLDER_NAMES.get(member.wire, ()),
+    )
+
+
+def _bounds(clock: Clock) -> tuple[Parameter, ...]:
+    since = (
+        "Not before this time: RFC 3339, a date (00:00 UTC), or a duration before now such as `24h` or "
+        "`1h30m`, with the units d, h, m, s, ms, us, ns."
+    )
+    until = "Not after this time; notation of `since`."
+    return (
+        Parameter("since", since, time(clock), finds=_bounded("since", AT_LEAST), aliases=("start_time",)),
+        Parameter("until", until, time(clock), finds=_bounded("until", AT_MOST), aliases=("end_time",)),
+    )
+
+
+def _bounded(name: str, operator: Operator) -> tuple[Find, ...]:
+    """Bound the date too: it prunes partitions."""
+    columns = audit_events.c
+    date = Find(columns.event_date, operator, key=f"{name}_date", of=datetime.date)
+    return Find(columns.event_timestamp, operator), date
+
+
+PAGE = (
+    Parameter(
+        "limit",
+        "Rows of a page; an export may ask for up to 100000 and gives 10000 unless told.",
+        integer(1, MAX_PAGE_ROWS),
+        default=DEFAULT_PAGE_ROWS,
+        empty_is_absent=False,
+    ),
+    Parameter(
+        "offset",
+        "Rows to skip; refused in an export and ignored with `cursor`.",
+        integer(0, MAX_OFFSET),
+        default=0,
+        empty_is_absent=False,
+    ),
+)
+
+REST = (
+    Parameter(
+        "order", "Newest first (`desc`, unless told otherwise) or oldest first.", one_of(("desc", "asc"))
+    ),
+    Parameter(
+        "include_total",
+        "`false` skips the count, which is the slow part of a page; `total` is then `null`.",
+        FLAG,
+    ),
+    Parameter(
+        "cursor",
+        "`next_cursor` of the page before, from the same query in the same order. Pages read this way "
+        "never repeat a row and are as fast deep in the result as at its start.",
+    ),
+    Parameter(
+        "event_data_contains",
+        "A JSON object that `event_data` has to contain, like PostgreSQL's `@>`.",
+        OBJECT_TEXT,
+        finds=(Find(audit_events.c.event_data, CONTAINS),),
+    ),
+    Parameter(
+        "detail_key",
+        "Name of a top-level member of `event_data`; needs `detail_value`.",
+        any_text("^[A-Za-z0-9_]*$"),
+    ),
+    Parameter("detail_value", "Text that this member has to equal."),
+    Parameter(
+        "format",
+        "`ndjson` streams one event per line instead of a page, like `Accept: application/x-ndjson`.",
+        one_of(("json", "ndjson")),
+    ),
+)
+
+
+class AuditQuery(ParameterReader[PageRequest]):
+    """Reads the parameters of a page."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(*parameters(clock), make=_page, rules=(read_payload_filters, _read_cursor))
+
+
+class AuditExportQuery(ParameterReader[ExportRequest]):
+    """Reads the same parameters when the answer is a stream of lines."""
+
+    def __init__(self, clock: Clock) -> None:
+        ours = [_as_exported(each) for each in parameters(clock)]
+        rules = (read_payload_filters, _read_cursor, _refuse_offset)
+        super().__init__(*ours, make=_export, rules=rules)
+
+
+def _as_exported(parameter: Parameter) -> Parameter:
+    if parameter.name != "limit":
+        return parameter
+    return replace(parameter, grammar=integer(1, MAX_EXPORT_ROWS), default=DEFAULT_EXPORT_ROWS)
+
+
+class AuditSearch:
+    """Chooses between a page and an export by ``format`` or the ``Accept`` header."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._page = AuditQuery(clock)
+        self._export = AuditExportQuery(clock)
+        self.resource = self._page.resource
+        self.parameters = self._page.parameters
+
+    def read(self, sent: Sent) -> PageRequest | ExportRequest:
+        """Return what is wanted.
+
+        Raises:
+            InvalidInput: naming every bad parameter.
+        """
+        wanted_format = sent.texts.get("format") or _preferred_format(sent.accept)
+        return self._export.read(sent) if wanted_format == "ndjson" else self._page.read(sent)
+
+
+@lru_cache(maxsize=128)
+def _preferred_format(accept: str) -> str:
+    accepted = parse_accept_header(accept, MIMEAccept).best_match(["application/json", NDJSON])
+    return "ndjson" if accepted == NDJSON else "json"
+
+
+def _read_cursor(reading: Reading) -> None:
+    """Refuse a cursor that is not ours or was made for the other order."""
+    cursor = reading.values.get("cursor")
+    if cursor is not None and "order" in reading.values:
+        try:
+            reading.values["cursor"] = position_of(cursor, ascending=reading.values["order"] == "asc")
+        except InvalidCursor:
+            reading.refuse("cursor", UNUSABLE_CURSOR)
+
+
+def _refuse_offset(reading: Reading) -> None:
+    """An export goes on by cursor; skipping rows would read them all."""
+    if "offset" in reading.sent.texts:
+        reading.refuse("offset", EXPORT_WITH_OFFSET)
+
+
+def _page(reading: Reading) -> PageRequest:
+    """Return the page wanted; with a cursor the offset does not count."""
+    wanted, values = _filter(reading), reading.values
+    offset = 0 if wanted.after else values["offset"]
+    counted = values["include_total"] is not False
+    return PageRequest(filter=wanted, limit=values["limit"], offset=offset, include_total=counted)
+
+
+def _export(reading: Reading) -> ExportRequest:
+    return ExportRequest(filter=_filter(reading), limit=reading.values["limit"])
+
+
+def _filter(reading: Reading) -> AuditFilter:
+    values = reading.values
+    return AuditFilter(conditions=reading.filter, ascending=values["order"] == "asc", after=values["cursor"])

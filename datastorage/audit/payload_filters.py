@@ -1,0 +1,108 @@
+"""Conditions on what is inside ``event_data``: PostgreSQL has to see their values to choose the GIN index."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ARRAY, ColumnElement, and_, bindparam, func, or_
+from sqlalchemy.dialects.postgresql import JSONB, TEXT
+
+from datastorage.audit.tables import audit_events
+from datastorage.errors import Fault
+from datastorage.platform.db.conditions import Condition, Operator, jsonb
+from datastorage.platform.web.parameters import Reading
+
+MAX_PAYLOAD_FILTERS = 5
+PAYLOAD_PREFIX = "event_data."
+
+_SEGMENT = r"[A-Za-z0-9_-]{1,64}"
+_PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
+_BAD_PATH = Fault("must be event_data. and 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by dots")
+_BAD_KEY = Fault("must consist of letters, digits and underscores")
+_MAX_NUMBER_CHARACTERS = 100
+_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+class Match(NamedTuple):
+    """A member of ``event_data``, addressed by path, and the text it has to read like."""
+
+    path: tuple[str, ...]
+    text: str
+
+
+def read_payload_filters(reading: Reading) -> None:
+    """Add the conditions on ``event_data``; refuse bad paths, lone halves of a pair, and too many of them."""
+    named = [*_at_paths(reading), *_pair(reading)]
+    used = len(named) + (reading.values.get("event_data_contains") is not None)
+    if used > MAX_PAYLOAD_FILTERS:
+        too_many = Fault(f"at most {MAX_PAYLOAD_FILTERS} payload filters are allowed (got {used})")
+        reading.refuse("event_data", too_many)
+    reading.conditions += [matches(path, text) for path, text in named]
+
+
+def matches(path: tuple[str, ...], text: str) -> Condition:
+    """Return the condition that ``event_data`` has, at this path, a scalar that reads like ``text``."""
+    return Condition(PAYLOAD_PREFIX + ".".join(path), audit_events.c.event_data, READS, Match(path, text))
+
+
+def _at_paths(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, text in reading.sent.texts.items():
+        if text and name.startswith(PAYLOAD_PREFIX):
+            path = name.removeprefix(PAYLOAD_PREFIX)
+            if not _PATH.fullmatch(path):
+                reading.refuse(name, _BAD_PATH)
+            yield tuple(path.split(".")), text
+
+
+def _pair(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:
+    key, value = reading.text("detail_key"), reading.text("detail_value")
+    if value and not key:
+        reading.refuse("detail_value", Fault("must come together with detail_key"))
+    if key and not value:
+        reading.refuse("detail_key", Fault("must come together with detail_value"))
+    if key and value and not re.fullmatch(r"\w+", key, re.ASCII):
+        reading.refuse("detail_key", _BAD_KEY)
+    if key:
+        yield (key,), value
+
+
+def _reads(column: ColumnElement[Any], match: Match) -> ColumnElement[bool]:
+    """``#>>`` decides; containment in front of it lets the GIN index find the candidates.
+
+    (event_data @> {path: "value"} OR event_data @> {path: value}) AND event_data #>> path = value
+    """
+    path = bindparam(None, list(match.path), ARRAY(TEXT))
+    at_path = column.op("#>>", return_type=TEXT())(path)
+    is_scalar = func.jsonb_typeof(column.op("#>", return_type=JSONB())(path)).not_in(["object", "array"])
+    exact = and_(at_path == match.text, is_scalar)
+    if any(segment.isdigit() for segment in match.path):
+        return exact  # containment cannot address an array by position
+    candidates = [_nested(match.path, match.text)]
+    if is_json_scalar(match.text):
+        candidates.append(_nested(match.path, msgspec.Raw(match.text.encode("ascii"))))
+    return and_(or_(*(column.contains(jsonb(text)) for text in candidates)), exact)
+
+
+READS = Operator("#>>", _reads, needs_value=True)
+"""The member at a path reads like a text, whether it is a string, a number, a boolean or ``null``."""
+
+
+def _nested(path: tuple[str, ...], leaf: object) -> str:
+    """Return the JSON text of ``{path[0]: {path[1]: … leaf}}``."""
+    value: object = leaf
+    for segment in reversed(path):
+        value = {segment: value}
+    return msgspec.json.encode(value).decode("utf-8")
+
+
+def is_json_scalar(text: str) -> bool:
+    """Tell whether ``text`` is the JSON of a finite number of sane length, a boolean or ``null``.
+
+    Exponents of more than three digits are not sane: jsonb cannot hold ``1e-20000``.
+    """
+    if text in {"true", "false", "null"}:
+        return True
+    if len(text) > _MAX_NUMBER_CHARACTERS or not _JSON_NUMBER.fullmatch(text):
+        return False
+    return abs(float(text)) != float("inf")

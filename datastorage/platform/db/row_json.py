@@ -1,0 +1,61 @@
+"""A row as answers show it, written by PostgreSQL: no row is turned into objects and back on the way.
+
+The text is the one that ``platform.web.json`` would write: compact, times in UTC with six digits or none.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnCollection, ColumnElement, DateTime, case, cast, func, literal_column
+from sqlalchemy.dialects.postgresql import INET, JSONB, TEXT
+
+from datastorage.platform.records import Member, Members, Shown
+
+_WHOLE_SECONDS = r'\"YYYY-MM-DD"T"HH24:MI:SS"Z"\"'
+_MICROSECONDS = r'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'
+
+
+def shown_members(members: Members) -> Members:
+    """Return the members of an answer: those that are always there, then those that are when set."""
+    shown = [each for each in members if each.shown is not Shown.NEVER]
+    return tuple(sorted(shown, key=lambda each: each.shown is Shown.WHEN_SET))
+
+
+def row_json(members: Members, columns: ColumnCollection[Any, Any]) -> ColumnElement[str]:
+    """Return the JSON text of the row in ``columns``.
+
+    concat('{"event_id":', to_json(event_id), …, ',"actor_ip":' || to_json(host(actor_ip)), …, '}')
+    """
+    parts: list[ColumnElement[Any]] = []
+    for member in shown_members(members):
+        parts += _member_json(member, columns[member.name], "," if parts else "{")
+    return func.concat(*parts, _constant("}"), type_=TEXT())
+
+
+def _member_json(member: Member, column: ColumnElement[Any], before: str) -> Sequence[ColumnElement[Any]]:
+    name, value = _constant(f'{before}"{member.wire}":'), _value_json(column)
+    if member.shown is Shown.WHEN_SET:
+        return [name.op("||")(value)]  # nothing with NULL is NULL, and concat leaves NULL out
+    if getattr(column, "nullable", True):
+        value = func.coalesce(value, _constant('""' if member.shown is Shown.BLANK else "null"))
+    return [name, value]
+
+
+def _value_json(column: ColumnElement[Any]) -> ColumnElement[str]:
+    if isinstance(column.type, JSONB):
+        return cast(column, TEXT)
+    if isinstance(column.type, DateTime):
+        return _rfc3339(column)
+    return cast(func.to_json(func.host(column) if isinstance(column.type, INET) else column), TEXT)
+
+
+def _rfc3339(column: ColumnElement[Any]) -> ColumnElement[str]:
+    in_utc = func.timezone(_constant("UTC"), column)
+    is_whole = in_utc == func.date_trunc(_constant("second"), in_utc)
+    whole, exact = _constant(_WHOLE_SECONDS), _constant(_MICROSECONDS)
+    return func.to_char(in_utc, case((is_whole, whole), else_=exact), type_=TEXT())
+
+
+def _constant(text: str) -> ColumnElement[str]:
+    """Return ``text`` as part of the statement: of a parameter PostgreSQL could not tell the type."""
+    return literal_column(f"'{text}'", TEXT())
