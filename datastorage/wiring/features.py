@@ -1,5 +1,7 @@
 """The features: what their views ask for, and the background work they bring."""
 
+from typing import Any
+
 from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
@@ -14,7 +16,7 @@ from datastorage.dlq.service import DeadLetterQueue
 from datastorage.incidents.aggregates import parameters as aggregate_parameters
 from datastorage.incidents.aggregates.service import AggregateService
 from datastorage.incidents.aggregates.store import AggregateStore
-from datastorage.incidents.reading import parameters as reading_parameters
+from datastorage.incidents.reading.parameters import IncidentExportQuery, IncidentIdPath, IncidentQuery
 from datastorage.incidents.reading.service import IncidentService
 from datastorage.incidents.reading.store import IncidentStore
 from datastorage.incidents.writing import schemas as incident_schemas
@@ -30,6 +32,7 @@ from datastorage.platform.db.database import Database
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.web.parameters import ParameterReader
 from datastorage.settings import Settings, environment
 from datastorage.wiring.services import Services
 from datastorage.workflows import schemas as workflow_schemas
@@ -95,9 +98,18 @@ def add_incidents(
         IncidentService(IncidentStore(database), settings.incidents, metrics, is_shutting_down),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
-        reading_parameters.IncidentQuery(clock),
-        reading_parameters.IncidentExportQuery(clock),
-        reading_parameters.IncidentIdPath(),
+        IncidentIdPath(),
+        *_incident_readers(clock),
+        new_incident,
+        incident_schemas.IncidentBatch(new_incident),
+        incident_schemas.OutcomeSchema(),
+    )
+
+
+def _incident_readers(clock: Clock) -> list[ParameterReader[Any]]:
+    return [
+        IncidentQuery(clock),
+        IncidentExportQuery(clock),
         aggregate_parameters.LegacyRateQuery(),
         aggregate_parameters.NamespacesQuery(),
         aggregate_parameters.SeveritiesQuery(),
@@ -105,10 +117,7 @@ def add_incidents(
         aggregate_parameters.IncidentTypeRateQuery(),
         aggregate_parameters.WorkflowRateQuery(),
         aggregate_parameters.MultiDimensionalRateQuery(),
-        new_incident,
-        incident_schemas.IncidentBatch(new_incident),
-        incident_schemas.OutcomeSchema(),
-    )
+    ]
 
 
 def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics:
@@ -125,8 +134,8 @@ def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics
         notification_schema,
     )
     fields = {*event_schema.fields, *(each.name for each in search.parameters), *notification_schema.fields}
-    fields |= incident_schemas.field_names()
-    fields |= reading_parameters.FIELD_NAMES | aggregate_parameters.FIELD_NAMES
+    fields |= incident_schemas.FIELD_NAMES | {"id"}
+    fields |= {each.name for reader in _incident_readers(clock) for each in reader.parameters}
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(
         known_fields=frozenset(fields),

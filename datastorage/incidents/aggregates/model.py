@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import msgspec
 
 from datastorage.incidents.aggregates.rates import Confidence, OutcomeCounts, confidence_of
+from datastorage.platform.db.conditions import Condition, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,19 @@ class TrendRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateRequest:
-    """Which executions a success rate is about; an absent dimension does not narrow it.
+    """Which executions a success rate is about: conditions on its dimensions, and a stretch of time.
 
     ``time_range`` is the window as the client wrote it.
     """
 
-    incident_type: str | None = None
-    workflow_id: str | None = None
-    workflow_version: str | None = None
-    action_type: str | None = None
+    conditions: tuple[Condition, ...]
     time_range: str
     window: timedelta
     min_samples: int
+
+    def dimension(self, name: str) -> str:
+        """Return the value of a dimension, empty when it does not narrow the rate."""
+        return str(values(self.conditions).get(name, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class DayCount:
 
 
 class LegacyRate(msgspec.Struct, frozen=True):
-    """How often one workflow succeeded, as a fraction."""
+    """How often one workflow succeeded; `success_rate` is a fraction."""
 
     workflow_id: str
     total_count: int
@@ -103,7 +105,7 @@ class SeverityCounts(msgspec.Struct, frozen=True):
 
 
 class DataPoint(msgspec.Struct, frozen=True):
-    """Incidents of one day."""
+    """Incidents of one day in UTC."""
 
     date: date
     count: int
@@ -130,7 +132,7 @@ class ExecutionMode(msgspec.Struct, frozen=True):
 
 
 class WorkflowShare(msgspec.Struct, frozen=True):
-    """What one version of a workflow contributes to a rate."""
+    """What one version of a workflow contributes; `success_rate` is a fraction."""
 
     workflow_id: str
     workflow_version: str
@@ -140,7 +142,7 @@ class WorkflowShare(msgspec.Struct, frozen=True):
 
 
 class IncidentTypeShare(msgspec.Struct, frozen=True):
-    """What one type of incident contributes to a rate."""
+    """What one type of incident contributes; `success_rate` is a fraction."""
 
     incident_type: str
     executions: int
@@ -162,14 +164,14 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IncidentTypeRate(Rate, frozen=True, kw_only=True):
-    """How often incidents of one type were remediated, and by which workflows."""
+    """How often incidents of one type were remediated; `success_rate` is a percentage."""
 
     incident_type: str
     breakdown_by_workflow: list[WorkflowShare]
 
 
 class WorkflowRate(Rate, frozen=True, kw_only=True):
-    """How often one workflow succeeded, and at which incidents."""
+    """How often one workflow succeeded; `success_rate` is a percentage."""
 
     workflow_id: str
     workflow_version: str
@@ -186,7 +188,7 @@ class Dimensions(msgspec.Struct, frozen=True):
 
 
 class MultiDimensionalRate(Rate, frozen=True, kw_only=True):
-    """How often actions succeeded that share every given dimension."""
+    """How often actions succeeded that share every given dimension; `success_rate` is a percentage."""
 
     dimensions: Dimensions
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Date, Interval, Select, and_, bindparam, c
 from datastorage.incidents.aggregates.model import LegacyRateRequest, RateRequest
 from datastorage.incidents.enumerations import FAILED, SUCCEEDED
 from datastorage.incidents.tables import resource_action_traces
+from datastorage.platform.db.conditions import where
 
 Counts = Select[*tuple[Any, ...]]
 
@@ -77,14 +78,8 @@ def outcomes(wanted: RateRequest) -> Counts:
 
 
 def _outcomes(wanted: RateRequest, *keys: ColumnElement[Any]) -> Counts:
-    dimensions = {
-        _c.incident_type: wanted.incident_type,
-        _c.workflow_id: wanted.workflow_id,
-        _c.workflow_version: wanted.workflow_version,
-        _c.action_type: wanted.action_type,
-    }
-    given = [column == value for column, value in dimensions.items() if value is not None]
-    return select(*keys, *_OUTCOMES_AND_MODES).where(*given, *_within(wanted.window)).group_by(*keys)
+    found = (*where(wanted.conditions), *_within(wanted.window))
+    return select(*keys, *_OUTCOMES_AND_MODES).where(*found).group_by(*keys)
 
 
 def _within(window: timedelta | None) -> list[ColumnElement[bool]]:

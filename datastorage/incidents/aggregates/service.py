@@ -100,7 +100,7 @@ class AggregateService:
         ]
         members: dict[str, Any] = rate_members(wanted, _sum(groups))
         return IncidentTypeRate(
-            incident_type=wanted.incident_type or "", breakdown_by_workflow=shares, **members
+            incident_type=wanted.dimension("incident_type"), breakdown_by_workflow=shares, **members
         )
 
     def rate_of_workflow(self, wanted: RateRequest) -> WorkflowRate:
@@ -110,8 +110,8 @@ class AggregateService:
         shares = [IncidentTypeShare(str(key[0]), *_share(counts)) for key, counts in largest_first(groups)]
         members: dict[str, Any] = rate_members(wanted, _sum(groups))
         return WorkflowRate(
-            workflow_id=wanted.workflow_id or "",
-            workflow_version=wanted.workflow_version or "",
+            workflow_id=wanted.dimension("workflow_id"),
+            workflow_version=wanted.dimension("workflow_version"),
             breakdown_by_incident_type=shares,
             **members,
         )
@@ -121,10 +121,10 @@ class AggregateService:
         with timed_query(self._metrics, OPERATION):
             counts = self._store.count(wanted)
         dimensions = Dimensions(
-            wanted.incident_type or "",
-            wanted.workflow_id or "",
-            wanted.workflow_version or "",
-            wanted.action_type or "",
+            wanted.dimension("incident_type"),
+            wanted.dimension("workflow_id"),
+            wanted.dimension("workflow_version"),
+            wanted.dimension("action_type"),
         )
         members: dict[str, Any] = rate_members(wanted, counts)
         return MultiDimensionalRate(dimensions=dimensions, **members)

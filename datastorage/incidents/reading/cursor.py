@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from datastorage.incidents.reading.model import Position
 from datastorage.platform.db import keyset
+from datastorage.platform.db.keyset import Position
 
 VERSION = 1
 MAX_ID = 2**63 - 1
@@ -31,7 +31,7 @@ def cursor_after(row: str, filter_fingerprint: str) -> str:
     return keyset.encode(members)
 
 
-def position_of(cursor: str, filter_fingerprint: str) -> Position:
+def position_of(cursor: str, filter_fingerprint: str) -> Position[int]:
     """Return the position a cursor stands for.
 
     Raises:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from datastorage.incidents.reading.cursor import cursor_after, position_of
-from datastorage.incidents.reading.model import ExportRequest, Position
+from datastorage.incidents.reading.model import ExportRequest
+from datastorage.platform.db.keyset import Position
 
 PAGE_ROWS = 1000
 
-ReadPage = Callable[[Position | None, int], list[str]]
+ReadPage = Callable[[Position[int] | None, int], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,11 @@ class IncidentExport:
     def _goes_on(self) -> bool:
         return self._next_cursor is not None and self._room() > 0 and not self._is_shutting_down()
 
-    def _position(self) -> Position:
+    def _position(self) -> Position[int]:
         assert self._next_cursor is not None  # noqa: S101 - asked only when there are more rows
         return position_of(self._next_cursor, self._wanted.filter.fingerprint)
 
-    def _read(self, after: Position | None) -> list[str]:
+    def _read(self, after: Position[int] | None) -> list[str]:
         # One row more than is sent tells whether there are more.
         return self._read_page(after, self._room() + 1)
 

@@ -1,11 +1,13 @@
 """What is asked about incidents, and what is found."""
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Hashable
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
+
+from datastorage.platform.db.conditions import Condition
+from datastorage.platform.db.keyset import Position
 
 
 class View(StrEnum):
@@ -23,42 +25,28 @@ class Envelope(StrEnum):
     INCIDENTS = "incidents"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentFilter:
-    """What to look for; everything given has to hold.
+UNORDERED = frozenset({"incident_type", "workflow_id", "environment", "alert_name"})
+"""Columns whose indexes do not give the order of a page.
 
-    ``equals`` maps columns to values. ``alert_name`` also finds signals that have no alert of their own.
+For a frequent value the time index is walked until the page is full; for a rare one that would be the whole
+table. So the plan is made for the value.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """What to look for: all conditions hold.
+
     ``fingerprint`` tells the cursors of one filter from those of another.
     """
 
-    equals: Mapping[str, str] = field(default_factory=dict)
-    alert_name: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
     fingerprint: str = ""
 
     @property
     def depends_on_value(self) -> bool:
-        """Whether the best plan depends on how often a value occurs.
-
-        The indexes of these columns do not give the order of a page. For a frequent value the time index
-        is walked until the page is full, for a rare one that would be the whole table.
-        """
-        columns = {"incident_type", "workflow_id", "environment"}
-        return self.alert_name is not None or bool(columns & self.equals.keys())
-
-    @property
-    def key(self) -> Hashable:
-        """What filters that select the same rows have in common."""
-        return frozenset(self.equals.items()), self.alert_name, self.since, self.until
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page ended: the sort key of its last row."""
-
-    action_timestamp: datetime
-    incident_id: int
+        """Whether the best plan depends on how often a value occurs."""
+        return any(each.column.key in UNORDERED for each in self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +56,7 @@ class PageRequest:
     filter: IncidentFilter
     limit: int
     offset: int = 0
-    after: Position | None = None
+    after: Position[int] | None = None
     is_counted: bool = True
     view: View = View.SUMMARY
     envelope: Envelope = Envelope.BOTH
@@ -85,7 +73,7 @@ class ExportRequest:
 
     filter: IncidentFilter
     max_rows: int
-    after: Position | None = None
+    after: Position[int] | None = None
     view: View = View.SUMMARY
 
 

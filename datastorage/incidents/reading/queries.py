@@ -1,27 +1,85 @@
-"""Statements that find incidents: pure builders, values only ever as bound parameters (BR-STORAGE-025)."""
+"""Statements that find incidents: pure builders, values only ever as bound parameters (BR-STORAGE-025).
 
-from datetime import datetime
-from typing import Any
+What lists execute is ``Bound``: a text that is kept for all filters of one shape, since to build forty
+labelled columns anew costs more than to send the statement, and the values of this filter.
+"""
 
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, cast, func, or_, select, tuple_
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from datastorage.incidents.reading.model import IncidentFilter, Position, View
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from datastorage.incidents.reading.model import IncidentFilter, View
 from datastorage.incidents.reading.projection import MEMBERS
 from datastorage.incidents.tables import resource_action_traces
+from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
+from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.rendered import Rendered
 
 _c = resource_action_traces.c
 _NEWEST_FIRST = (_c.action_timestamp.desc(), _c.id.desc())
+_SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), 1)
+KEPT_TEXTS = 512
 
 
-def page(wanted: IncidentFilter, *, view: View, limit: int, after: Position | None = None) -> Select[Any]:
+class Bound(NamedTuple):
+    """A statement and its values."""
+
+    statement: Rendered
+    values: Mapping[str, Any]
+
+    def rows(self, connection: Connection) -> Sequence[tuple[Any, ...]]:
+        """Execute it and return all rows.
+
+        Raises:
+            psycopg.Error: it failed.
+        """
+        return self.statement.rows(connection, self.values)
+
+
+def find_page(wanted: IncidentFilter, *, view: View, limit: int, after: Position[int] | None = None) -> Bound:
+    """Return what finds a stretch of the result, as JSON texts."""
+    statement = _rendered_page(shape_of(wanted.conditions), view, is_behind=after is not None)
+    return Bound(statement, values(wanted.conditions) | {"limit": limit} | _place(after))
+
+
+@lru_cache(KEPT_TEXTS)
+def _rendered_page(shape: Shape, view: View, *, is_behind: bool) -> Rendered:
+    after = _SOMEWHERE if is_behind else None
+    return Rendered(page(IncidentFilter(conditions_of(shape)), view=view, limit=0, after=after))
+
+
+def page(
+    wanted: IncidentFilter, *, view: View, limit: int, after: Position[int] | None = None
+) -> Select[Any]:
     """Select a stretch of the result as JSON texts; the order is total, so pages never repeat a row."""
-    found = (
-        select(*_MEMBERS[view])
-        .where(*conditions(wanted), *_behind(after))
-        .order_by(*_NEWEST_FIRST)
-        .limit(limit)
-    )
-    return _as_json(found)
+    found = select(*MEMBERS[view]).where(*where(wanted.conditions), *_behind(after))
+    return _as_json(found.order_by(*_NEWEST_FIRST).limit(bindparam("limit", limit, BigInteger)))
+
+
+def find_key(wanted: IncidentFilter, number: int) -> Bound:
+    """Return what finds the sort key of one row of the result, counted from 1."""
+    shape = shape_of(wanted.conditions)
+    return Bound(_rendered_key(shape), values(wanted.conditions) | {"offset": number - 1})
+
+
+@lru_cache(KEPT_TEXTS)
+def _rendered_key(shape: Shape) -> Rendered:
+    return Rendered(key_of_row(IncidentFilter(conditions_of(shape)), 1))
 
 
 def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
@@ -30,25 +88,35 @@ def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
     A page at an offset starts behind it: with OFFSET in ``page`` PostgreSQL would write the JSON of all
     rows that it skips, while their keys are in the index.
     """
-    keys = select(_c.action_timestamp, _c.id).where(*conditions(wanted))
-    return keys.order_by(*_NEWEST_FIRST).limit(1).offset(number - 1)
+    keys = select(_c.action_timestamp, _c.id).where(*where(wanted.conditions)).order_by(*_NEWEST_FIRST)
+    return keys.limit(literal_column("1")).offset(bindparam("offset", number - 1, BigInteger))
 
 
-def one(incident_id: int, at: datetime | None = None) -> Select[Any]:
-    """Select one incident in full as a JSON text; ``at``, if known, names its partition."""
-    found = select(*_MEMBERS[View.FULL]).where(_c.id == incident_id)
-    return _as_json(found if at is None else found.where(_c.action_timestamp == at))
+def find_count(wanted: IncidentFilter) -> Bound:
+    """Return what counts all matches."""
+    return Bound(_rendered_count(shape_of(wanted.conditions)), values(wanted.conditions))
+
+
+@lru_cache(KEPT_TEXTS)
+def _rendered_count(shape: Shape) -> Rendered:
+    return Rendered(count(IncidentFilter(conditions_of(shape))))
 
 
 def count(wanted: IncidentFilter) -> Select[Any]:
     """Count all matches of the filters, wherever the page lies."""
-    return select(func.count()).select_from(resource_action_traces).where(*conditions(wanted))
+    return select(func.count()).select_from(resource_action_traces).where(*where(wanted.conditions))
 
 
-_MEMBERS = {
-    view: [column.label(name) for name, column in members.items()] for view, members in MEMBERS.items()
-}
-"""Made once: forty labels for every page would cost as much as sending the statement."""
+def one() -> Select[Any]:
+    """Select the incident ``:incident_id`` in full as a JSON text."""
+    return _as_json(select(*MEMBERS[View.FULL]).where(_c.id == bindparam("incident_id", type_=BigInteger)))
+
+
+def one_of_month() -> Select[Any]:
+    """Select it from the partition of ``:action_timestamp``."""
+    by_id = select(*MEMBERS[View.FULL]).where(_c.id == bindparam("incident_id", type_=BigInteger))
+    at = bindparam("action_timestamp", type_=_c.action_timestamp.type)
+    return _as_json(by_id.where(_c.action_timestamp == at))
 
 
 def _as_json(found: Select[Any]) -> Select[Any]:
@@ -57,23 +125,18 @@ def _as_json(found: Select[Any]) -> Select[Any]:
     return select(cast(func.row_to_json(incident.table_valued()), Text))
 
 
-def conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
-    """Return the filters as conditions; time bounds prune partitions."""
-    found = [_c[name] == value for name, value in wanted.equals.items()]
-    if wanted.alert_name is not None:
-        of_signal = and_(_c.alert_name.is_(None), _c.signal_name == wanted.alert_name)
-        found.append(or_(_c.alert_name == wanted.alert_name, of_signal))
-    if wanted.since is not None:
-        found.append(_c.action_timestamp >= wanted.since)
-    if wanted.until is not None:
-        found.append(_c.action_timestamp <= wanted.until)
-    return found
+ONE = Rendered(one())
+ONE_OF_MONTH = Rendered(one_of_month())
 
 
-def _behind(after: Position | None) -> list[ColumnElement[bool]]:
+def _behind(after: Position[int] | None) -> list[ColumnElement[bool]]:
     """Return the conditions of a page after the first; the comparison of rows alone prunes nothing."""
     if after is None:
         return []
-    timestamp = bindparam(None, after.action_timestamp, _c.action_timestamp.type)
-    last = tuple_(timestamp, bindparam(None, after.incident_id, _c.id.type))
-    return [_c.action_timestamp <= after.action_timestamp, tuple_(_c.action_timestamp, _c.id) < last]
+    at = bindparam("after", after.at, _c.action_timestamp.type)
+    last = tuple_(at, bindparam("after_id", after.id, _c.id.type))
+    return [_c.action_timestamp <= at, tuple_(_c.action_timestamp, _c.id) < last]
+
+
+def _place(after: Position[int] | None) -> dict[str, Any]:
+    return {} if after is None else {"after": after.at, "after_id": after.id}

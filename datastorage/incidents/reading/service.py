@@ -13,10 +13,10 @@ from datastorage.incidents.reading.model import (
     IncidentPage,
     PageRequest,
     Pagination,
-    Position,
 )
 from datastorage.incidents.reading.shared_pages import SharedPages
 from datastorage.incidents.reading.store import IncidentStore
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.settings import IncidentsSettings
@@ -89,7 +89,7 @@ class IncidentService:
         if not self._export_slots.acquire(blocking=False):
             raise TooManyExports(f"{self._max_exports} exports are running already - please retry")
 
-        def read_page(after: Position | None, limit: int) -> list[str]:
+        def read_page(after: Position[int] | None, limit: int) -> list[str]:
             with timed_query(self._metrics, "export"):
                 return self._store.read_export(wanted, after=after, limit=limit)
 

@@ -67,7 +67,8 @@ class SharedPages:
             DatabaseError: classified.
         """
         place = wanted.place
-        topic = wanted.filter.key if wanted.is_counted else (wanted.filter.key, place)
+        wanted_rows = wanted.filter.conditions
+        topic = wanted_rows if wanted.is_counted else (wanted_rows, place)
         gathering, leads = self._join(topic, place, wanted)
         if leads:
             self._lead(topic, gathering)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection
 
 from datastorage.incidents.reading import queries
 from datastorage.incidents.reading.model import (
@@ -12,10 +11,10 @@ from datastorage.incidents.reading.model import (
     FoundRows,
     IncidentFilter,
     PageRequest,
-    Position,
 )
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.transactions import limit_next_statement
 
 READ_TIMEOUT = timedelta(seconds=4)
@@ -65,20 +64,20 @@ class IncidentStore:
         """
 
         def work(connection: Connection) -> str | None:
-            found: str | None = connection.scalar(queries.one(incident_id))
-            return found
+            rows = queries.ONE.rows(connection, {"incident_id": incident_id})
+            return rows[0][0] if rows else None
 
         return self._database.read(work, timeout=READ_TIMEOUT)
 
-    def read_export(self, wanted: ExportRequest, *, after: Position | None, limit: int) -> list[str]:
+    def read_export(self, wanted: ExportRequest, *, after: Position[int] | None, limit: int) -> list[str]:
         """Return up to ``limit`` rows of an export behind a position.
 
         Raises:
             DatabaseError: classified.
         """
-        statement = queries.page(wanted.filter, view=wanted.view, limit=limit, after=after)
+        statement = queries.find_page(wanted.filter, view=wanted.view, limit=limit, after=after)
         return self._database.read(
-            lambda connection: _texts(connection, statement),
+            lambda connection: [row[0] for row in statement.rows(connection)],
             timeout=EXPORT_TIMEOUT,
             custom_plan=wanted.filter.depends_on_value,
         )
@@ -103,13 +102,13 @@ class _Snapshot:
         if total is not None and wanted.offset >= total:
             return FoundRows([], total)
         self._leave_rest_of_time()
-        key = self._connection.execute(queries.key_of_row(self._filter, wanted.offset)).first()
-        return FoundRows(self._rows(wanted, Position(*key)) if key else [], total)
+        keys = queries.find_key(self._filter, wanted.offset).rows(self._connection)
+        return FoundRows(self._rows(wanted, Position(*keys[0])) if keys else [], total)
 
-    def _rows(self, wanted: PageRequest, after: Position | None) -> list[str]:
+    def _rows(self, wanted: PageRequest, after: Position[int] | None) -> list[str]:
         self._leave_rest_of_time()
-        statement = queries.page(self._filter, view=wanted.view, limit=wanted.limit + 1, after=after)
-        return _texts(self._connection, statement)
+        statement = queries.find_page(self._filter, view=wanted.view, limit=wanted.limit + 1, after=after)
+        return [row[0] for row in statement.rows(self._connection)]
 
     def _total_beside(self, wanted: PageRequest, rows: int) -> int | None:
         if not wanted.is_counted:
@@ -121,7 +120,7 @@ class _Snapshot:
     def _total(self) -> int:
         if self._counted is None:
             self._leave_rest_of_time()
-            self._counted = int(self._connection.execute(queries.count(self._filter)).scalar_one())
+            self._counted = int(queries.find_count(self._filter).rows(self._connection)[0][0])
         return self._counted
 
     def _leave_rest_of_time(self) -> None:
@@ -129,8 +128,3 @@ class _Snapshot:
         used = timedelta(seconds=monotonic_seconds() - self._started)
         if used > NEGLIGIBLE_TIME:
             limit_next_statement(self._connection, max(self._timeout - used, LEAST_TIMEOUT))
-
-
-def _texts(connection: Connection, statement: Select[Any]) -> list[str]:
-    # all() and not iteration: that would ask the driver for every row by itself.
-    return list(connection.scalars(statement).all())

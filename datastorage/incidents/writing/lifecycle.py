@@ -7,7 +7,7 @@ from typing import Any
 
 from datastorage.errors import Conflict, Fault, InvalidInput
 from datastorage.incidents.enumerations import EXECUTION_STATUSES
-from datastorage.incidents.grammar import INT32_MAX
+from datastorage.incidents.trace import INT32_MAX
 from datastorage.incidents.writing.model import Outcome
 
 _ENDS = frozenset({"completed", "failed", "cancelled", "rolled-back"})

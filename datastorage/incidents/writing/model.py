@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from datastorage.incidents.trace import Trace
+
 LONGEST_CLUSTER_BYTES = 1000
 """Of a cluster's name in the key of a resource. A row of a B-tree takes 2,704 bytes at most; namespace, kind
 and name take 1,664 of them when they are as long as they may be, in characters of four bytes."""
@@ -58,15 +60,15 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIncident:
-    """One normalised incident: ``columns`` of the trace, and the resource unless its history was named."""
+    """One normalised incident: the trace, and the resource unless its history was named."""
 
-    columns: Mapping[str, Any]
+    trace: Trace
     resource: Resource | None
 
     @property
     def action_id(self) -> str:
         """The producer's id of the action, which makes the write safe to send again."""
-        return str(self.columns["action_id"])
+        return self.trace.action_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +116,18 @@ class ItemResult(msgspec.Struct, frozen=True):
     action_id: str
 
 
-class BatchCreated(msgspec.Struct, frozen=True):
+class BatchResult(msgspec.Struct, frozen=True):
+    """What became of a batch; a duplicate was stored before, or comes earlier in the batch."""
+
+    created: int
+    duplicates: int
+    message: str
+    results: list[ItemResult]
+
+
+class BatchCreated(BatchResult, frozen=True):
     """At least one incident of the batch is new."""
 
-    created: int
-    duplicates: int
-    message: str
-    results: list[ItemResult]
 
-
-class BatchKnown(msgspec.Struct, frozen=True):
+class BatchKnown(BatchResult, frozen=True):
     """Every incident of the batch was stored before."""
-
-    created: int
-    duplicates: int
-    message: str
-    results: list[ItemResult]

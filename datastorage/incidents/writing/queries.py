@@ -27,13 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from datastorage.incidents.tables import action_histories, resource_action_traces, resource_references
+from datastorage.incidents.trace import NEW_MEMBERS
 from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
-_NEVER_SENT = {"id", "created_at", "updated_at", "effectiveness_assessed_at", "effectiveness_assessment_due",
-               "effectiveness_assessment_method"}  # fmt: skip
-
-TRACE_COLUMNS = tuple(each for each in resource_action_traces.columns if each.name not in _NEVER_SENT)
+TRACE_COLUMNS = tuple(resource_action_traces.c[each.name] for each in NEW_MEMBERS)
 RESOURCE_COLUMNS = tuple(
     resource_references.c[name]
     for name in ("resource_uid", "api_version", "kind", "name", "namespace", "cluster_name")

@@ -7,51 +7,29 @@ import marshmallow
 from marshmallow import ValidationError, post_load, validates_schema
 
 from datastorage.errors import Fault, InvalidInput
-from datastorage.incidents.enumerations import EXECUTION_STATUSES, INCIDENT_SEVERITIES, SEVERITIES
-from datastorage.incidents.grammar import INT32_MAX, INT64_MAX
+from datastorage.incidents.fields import IS_REQUIRED, ActionInstant, Exact
 from datastorage.incidents.reading.projection import FULL
+from datastorage.incidents.trace import MEMBERS, NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
 from datastorage.incidents.writing import examples
-from datastorage.incidents.writing.fields import (
-    IS_REQUIRED,
-    ActionInstant,
-    Boolean,
-    Document,
-    Exact,
-    Fraction,
-    Instant,
-    Integer,
-    Items,
-    Listed,
-)
 from datastorage.incidents.writing.lifecycle import with_duration
 from datastorage.incidents.writing.model import NewIncident, Outcome, Resource, cluster_in_key
 from datastorage.platform.clock import Clock
+from datastorage.platform.records import Normaliser, aliases_of, judges_of, meanings_of
 from datastorage.platform.web.contract import ArrayContract, Contract, Faults
+from datastorage.platform.web.fields import field_of
 from datastorage.platform.web.literals import shown
 
 MAX_BATCH_ITEMS = 1000
-LONG_TEXT = 65536
 
 UNKNOWN = Fault("is not a member of this request")
 IMMUTABLE = Fault("cannot be changed")
 NOT_EQUAL = "must be equal to {}, of which it is another name"
 
-OUTCOME_ALIASES = {
-    "status": "execution_status",
-    "start_time": "execution_start_time",
-    "end_time": "execution_end_time",
-    "duration": "execution_duration_ms",
-    "error_message": "execution_error",
-}
-ALIASES = OUTCOME_ALIASES | {
-    "signal_severity": "severity",
-    "alert_severity": "severity",
-    "resource_type": "resource_kind",
-    "resource_namespace": "namespace",
-    "cluster": "cluster_name",
-    "remediation_request_id": "correlation_id",
-    "alert_fingerprint": "signal_fingerprint",
-}
+OUTCOME_ALIASES = aliases_of(OUTCOME_MEMBERS)
+ALIASES = aliases_of(NEW_MEMBERS)
+
+normalised = Normaliser(Trace)
+"""Makes a trace of what a producer sent."""
 
 
 def _given(*names: str) -> dict[str, Any]:
@@ -61,10 +39,10 @@ def _given(*names: str) -> dict[str, Any]:
     }
 
 
-def field_names() -> frozenset[str]:
-    """Return the names that a metric may show."""
-    declared = NewIncidentSchema._declared_fields.keys() | OutcomeSchema._declared_fields.keys()  # noqa: SLF001
-    return frozenset(declared | ALIASES.keys())
+FIELD_NAMES = frozenset(
+    {*judges_of(MEMBERS), *OUTCOME_ALIASES, *ALIASES, "resource_uid", "resource_api_version"}
+)
+"""Names that a metric may show."""
 
 
 class StrictContract(Contract):
@@ -112,26 +90,17 @@ class OutcomeSchema(StrictContract):
 
     resource = "incident"
     aliases = OUTCOME_ALIASES
+    glossary = meanings_of(OUTCOME_MEMBERS)
     rules = (
         {"minProperties": 1},
         {"properties": {name: {"not": {"type": "null"}} for name in ("execution_status", "status")}},
     )
     example = examples.OUTCOME
 
-    execution_status = Listed(EXECUTION_STATUSES)
-    execution_start_time = Instant()
-    execution_end_time = Instant()
-    execution_duration_ms = Integer(minimum=0, maximum=INT32_MAX)
-    execution_error = Exact(minimum=0, maximum=LONG_TEXT)
-    kubernetes_operations = Items()
-    resource_state_after = Document()
-    effectiveness_score = Fraction()
-    effectiveness_criteria = Document()
-    effectiveness_assessed_at = Instant()
-    effectiveness_assessment_method = Exact(maximum=20)
-    effectiveness_notes = Exact(minimum=0, maximum=LONG_TEXT)
-    effectiveness_assessment_due = Instant()
-    follow_up_actions = Items()
+    class Meta(StrictContract.Meta):
+        """What may change of an incident."""
+
+        include = judges_of(OUTCOME_MEMBERS)
 
     def __init__(self) -> None:
         super().__init__(partial=True)  # what is not sent does not change
@@ -174,6 +143,10 @@ class NewIncidentSchema(StrictContract):
 
     resource = "incident"
     aliases = ALIASES
+    glossary = meanings_of(NEW_MEMBERS) | {
+        "resource_uid": "Uid of the resource; made of its names when nobody ever sent one.",
+        "resource_api_version": "API version of the resource; `v1` when absent.",
+    }
     rules = (
         _given("signal_name", "alert_name"),
         _given("resource_kind", "resource_type", "action_history_id"),
@@ -182,59 +155,17 @@ class NewIncidentSchema(StrictContract):
     )
     example = examples.NEW_INCIDENT
 
-    action_id = Exact(required=True, maximum=64)
-    action_type = Exact(required=True, maximum=50)
-    action_timestamp = ActionInstant(required=True)
-    signal_name = Exact(maximum=200)
-    alert_name = Exact(maximum=255)
-    severity = Listed(SEVERITIES, required=True)
-    model_used = Exact(required=True, maximum=100)
-    model_confidence = Fraction(required=True)
-    execution_status = Listed(EXECUTION_STATUSES)
-    resource_kind = Exact(maximum=100)
-    resource_name = Exact(maximum=253)
-    action_history_id = Integer(minimum=1, maximum=INT64_MAX)
+    class Meta(StrictContract.Meta):
+        """What may be said of a new incident."""
+
+        include = judges_of(NEW_MEMBERS)
+
     resource_uid = Exact(maximum=36)
     resource_api_version = Exact(maximum=100)
-    namespace = Exact(maximum=63)
-    cluster_name = Exact(maximum=255)
-    environment = Exact(maximum=100)
-    correlation_id = Exact(maximum=64)
-    signal_fingerprint = Exact(maximum=64)
-    signal_labels = Document()
-    signal_annotations = Document()
-    signal_firing_time = Instant()
-    incident_type = Exact(maximum=100)
-    incident_severity = Listed(INCIDENT_SEVERITIES)
-    workflow_id = Exact(maximum=64)
-    workflow_version = Exact(maximum=20)
-    workflow_execution_id = Exact(maximum=64)
-    workflow_step_number = Integer(minimum=1, maximum=INT32_MAX)
-    ai_selected_workflow = Boolean()
-    ai_chained_workflows = Boolean()
-    ai_manual_escalation = Boolean()
-    ai_workflow_customization = Document()
-    action_parameters = Document()
-    resource_state_before = Document()
-    resource_state_after = Document()
-    alternative_actions = Items()
-    kubernetes_operations = Items()
-    follow_up_actions = Items()
-    routing_tier = Exact(maximum=20)
-    model_reasoning = Exact(minimum=0, maximum=LONG_TEXT)
-    execution_error = Exact(minimum=0, maximum=LONG_TEXT)
-    execution_start_time = Instant()
-    execution_end_time = Instant()
-    execution_duration_ms = Integer(minimum=0, maximum=INT32_MAX)
-    effectiveness_score = Fraction()
-    effectiveness_criteria = Document()
-    effectiveness_notes = Exact(minimum=0, maximum=LONG_TEXT)
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
-        timestamp = self.fields["action_timestamp"]
-        assert isinstance(timestamp, ActionInstant)  # noqa: S101 - tells mypy what is declared above
-        timestamp.clock = clock
+        field_of(self, "action_timestamp", ActionInstant).clock = clock
 
     @validates_schema(skip_on_field_errors=False)
     def compare_members(self, data: dict[str, Any], **_: Any) -> None:
@@ -249,25 +180,20 @@ class NewIncidentSchema(StrictContract):
     @post_load
     def make_incident(self, data: dict[str, Any], **_: Any) -> NewIncident:
         """Apply every default."""
-        resource = None
-        if data["action_history_id"] is None:
-            resource = Resource(
-                cluster_name=cluster_in_key(data["cluster_name"] or ""),
-                namespace=data["namespace"],
-                kind=data["resource_kind"],
-                name=data["resource_name"],
-                api_version=data.pop("resource_api_version") or "v1",
-                uid=data.pop("resource_uid"),
-            )
-        flags = ("ai_selected_workflow", "ai_chained_workflows", "ai_manual_escalation")
-        defaults = {
-            "signal_name": data["signal_name"] or data["alert_name"],
-            "signal_severity": data.pop("severity"),
-            "execution_status": data["execution_status"] or "pending",
-            "execution_duration_ms": with_duration(data).duration_ms,
-            **{flag: data[flag] or False for flag in flags},
-        }
-        return NewIncident(resource=resource, columns=data | defaults)
+        uid, api_version = data.pop("resource_uid"), data.pop("resource_api_version")
+        data["execution_duration_ms"] = with_duration(data).duration_ms
+        trace = normalised(data)
+        if trace.action_history_id is not None:
+            return NewIncident(trace=trace, resource=None)
+        resource = Resource(
+            cluster_name=cluster_in_key(trace.cluster_name or ""),
+            namespace=trace.namespace,
+            kind=trace.resource_kind or "",
+            name=trace.resource_name or "",
+            api_version=api_version or "v1",
+            uid=uid,
+        )
+        return NewIncident(trace=trace, resource=resource)
 
 
 def _missing_names(data: Mapping[str, Any]) -> dict[str, Fault]:
@@ -277,8 +203,9 @@ def _missing_names(data: Mapping[str, Any]) -> dict[str, Fault]:
     alert_name = data["alert_name"]
     if alert_name is None:
         return {"signal_name": IS_REQUIRED}
-    if len(alert_name) > 200:  # noqa: PLR2004 - the column's length
-        message = f"must have at most 200 characters without a signal_name (got {len(alert_name)})"
+    if len(alert_name) > SIGNAL_NAME_CHARACTERS:
+        most = f"at most {SIGNAL_NAME_CHARACTERS} characters"
+        message = f"must have {most} without a signal_name (got {len(alert_name)})"
         return {"alert_name": Fault(message, "length_exceeded")}
     return {}
 

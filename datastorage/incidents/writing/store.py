@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from datastorage.errors import RowRefused, TransactionConflict
-from datastorage.incidents.reading.queries import one
+from datastorage.incidents.reading.queries import ONE_OF_MONTH
 from datastorage.incidents.writing import queries
 from datastorage.incidents.writing.model import (
     AlreadyStored,
@@ -74,8 +75,7 @@ class IncidentWriteStore:
             incident_id = written.ids[0]
             if not written.are_new[0]:
                 return AlreadyStored(incident_id)
-            at: datetime = incident.columns["action_timestamp"]
-            return Stored(incident_id, connection.execute(one(incident_id, at)).scalar_one())
+            return Stored(incident_id, _in_full(connection, incident_id, incident.trace.action_timestamp))
 
         return self._write_again_when_overtaken(work)
 
@@ -106,8 +106,7 @@ class IncidentWriteStore:
                 return None
             at = current["action_timestamp"]
             connection.execute(queries.change_trace(incident_id, at, decide(dict(current))))
-            text: str = connection.execute(one(incident_id, at)).scalar_one()
-            return text
+            return _in_full(connection, incident_id, at)
 
         return self._write(work)
 
@@ -132,6 +131,12 @@ class IncidentWriteStore:
         )
 
 
+def _in_full(connection: Connection, incident_id: int, at: datetime) -> str:
+    rows = ONE_OF_MONTH.rows(connection, {"incident_id": incident_id, "action_timestamp": at})
+    text: str = rows[0][0]
+    return text
+
+
 def _write(connection: Connection, incidents: Sequence[NewIncident]) -> BatchStored | UnknownHistories:
     stored = _known_actions(connection, incidents)
     first_of: dict[str, NewIncident] = {}
@@ -154,13 +159,8 @@ def _known_actions(connection: Connection, incidents: Sequence[NewIncident]) -> 
     return {row.action_id: row.incident_id for row in rows}
 
 
-def _named_history(incident: NewIncident) -> int | None:
-    history_id: int | None = incident.columns["action_history_id"]
-    return history_id
-
-
 def _missing_histories(connection: Connection, new: Sequence[NewIncident]) -> set[int]:
-    named = {history_id for incident in new if (history_id := _named_history(incident)) is not None}
+    named = {history_id for each in new if (history_id := each.trace.action_history_id) is not None}
     if not named:
         return set()
     return named - set(connection.scalars(queries.LOCKED_HISTORIES, {"history_ids": sorted(named)}))
@@ -168,11 +168,11 @@ def _missing_histories(connection: Connection, new: Sequence[NewIncident]) -> se
 
 def _unknown(incidents: Sequence[NewIncident], missing: set[int]) -> UnknownHistories:
     return UnknownHistories(
-        [i for i, incident in enumerate(incidents) if _named_history(incident) in missing]
+        [i for i, incident in enumerate(incidents) if incident.trace.action_history_id in missing]
     )
 
 
-def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int]:
+def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int | None]:
     """Return the history of each incident, upserted or named, with the new actions counted in."""
     resource_ids = _upsert_resources(connection, [each.resource for each in new if each.resource])
     owners = [resource_ids[each.resource.key] if each.resource else None for each in new]
@@ -181,11 +181,11 @@ def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int]:
     if counted:
         rows = connection.execute(queries.UPSERT_HISTORIES, as_parameters(counted))
         histories = {resource_id: history_id for history_id, resource_id in rows}
-    named = _count_actions("id", ((_named_history(each), each) for each in new))
+    named = _count_actions("id", ((each.trace.action_history_id, each) for each in new))
     if named:
         connection.execute(queries.ADD_TO_HISTORIES, as_parameters(named))
     return [
-        histories[owner] if owner is not None else int(each.columns["action_history_id"])
+        each.trace.action_history_id if owner is None else histories[owner]
         for owner, each in zip(owners, new, strict=True)
     ]
 
@@ -197,7 +197,7 @@ def _count_actions(key: str, actions: Iterable[tuple[int | None, NewIncident]]) 
     for owner, incident in actions:
         if owner is not None:
             counts[owner] += 1
-            at = incident.columns["action_timestamp"]
+            at = incident.trace.action_timestamp
             last_at[owner] = max(last_at.get(owner, at), at)
     return [
         {key: owner, "total_actions": counts[owner], "last_action_at": last_at[owner]}
@@ -242,9 +242,11 @@ def default_uid(resource: Resource) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, path))
 
 
-def _insert(connection: Connection, new: Sequence[NewIncident], histories: Sequence[int]) -> dict[str, int]:
+def _insert(
+    connection: Connection, new: Sequence[NewIncident], histories: Sequence[int | None]
+) -> dict[str, int]:
     sent = [
-        {**incident.columns, "action_history_id": history}
+        msgspec.structs.replace(incident.trace, action_history_id=history)
         for incident, history in zip(new, histories, strict=True)
     ]
     inserted = {

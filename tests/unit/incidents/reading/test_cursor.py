@@ -20,8 +20,8 @@ def text_of(**members: Any) -> str:
 def test_cursor_leads_back_to_the_last_row() -> None:
     position = position_of(cursor_after(ROW, H), H)
 
-    assert position.incident_id == 4711
-    assert position.action_timestamp == datetime(2026, 11, 20, 10, 15, 0, 250, tzinfo=UTC)
+    assert position.id == 4711
+    assert position.at == datetime(2026, 11, 20, 10, 15, 0, 250, tzinfo=UTC)
 
 
 def test_cursor_is_short_and_safe_in_a_query() -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from datastorage.errors import Unavailable
 from datastorage.incidents.reading.export import PAGE_ROWS, IncidentExport
-from datastorage.incidents.reading.model import ExportRequest, IncidentFilter, Position
+from datastorage.incidents.reading.model import ExportRequest, IncidentFilter
+from datastorage.platform.db.keyset import Position
 
 
 class Rows:
@@ -16,9 +17,9 @@ class Rows:
         self.asked: list[int] = []
         self.released = 0
 
-    def read(self, after: Position | None, limit: int) -> list[str]:
+    def read(self, after: Position[int] | None, limit: int) -> list[str]:
         self.asked.append(limit)
-        first = self.count if after is None else after.incident_id - 1
+        first = self.count if after is None else after.id - 1
         return [row(number) for number in range(first, max(first - limit, 0), -1)]
 
     def release(self) -> None:
@@ -95,7 +96,7 @@ def test_shutdown_after_the_last_page_changes_nothing() -> None:
 def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
     rows = Rows(2500)
 
-    def read_twice(after: Position | None, limit: int) -> list[str]:
+    def read_twice(after: Position[int] | None, limit: int) -> list[str]:
         if len(rows.asked) == 2:
             raise Unavailable("database unavailable - please retry")
         return rows.read(after, limit)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from datastorage.errors import QueryTimeout
-from datastorage.incidents.reading.model import FoundRows, IncidentFilter, PageRequest
+from datastorage.incidents.reading.model import FoundRows, PageRequest
 from datastorage.incidents.reading.shared_pages import MOST_PAGES, SharedPages
 from datastorage.platform.clock import monotonic_seconds
+from tests.support.incident_filters import incidents
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 30
@@ -43,7 +44,7 @@ class Stand:
         return [FoundRows([f"row of {page.limit}"], total) for page in pages]
 
     def ask(self, limit: int = 1, *, is_counted: bool = True, **equals: str) -> Future[FoundRows]:
-        wanted = PageRequest(filter=IncidentFilter(equals=equals), limit=limit, is_counted=is_counted)
+        wanted = PageRequest(filter=incidents(**equals), limit=limit, is_counted=is_counted)
         return self._threads.submit(self.pages.find, wanted)
 
     def gather(self, *limits: int) -> list[Future[FoundRows]]:

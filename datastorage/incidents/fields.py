@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import ValidationError, missing
+from marshmallow import ValidationError
 
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
@@ -20,11 +20,7 @@ MAX_DEPTH = 200
 class Judged(fields.Judged):
     """A field in the sentences of incidents; ``null`` means absent."""
 
-    def deserialize(self, value: Any, *context: Any, **partial: Any) -> Any:
-        """Refuse what is absent as "is required"."""
-        if self.required and (value is missing or value is None):
-            raise ValidationError(IS_REQUIRED)
-        return super().deserialize(value, *context, **partial)
+    absent = IS_REQUIRED
 
 
 class Exact(Judged):

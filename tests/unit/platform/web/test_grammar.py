@@ -3,13 +3,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from datastorage.errors import Fault
-from datastorage.incidents import grammar
+from datastorage.platform.web import grammar
+from datastorage.platform.web.grammar import WINDOW, exact_time, integer, one_of, worded
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def read_instant(text: str) -> object:
-    return grammar.instant(lambda: NOW)(text)
+    return exact_time(lambda: NOW).judge(text)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_other_text_is_no_time(text: str) -> None:
     ],
 )
 def test_window_is_a_number_of_hours_or_days(text: str, length: timedelta) -> None:
-    assert grammar.window(text) == length
+    assert WINDOW.judge(text) == length
 
 
 @pytest.mark.parametrize(
@@ -93,14 +94,14 @@ def test_window_is_a_number_of_hours_or_days(text: str, length: timedelta) -> No
     ],
 )
 def test_other_text_is_no_window(text: str) -> None:
-    assert grammar.window(text) == grammar.NOT_A_WINDOW
+    assert WINDOW.judge(text) == grammar.NOT_A_WINDOW
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("5", 5), ("+5", 5), ("05", 5), ("-0", 0), ("0" * 5000 + "9", 9)]
 )
 def test_integer_has_a_sign_and_leading_zeros_if_any(text: str, number: int) -> None:
-    assert grammar.integer_from(0, 10)(text) == number
+    assert integer(0, 10).judge(text) == number
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,13 @@ def test_integer_has_a_sign_and_leading_zeros_if_any(text: str, number: int) -> 
     ],
 )
 def test_other_text_is_no_integer_of_the_range(text: str) -> None:
-    assert isinstance(grammar.integer_from(0, 10)(text), Fault)
+    assert isinstance(integer(0, 10).judge(text), Fault)
 
 
-def test_positive_integer_has_64_bits() -> None:
-    assert grammar.positive_integer("9223372036854775807") == 2**63 - 1
-    assert isinstance(grammar.positive_integer("9223372036854775808"), Fault)
-    assert isinstance(grammar.positive_integer("0"), Fault)
+def test_refusal_can_have_one_sentence_for_all() -> None:
+    number = worded(integer(1, 2**63 - 1), "must be a positive integer")
+
+    assert number.judge("9223372036854775807") == 2**63 - 1
+    for text in ("9223372036854775808", "0", "x"):
+        assert number.judge(text) == Fault("must be a positive integer")
+    assert worded(one_of(("a", "b")), "no").schema == {"type": "string", "enum": ["a", "b"]}
