@@ -13,23 +13,10 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Integer, Numeric, String, Text, func
 
 from datastorage.incidents.enumerations import EXECUTION_STATUSES, INCIDENT_SEVERITIES, SEVERITIES
-from datastorage.incidents.fields import (
-    ActionInstant,
-    Document,
-    Exact,
-    Fraction,
-    Instant,
-    Items,
-    Listed,
-)
-from datastorage.incidents.fields import (
-    Boolean as BooleanField,
-)
-from datastorage.incidents.fields import (
-    Integer as IntegerField,
-)
+from datastorage.incidents.fields import ActionInstant, Document, Exact, Fraction, Items, Listed
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, in_order, members_of
+from datastorage.platform.web import fields
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -45,12 +32,12 @@ class TraceMember(Member):
 
     Attributes:
         shown_as: names in answers; the name in requests when empty.
-        is_outcome: whether a change may have it.
+        changes: whether a change may have it.
         is_later: whether only a change may have it, not a new incident.
     """
 
     shown_as: tuple[str, ...] = field(default=(), kw_only=True)
-    is_outcome: bool = field(default=False, kw_only=True)
+    changes: bool = field(default=False, kw_only=True)
     is_later: bool = field(default=False, kw_only=True)
 
 
@@ -67,11 +54,12 @@ def _listed(meaning: str, choices: tuple[str, ...], *, required: bool = False, *
 
 
 def _time(meaning: str, **parts: Any) -> TraceMember:
-    return TraceMember(meaning, TIMESTAMPTZ, Instant(), **parts)
+    return TraceMember(meaning, TIMESTAMPTZ, fields.Instant(), **parts)
 
 
-def _number(meaning: str, minimum: int, **parts: Any) -> TraceMember:
-    return TraceMember(meaning, Integer(), IntegerField(minimum=minimum, maximum=INT32_MAX), **parts)
+def _number(meaning: str, minimum: int, maximum: int = INT32_MAX, **parts: Any) -> TraceMember:
+    column = Integer() if maximum == INT32_MAX else BigInteger()
+    return TraceMember(meaning, column, fields.Integer(minimum=minimum, maximum=maximum), **parts)
 
 
 def _share(meaning: str, *, required: bool = False, **parts: Any) -> TraceMember:
@@ -80,7 +68,7 @@ def _share(meaning: str, *, required: bool = False, **parts: Any) -> TraceMember
 
 def _flag(meaning: str) -> TraceMember:
     return TraceMember(
-        meaning, Boolean(), BooleanField(), default=False, nullable=True, server_default="false"
+        meaning, Boolean(), fields.Boolean(), default=False, nullable=True, server_default="false"
     )
 
 
@@ -96,6 +84,19 @@ def _stamp(meaning: str) -> TraceMember:
     return TraceMember(meaning, TIMESTAMPTZ, nullable=False, server_default=func.now())
 
 
+def _named(*names: str) -> dict[str, Any]:
+    """Say that answers show a member under every name that requests may have."""
+    return {"aliases": names[1:], "shown_as": names}
+
+
+def _short(name: str) -> dict[str, Any]:
+    """Say that answers have a shorter name, which requests may have too; a change may have the member."""
+    return {"aliases": (name,), "shown_as": (name,), "changes": True}
+
+
+_LATER: dict[str, Any] = {"changes": True, "is_later": True}
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):
     """One normalised trace: every default applied, ready to be stored as it is.
 
@@ -107,55 +108,26 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
     id: Annotated[int | None, TraceMember("Number of the incident.", BigInteger(), nullable=False)] = None
     action_history_id: Annotated[
         int | None,
-        TraceMember(
-            "History of the resource that was acted upon, instead of the resource itself.",
-            BigInteger(),
-            IntegerField(minimum=1, maximum=INT64_MAX),
-            nullable=False,
-        ),
+        _number("History of the resource, instead of the resource.", 1, INT64_MAX, nullable=False),
     ] = None
     action_id: Annotated[
-        str, _text("The producer's id of the action; makes a write safe to send again.", 64, required=True)
+        str, _text("Producer's id of the action, which makes a write safe to repeat.", 64, required=True)
     ]
     correlation_id: Annotated[
         str | None,
         _text(
-            "The remediation that the action belongs to.",
+            "Remediation that the action belongs to.",
             64,
-            aliases=("remediation_request_id",),
-            shown_as=("correlation_id", "remediation_request_id"),
+            **_named("correlation_id", "remediation_request_id"),
         ),
     ] = None
     action_timestamp: Annotated[
-        datetime,
-        TraceMember(
-            "When it was done: from the year 2000 to five minutes ahead of the server's clock.",
-            TIMESTAMPTZ,
-            ActionInstant(required=True),
-        ),
+        datetime, TraceMember("When it was done.", TIMESTAMPTZ, ActionInstant(required=True))
     ]
-    execution_start_time: Annotated[
-        datetime | None,
-        _time("When it began.", aliases=("start_time",), shown_as=("start_time",), is_outcome=True),
-    ] = None
-    execution_end_time: Annotated[
-        datetime | None,
-        _time(
-            "When it ended, not before it began.",
-            aliases=("end_time",),
-            shown_as=("end_time",),
-            is_outcome=True,
-        ),
-    ] = None
+    execution_start_time: Annotated[datetime | None, _time("When it began.", **_short("start_time"))] = None
+    execution_end_time: Annotated[datetime | None, _time("When it ended.", **_short("end_time"))] = None
     execution_duration_ms: Annotated[
-        int | None,
-        _number(
-            "How long it took, in milliseconds; from beginning to end when absent.",
-            0,
-            aliases=("duration",),
-            shown_as=("duration",),
-            is_outcome=True,
-        ),
+        int | None, _number("In milliseconds; from start to end when absent.", 0, **_short("duration"))
     ] = None
     signal_name: Annotated[
         str,
@@ -172,8 +144,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
             SEVERITIES,
             required=True,
             wire="severity",
-            aliases=("signal_severity", "alert_severity"),
-            shown_as=("severity", "signal_severity", "alert_severity"),
+            **_named("severity", "signal_severity", "alert_severity"),
         ),
     ]
     signal_labels: Annotated[str | None, _object("Labels of the signal.")] = None
@@ -184,47 +155,30 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
     model_confidence: Annotated[float, _share("How sure the model was, with three decimals.", required=True)]
     model_reasoning: Annotated[str | None, _long_text("Why the model chose it.")] = None
     alternative_actions: Annotated[str | None, _array("Actions that were not chosen.")] = None
-    action_type: Annotated[str, _text("What was done.", 50, required=True)]
+    action_type: Annotated[str, _text("Type of the action.", 50, required=True)]
     action_parameters: Annotated[str | None, _object("Parameters of the action.")] = None
-    resource_state_before: Annotated[str | None, _object("The resource before the action.")] = None
-    resource_state_after: Annotated[
-        str | None, _object("The resource after the action.", is_outcome=True)
-    ] = None
+    resource_state_before: Annotated[str | None, _object("The resource before it.")] = None
+    resource_state_after: Annotated[str | None, _object("The resource after it.", changes=True)] = None
     execution_status: Annotated[
         str,
         _listed(
-            "How far it is; `pending` when absent.",
+            "State of the action; a new one is `pending` when it is absent.",
             EXECUTION_STATUSES,
             default="pending",
-            aliases=("status",),
             server_default="pending",
-            is_outcome=True,
+            aliases=("status",),
+            changes=True,
         ),
     ]
-    execution_error: Annotated[
-        str | None,
-        _long_text(
-            "Why it failed.", aliases=("error_message",), shown_as=("error_message",), is_outcome=True
-        ),
-    ] = None
-    kubernetes_operations: Annotated[str | None, _array("What was asked of Kubernetes.", is_outcome=True)] = (
-        None
-    )
-    effectiveness_score: Annotated[float | None, _share("How much it helped.", is_outcome=True)] = None
-    effectiveness_criteria: Annotated[str | None, _object("What the score is made of.", is_outcome=True)] = (
-        None
-    )
-    effectiveness_assessed_at: Annotated[
-        datetime | None, _time("When that was assessed.", is_outcome=True, is_later=True)
-    ] = None
-    effectiveness_assessment_method: Annotated[
-        str | None, _text("How that was assessed.", 20, is_outcome=True, is_later=True)
-    ] = None
-    effectiveness_notes: Annotated[str | None, _long_text("Notes on the assessment.", is_outcome=True)] = None
-    effectiveness_assessment_due: Annotated[
-        datetime | None, _time("When it is to be assessed.", is_outcome=True, is_later=True)
-    ] = None
-    follow_up_actions: Annotated[str | None, _array("What is to be done next.", is_outcome=True)] = None
+    execution_error: Annotated[str | None, _long_text("Why it failed.", **_short("error_message"))] = None
+    kubernetes_operations: Annotated[str | None, _array("Requests to Kubernetes.", changes=True)] = None
+    effectiveness_score: Annotated[float | None, _share("How much it helped.", changes=True)] = None
+    effectiveness_criteria: Annotated[str | None, _object("Criteria of the score.", changes=True)] = None
+    effectiveness_assessed_at: Annotated[datetime | None, _time("When that was assessed.", **_LATER)] = None
+    effectiveness_assessment_method: Annotated[str | None, _text("How that was done.", 20, **_LATER)] = None
+    effectiveness_notes: Annotated[str | None, _long_text("Notes on the assessment.", changes=True)] = None
+    effectiveness_assessment_due: Annotated[datetime | None, _time("When it is due.", **_LATER)] = None
+    follow_up_actions: Annotated[str | None, _array("What is to be done next.", changes=True)] = None
     created_at: Annotated[datetime | None, _stamp("When the incident was stored.")] = None
     updated_at: Annotated[datetime | None, _stamp("When it was changed last.")] = None
     incident_type: Annotated[str | None, _text("Type of the incident.", 100)] = None
@@ -232,21 +186,16 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
         str | None, _text("Name of the alert; answers show that of the signal where there is none.", 255)
     ] = None
     incident_severity: Annotated[str | None, _listed("Severity of the incident.", INCIDENT_SEVERITIES)] = None
-    workflow_id: Annotated[str | None, _text("The workflow that was executed.", 64)] = None
+    workflow_id: Annotated[str | None, _text("Workflow that acted.", 64)] = None
     workflow_version: Annotated[str | None, _text("Its version; only together with it.", 20)] = None
     workflow_step_number: Annotated[int | None, _number("Which step of it this was.", 1)] = None
     workflow_execution_id: Annotated[str | None, _text("Which run of it this was.", 64)] = None
-    ai_selected_workflow: Annotated[bool, _flag("Whether a model chose the workflow from the catalogue.")]
+    ai_selected_workflow: Annotated[bool, _flag("Whether a model chose the workflow.")]
     ai_chained_workflows: Annotated[bool, _flag("Whether a model chained several workflows.")]
     ai_manual_escalation: Annotated[bool, _flag("Whether a model called for a person.")]
-    ai_workflow_customization: Annotated[str | None, _object("What the model changed of the workflow.")] = (
-        None
-    )
+    ai_workflow_customization: Annotated[str | None, _object("What the model changed of it.")] = None
     namespace: Annotated[
-        str | None,
-        _text(
-            "Namespace of the resource; none if it is of the cluster.", 63, aliases=("resource_namespace",)
-        ),
+        str | None, _text("Namespace of the resource.", 63, aliases=("resource_namespace",))
     ] = None
     cluster_name: Annotated[str | None, _text("Cluster of the resource.", 255, aliases=("cluster",))] = None
     environment: Annotated[str | None, _text("Environment of the resource.", 100)] = None
@@ -276,7 +225,7 @@ NEW_MEMBERS = in_order(
 )  # fmt: skip
 """What a new incident may have, in the order in which faults are reported."""
 
-OUTCOME_MEMBERS = in_order((each for each in MEMBERS if each.is_outcome), ("execution_status",))
+OUTCOME_MEMBERS = in_order((each for each in MEMBERS if each.changes), ("execution_status",))
 """What a change may have, likewise."""
 
 SHOWN: Mapping[str, TraceMember] = {name: each for each in MEMBERS for name in each.shown_as or (each.wire,)}

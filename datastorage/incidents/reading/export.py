@@ -68,19 +68,13 @@ class IncidentExport:
             has_more = len(rows) > len(page)
             self._next_cursor = cursor_after(page[-1], self._wanted.filter.fingerprint) if has_more else None
             yield page
-            if not self._goes_on():
+            cursor = self._next_cursor
+            if cursor is None or self._room() <= 0 or self._is_shutting_down():
                 return
-            self._rows = self._read(self._position())
+            self._rows = self._read(position_of(cursor, self._wanted.filter.fingerprint))
 
     def _room(self) -> int:
         return min(PAGE_ROWS, self._wanted.max_rows - self._sent)
-
-    def _goes_on(self) -> bool:
-        return self._next_cursor is not None and self._room() > 0 and not self._is_shutting_down()
-
-    def _position(self) -> Position[int]:
-        assert self._next_cursor is not None  # noqa: S101 - asked only when there are more rows
-        return position_of(self._next_cursor, self._wanted.filter.fingerprint)
 
     def _read(self, after: Position[int] | None) -> list[str]:
         # One row more than is sent tells whether there are more.

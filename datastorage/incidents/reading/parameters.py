@@ -1,9 +1,9 @@
 """The query parameters of listing and exporting incidents."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import Column, ColumnElement, and_, or_
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.enumerations import EXECUTION_STATUSES, SEVERITIES
@@ -11,7 +11,7 @@ from datastorage.incidents.parameters import INVALID, IncidentReader, choice, nu
 from datastorage.incidents.reading import cursor
 from datastorage.incidents.reading.model import Envelope, ExportRequest, IncidentFilter, PageRequest, View
 from datastorage.incidents.tables import resource_action_traces
-from datastorage.incidents.trace import INT64_MAX
+from datastorage.incidents.trace import INT64_MAX, MEMBERS
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, Operator
 from datastorage.platform.db.keyset import MAX_CURSOR_CHARACTERS, InvalidCursor
@@ -32,6 +32,8 @@ REVERSED = Fault("must not be later than until")
 
 _c = resource_action_traces.c
 
+MEANINGS = {each.name: each.meaning for each in MEMBERS}
+
 
 def _is_alert(alert_name: ColumnElement[str], value: ColumnElement[str]) -> ColumnElement[bool]:
     """Compare the name of the alert, of a signal without an alert its own."""
@@ -44,51 +46,43 @@ IS_ALERT = Operator("is the alert", _is_alert)
 def _filters(clock: Clock) -> tuple[Parameter, ...]:
     time = exact_time(clock)
     return (
-        Parameter(
-            "severity",
-            "Severity of the signal.",
-            choice(SEVERITIES),
-            finds=equal_to(_c.signal_severity),
-            slug="invalid-severity",
-        ),
-        Parameter(
-            "status",
-            "State of the action.",
-            choice(EXECUTION_STATUSES),
-            finds=equal_to(_c.execution_status),
-            slug="invalid-status",
-        ),
-        Parameter(
-            "since",
-            "Not older than this.",
-            time,
-            finds=(Find(_c.action_timestamp, AT_LEAST),),
-            slug="invalid-time-range",
-        ),
-        Parameter(
-            "until",
-            "Not newer than this.",
-            time,
-            finds=(Find(_c.action_timestamp, AT_MOST),),
-            slug="invalid-time-range",
-        ),
-        Parameter("namespace", "Namespace of the resource.", finds=equal_to(_c.namespace)),
-        Parameter("signal_name", "Name of the signal.", finds=equal_to(_c.signal_name)),
+        _listed("severity", SEVERITIES, _c.signal_severity),
+        _listed("status", EXECUTION_STATUSES, _c.execution_status),
+        _bound("since", "Not older than this.", time, AT_LEAST),
+        _bound("until", "Not newer than this.", time, AT_MOST),
+        _text("namespace", _c.namespace),
+        _text("signal_name", _c.signal_name),
         Parameter(
             "alert_name",
             "Name of the alert, or of the signal where there is no alert.",
             finds=(Find(_c.alert_name, IS_ALERT),),
         ),
-        Parameter("cluster", "Name of the cluster.", finds=equal_to(_c.cluster_name)),
-        Parameter("environment", "Environment of the resource.", finds=equal_to(_c.environment)),
-        Parameter("action_type", "Type of the action.", finds=equal_to(_c.action_type)),
-        Parameter("incident_type", "Type of the incident.", finds=equal_to(_c.incident_type)),
-        Parameter("workflow_id", "Workflow that acted.", finds=equal_to(_c.workflow_id)),
-        Parameter(
-            "correlation_id", "Remediation that the action belongs to.", finds=equal_to(_c.correlation_id)
-        ),
-        Parameter("action_id", "Producer's id of the action.", finds=equal_to(_c.action_id)),
+        _text("cluster", _c.cluster_name),
+        _text("environment", _c.environment),
+        _text("action_type", _c.action_type),
+        _text("incident_type", _c.incident_type),
+        _text("workflow_id", _c.workflow_id),
+        _text("correlation_id", _c.correlation_id),
+        _text("action_id", _c.action_id),
     )
+
+
+def _listed(name: str, choices: Sequence[str], column: Column[Any]) -> Parameter:
+    meaning = MEANINGS[column.name]
+    return Parameter(name, meaning, choice(choices), finds=equal_to(column), slug=f"invalid-{name}")
+
+
+def _text(name: str, column: Column[Any]) -> Parameter:
+    return Parameter(name, MEANINGS[column.name], finds=equal_to(column))
+
+
+def _bound(name: str, meaning: str, time: Grammar, operator: Operator) -> Parameter:
+    finds = (Find(_c.action_timestamp, operator),)
+    return Parameter(name, meaning, time, finds=finds, slug="invalid-time-range")
+
+
+def _number(name: str, meaning: str, grammar: Grammar, default: int) -> Parameter:
+    return Parameter(name, meaning, grammar, default=default, slug=f"invalid-{name}")
 
 
 _CURSOR = Parameter(
@@ -142,20 +136,8 @@ class IncidentQuery(_FilterReader[PageRequest]):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(
-            Parameter(
-                "limit",
-                "Rows of the page.",
-                number(1, MAX_PAGE_ROWS),
-                default=DEFAULT_PAGE_ROWS,
-                slug="invalid-limit",
-            ),
-            Parameter(
-                "offset",
-                "Rows to skip; ignored with a cursor.",
-                number(0, INT64_MAX),
-                default=0,
-                slug="invalid-offset",
-            ),
+            _number("limit", "Rows of the page.", number(1, MAX_PAGE_ROWS), DEFAULT_PAGE_ROWS),
+            _number("offset", "Rows to skip; ignored with a cursor.", number(0, INT64_MAX), 0),
             _CURSOR,
             *_filters(clock),
             Parameter("count", "`none` leaves out the total.", choice(("exact", "none")), slug=INVALID),

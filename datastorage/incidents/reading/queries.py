@@ -4,7 +4,7 @@ What lists execute is ``Bound``: a text that is kept for all filters of one shap
 labelled columns anew costs more than to send the statement, and the values of this filter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from datastorage.incidents.reading.model import IncidentFilter, View
 from datastorage.incidents.reading.projection import MEMBERS
 from datastorage.incidents.tables import resource_action_traces
+from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import Rendered
@@ -33,7 +34,11 @@ from datastorage.platform.db.rendered import Rendered
 _c = resource_action_traces.c
 _NEWEST_FIRST = (_c.action_timestamp.desc(), _c.id.desc())
 _SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), 1)
+_BY_ID = select(*MEMBERS[View.FULL]).where(_c.id == bindparam("incident_id", type_=BigInteger))
 KEPT_TEXTS = 512
+
+Build = Callable[..., Select[*tuple[Any, ...]]]
+"""Makes a statement of a filter and options."""
 
 
 class Bound(NamedTuple):
@@ -53,14 +58,28 @@ class Bound(NamedTuple):
 
 def find_page(wanted: IncidentFilter, *, view: View, limit: int, after: Position[int] | None = None) -> Bound:
     """Return what finds a stretch of the result, as JSON texts."""
-    statement = _rendered_page(shape_of(wanted.conditions), view, is_behind=after is not None)
-    return Bound(statement, values(wanted.conditions) | {"limit": limit} | _place(after))
+    further = {"limit": limit, **_place(after)}
+    return _bound(page, wanted, further, view=view, limit=0, after=_SOMEWHERE if after else None)
+
+
+def find_key(wanted: IncidentFilter, number: int) -> Bound:
+    """Return what finds the sort key of one row of the result, counted from 1."""
+    return _bound(key_of_row, wanted, {"offset": number - 1}, number=1)
+
+
+def find_count(wanted: IncidentFilter) -> Bound:
+    """Return what counts all matches."""
+    return _bound(count, wanted, {})
+
+
+def _bound(build: Build, wanted: IncidentFilter, further: Mapping[str, Any], **options: Any) -> Bound:
+    kept = _kept(build, shape_of(wanted.conditions), **options)
+    return Bound(kept, {**values(wanted.conditions), **further})
 
 
 @lru_cache(KEPT_TEXTS)
-def _rendered_page(shape: Shape, view: View, *, is_behind: bool) -> Rendered:
-    after = _SOMEWHERE if is_behind else None
-    return Rendered(page(IncidentFilter(conditions_of(shape)), view=view, limit=0, after=after))
+def _kept(build: Build, shape: Shape, **options: Any) -> Rendered:
+    return Rendered(build(IncidentFilter(conditions_of(shape)), **options))
 
 
 def page(
@@ -69,17 +88,6 @@ def page(
     """Select a stretch of the result as JSON texts; the order is total, so pages never repeat a row."""
     found = select(*MEMBERS[view]).where(*where(wanted.conditions), *_behind(after))
     return _as_json(found.order_by(*_NEWEST_FIRST).limit(bindparam("limit", limit, BigInteger)))
-
-
-def find_key(wanted: IncidentFilter, number: int) -> Bound:
-    """Return what finds the sort key of one row of the result, counted from 1."""
-    shape = shape_of(wanted.conditions)
-    return Bound(_rendered_key(shape), values(wanted.conditions) | {"offset": number - 1})
-
-
-@lru_cache(KEPT_TEXTS)
-def _rendered_key(shape: Shape) -> Rendered:
-    return Rendered(key_of_row(IncidentFilter(conditions_of(shape)), 1))
 
 
 def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
@@ -92,16 +100,6 @@ def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
     return keys.limit(literal_column("1")).offset(bindparam("offset", number - 1, BigInteger))
 
 
-def find_count(wanted: IncidentFilter) -> Bound:
-    """Return what counts all matches."""
-    return Bound(_rendered_count(shape_of(wanted.conditions)), values(wanted.conditions))
-
-
-@lru_cache(KEPT_TEXTS)
-def _rendered_count(shape: Shape) -> Rendered:
-    return Rendered(count(IncidentFilter(conditions_of(shape))))
-
-
 def count(wanted: IncidentFilter) -> Select[Any]:
     """Count all matches of the filters, wherever the page lies."""
     return select(func.count()).select_from(resource_action_traces).where(*where(wanted.conditions))
@@ -109,14 +107,12 @@ def count(wanted: IncidentFilter) -> Select[Any]:
 
 def one() -> Select[Any]:
     """Select the incident ``:incident_id`` in full as a JSON text."""
-    return _as_json(select(*MEMBERS[View.FULL]).where(_c.id == bindparam("incident_id", type_=BigInteger)))
+    return _as_json(_BY_ID)
 
 
 def one_of_month() -> Select[Any]:
     """Select it from the partition of ``:action_timestamp``."""
-    by_id = select(*MEMBERS[View.FULL]).where(_c.id == bindparam("incident_id", type_=BigInteger))
-    at = bindparam("action_timestamp", type_=_c.action_timestamp.type)
-    return _as_json(by_id.where(_c.action_timestamp == at))
+    return _as_json(_BY_ID.where(_c.action_timestamp == bindparam("action_timestamp", type_=TIMESTAMPTZ)))
 
 
 def _as_json(found: Select[Any]) -> Select[Any]:

@@ -20,7 +20,7 @@ from datastorage.incidents.reading.model import FoundRows, PageRequest
 from datastorage.platform.clock import monotonic_seconds
 
 LONGEST_WAIT_SECONDS = 0.5
-"""For the transaction before; whoever has waited that long goes on beside it."""
+"""For the transaction before; a request that has waited that long goes on beside it."""
 MOST_PAGES = 8
 """Different pages of one transaction: they are read one after another, within one time limit."""
 
@@ -35,7 +35,7 @@ FindPages = Callable[[Sequence[PageRequest], float], list[FoundRows]]
 
 @dataclass(slots=True, eq=False)
 class _Gathering:
-    """Requests that one transaction will answer; whoever came first leads."""
+    """Requests that one transaction will answer; the first of them leads."""
 
     pages: dict[Hashable, PageRequest] = field(default_factory=dict)
     size: int = 0
@@ -103,7 +103,7 @@ class SharedPages:
             gathering.is_over.set()
 
     def _wait_for_turn(self, topic: Hashable, gathering: _Gathering, latest: float) -> float:
-        """Wait until nobody reads the same, and return the time; from then on nobody joins."""
+        """Wait until no transaction reads the same, and return the time; then the gathering is closed."""
         with self._changed:
             while (now := monotonic_seconds()) < (turn := min(latest, self._turn_of(topic))):
                 self._changed.wait(turn - now)

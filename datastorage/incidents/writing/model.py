@@ -26,22 +26,20 @@ def cluster_in_key(name: str) -> str:
     return f"{name[:KEPT_CHARACTERS]}…{hashlib.sha256(written).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ResourceKey:
-    """What makes a resource the same; a missing namespace is a value (cluster-scoped), sorted first."""
-
-    cluster_name: str
-    has_namespace: bool
-    namespace: str
-    kind: str
-    name: str
+ResourceKey = tuple[str, str, str, str]
+"""What makes a resource the same; the empty namespace is that of the cluster itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """The resource that was acted upon.
+def resource_key(cluster_name: str, namespace: str | None, kind: str, name: str) -> ResourceKey:
+    """Return the key of a resource; keys are sorted as locks are taken."""
+    return cluster_name, namespace or "", kind, name
 
-    ``cluster_name`` is that of ``cluster_in_key``; ``uid`` is ``None`` when the producer does not know it.
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """The resource that was acted upon, by its columns.
+
+    ``cluster_name`` is that of ``cluster_in_key``; ``resource_uid`` is ``None`` when the producer does not
+    know it.
     """
 
     cluster_name: str
@@ -49,13 +47,12 @@ class Resource:
     kind: str
     name: str
     api_version: str
-    uid: str | None
+    resource_uid: str | None
 
     @property
     def key(self) -> ResourceKey:
         """What makes it the same resource."""
-        has_namespace = self.namespace is not None
-        return ResourceKey(self.cluster_name, has_namespace, self.namespace or "", self.kind, self.name)
+        return resource_key(self.cluster_name, self.namespace, self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

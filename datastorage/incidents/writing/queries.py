@@ -28,14 +28,12 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from datastorage.incidents.tables import action_histories, resource_action_traces, resource_references
 from datastorage.incidents.trace import NEW_MEMBERS
+from datastorage.incidents.writing.model import Resource
 from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
 TRACE_COLUMNS = tuple(resource_action_traces.c[each.name] for each in NEW_MEMBERS)
-RESOURCE_COLUMNS = tuple(
-    resource_references.c[name]
-    for name in ("resource_uid", "api_version", "kind", "name", "namespace", "cluster_name")
-)
+RESOURCE_COLUMNS = tuple(resource_references.c[name] for name in Resource.__struct_fields__)
 CURRENT_COLUMNS = ("execution_status", "execution_start_time", "execution_end_time", "execution_duration_ms")
 
 KNOWN_ACTIONS = (
@@ -120,7 +118,7 @@ def add_to_histories() -> Update:
 
 
 def insert_traces() -> Insert:
-    """Insert traces in the order sent, leave out those that somebody stored meanwhile, return the new ids.
+    """Insert traces in the order sent, leave out those that were stored meanwhile, return the new ids.
 
     INSERT INTO resource_action_traces (…) SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (action_id, action_timestamp) DO NOTHING RETURNING id, action_id

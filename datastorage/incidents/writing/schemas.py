@@ -50,12 +50,14 @@ class StrictContract(Contract):
 
     beside_it = "equal to it beside it"
 
-    error_messages: dict[str, str] = {"unknown": UNKNOWN}  # noqa: RUF012 - marshmallow declares it like this
-
     class Meta:
         """A misspelt optional member must not be lost in silence."""
 
         unknown = marshmallow.RAISE
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.error_messages["unknown"] = UNKNOWN
 
     def faults_or_loaded(self, data: dict[str, Any]) -> Any:
         """Return the loaded value, or ``Faults`` under the names that the client used."""
@@ -144,7 +146,7 @@ class NewIncidentSchema(StrictContract):
     resource = "incident"
     aliases = ALIASES
     glossary = meanings_of(NEW_MEMBERS) | {
-        "resource_uid": "Uid of the resource; made of its names when nobody ever sent one.",
+        "resource_uid": "Uid of the resource; made of its names where none was ever sent.",
         "resource_api_version": "API version of the resource; `v1` when absent.",
     }
     rules = (
@@ -191,7 +193,7 @@ class NewIncidentSchema(StrictContract):
             kind=trace.resource_kind or "",
             name=trace.resource_name or "",
             api_version=api_version or "v1",
-            uid=uid,
+            resource_uid=uid,
         )
         return NewIncident(trace=trace, resource=resource)
 

@@ -123,7 +123,8 @@ def _refused(refused: RowRefused, incidents: list[NewIncident]) -> InvalidInput 
     if refused.reason == "foreign_key":
         return InvalidInput.of("incident", {"action_history_id": UNKNOWN_HISTORY})
     if refused.constraint == UID_CONSTRAINT:
-        uids = [each.resource.uid for each in incidents if each.resource and each.resource.uid]
+        sent = (each.resource.resource_uid for each in incidents if each.resource)
+        uids = [uid for uid in sent if uid]
         members = {"value": uids[0]} if len(uids) == 1 else {}
         detail = "resource_uid belongs to another resource"
         return Conflict(detail, resource="incident", field="resource_uid", **members)

@@ -7,11 +7,11 @@ the histories of these: two batches about the same resources wait for each other
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from datastorage.errors import RowRefused, TransactionConflict
@@ -24,6 +24,7 @@ from datastorage.incidents.writing.model import (
     ResourceKey,
     Stored,
     UnknownHistories,
+    resource_key,
 )
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.retries import LONG_PAUSES
@@ -46,7 +47,7 @@ class BatchStored:
 
 
 class Overtaken(Exception):
-    """Raised to roll back: somebody else stored one of the actions after we had looked."""
+    """Raised to roll back: another transaction stored one of the actions after the look-up."""
 
 
 class IncidentWriteStore:
@@ -205,48 +206,30 @@ def _count_actions(key: str, actions: Iterable[tuple[int | None, NewIncident]]) 
     ]
 
 
-def _upsert_resources(connection: Connection, resources: Sequence[Resource]) -> dict[ResourceKey, int]:
+def _upsert_resources(connection: Connection, resources: Iterable[Resource]) -> dict[ResourceKey, int]:
     latest: dict[ResourceKey, Resource] = {}
     for resource in resources:
-        before = latest.get(resource.key)
-        uid = resource.uid or (before.uid if before else None)
-        latest[resource.key] = replace(resource, uid=uid)
+        uid = resource.resource_uid or (before.resource_uid if (before := latest.get(resource.key)) else None)
+        latest[resource.key] = replace(resource, resource_uid=uid)
     if not latest:
         return {}
     rows = [latest[key] for key in sorted(latest)]
-    sent = [
-        {
-            "resource_uid": each.uid or default_uid(each),
-            "api_version": each.api_version,
-            "kind": each.kind,
-            "name": each.name,
-            "namespace": each.namespace,
-            "cluster_name": each.cluster_name,
-        }
-        for each in rows
-    ]
-    known_uids = [each.uid for each in rows if each.uid is not None]
-    parameters = as_parameters(sent) | {"known_uids": known_uids}
-    found = connection.execute(queries.UPSERT_RESOURCES, parameters)
-    return {
-        ResourceKey(
-            row.cluster_name, row.namespace is not None, row.namespace or "", row.kind, row.name
-        ): row.id
-        for row in found
-    }
+    sent = [each if each.resource_uid else replace(each, resource_uid=default_uid(each)) for each in rows]
+    known = {"known_uids": [each.resource_uid for each in rows if each.resource_uid]}
+    found = connection.execute(queries.UPSERT_RESOURCES, as_parameters(sent) | known)
+    return {resource_key(*key): resource_id for resource_id, *key in found}
 
 
 def default_uid(resource: Resource) -> str:
     """Return the uid of a resource whose own is not known: always the same for the same resource."""
-    path = f"{resource.cluster_name}/{resource.namespace or ''}/{resource.kind}/{resource.name}"
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, path))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(resource.key)))
 
 
 def _insert(
     connection: Connection, new: Sequence[NewIncident], histories: Sequence[int | None]
 ) -> dict[str, int]:
     sent = [
-        msgspec.structs.replace(incident.trace, action_history_id=history)
+        replace(incident.trace, action_history_id=history)
         for incident, history in zip(new, histories, strict=True)
     ]
     inserted = {

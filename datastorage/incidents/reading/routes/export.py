@@ -22,7 +22,7 @@ NDJSON = "application/x-ndjson"
 class Lines:
     """The body of an export.
 
-    A class and not a generator: a body that nobody began to read, of a HEAD request for example, is closed
+    A class and not a generator: a body that is never read, of a HEAD request for example, is closed
     as well, and the finally of a generator that never started does not run.
     """
 
