@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import String
 
 from datastorage.incidents.fields import Exact
-from datastorage.incidents.reading.projection import COMPUTED, FULL, MEMBERS, SUMMARY, View, json_schema
+from datastorage.incidents.reading.model import View
+from datastorage.incidents.reading.projection import COMPUTED, FULL, MEMBERS, SUMMARY, json_schema
 from datastorage.incidents.tables import resource_action_traces
 from datastorage.incidents.trace import MEMBERS as DECLARED
 from datastorage.incidents.trace import NEW_MEMBERS, OUTCOME_MEMBERS, SHOWN, Trace, TraceMember
