@@ -4,15 +4,19 @@ The database is the one of the service's configuration (``CONFIG_PATH`` or the e
 the caller hands over a connection as ``config.attributes["connection"]``.
 """
 
+import sys
+from collections.abc import Iterable
 from logging.config import fileConfig
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.runtime.migration import RevisionStep
+from psycopg.errors import RaiseException
 from sqlalchemy import Connection
 
 from datastorage.partitions.plan import PARTITIONED_TABLES
-from datastorage.settings import Settings, environment
+from datastorage.settings import Settings, SettingsError, environment
 from datastorage.tables import metadata
 
 # Long enough for another runner to finish; after that the job fails and is started again.
@@ -21,6 +25,35 @@ RUNNER_WAIT = "2min"
 # seconds. A migration that needs longer, or must not run in a transaction, says so itself.
 LOCK_TIMEOUT = "1500ms"
 STATEMENT_TIMEOUT = "5min"
+
+# Looks before it locks: a downgrade that has to be refused must not hold up a single write. An empty table is
+# locked and looked at again, so that no row arrives between the check and the drop.
+REFUSE_LOSS = """
+DO $$
+DECLARE
+    candidate regclass;
+    has_rows boolean;
+    lost text[] := '{{}}';
+BEGIN
+    FOR candidate IN SELECT to_regclass(name) FROM unnest(ARRAY[{tables}]) AS name
+    LOOP
+        CONTINUE WHEN candidate IS NULL;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', candidate) INTO has_rows;
+        IF NOT has_rows THEN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', candidate);
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s)', candidate) INTO has_rows;
+        END IF;
+        IF has_rows THEN
+            lost := lost || candidate::text;
+        END IF;
+    END LOOP;
+    IF lost <> '{{}}' THEN
+        RAISE 'downgrade to {target} would lose rows of %; pass -x lose-data=yes',
+            array_to_string(lost, ', ');
+    END IF;
+END
+$$
+"""
 
 
 def main() -> None:
@@ -38,12 +71,14 @@ def main() -> None:
 
 
 def _configure(**options: object) -> None:
-    context.configure(
-        target_metadata=metadata,
-        include_object=_is_declared,
-        compare_server_default=True,
-        **options,
-    )
+    options |= {
+        "target_metadata": metadata,
+        "include_object": _is_declared,
+        "compare_server_default": True,
+    }
+    context.configure(**options)
+    plan = context.get_context().opts["fn"]
+    context.configure(fn=lambda heads, migrations: _refusing_loss(plan(heads, migrations)), **options)
 
 
 def _is_declared(item: Any, name: str | None, kind: str, _reflected: object, _other: object) -> bool:
@@ -51,6 +86,21 @@ def _is_declared(item: Any, name: str | None, kind: str, _reflected: object, _ot
     if kind == "foreign_key_constraint":
         name = item.elements[0].target_fullname.split(".")[-2]
     return not any(table.has(name or "") for table in PARTITIONED_TABLES)
+
+
+def _refusing_loss(planned: Iterable[Any]) -> list[Any]:
+    """Return the steps, unless they go down and would drop rows: then end, before the first of them."""
+    steps = list(planned)
+    undone = [step.revision for step in steps if isinstance(step, RevisionStep) and step.is_downgrade]
+    tables = ", ".join(f"'{table}'" for revision in undone for table in revision.module.loses)
+    if tables and context.get_x_argument(as_dictionary=True).get("lose-data") != "yes":
+        try:
+            context.execute(REFUSE_LOSS.format(tables=tables, target=undone[-1].down_revision or "base"))
+        except sa.exc.DBAPIError as error:
+            if isinstance(error.orig, RaiseException):
+                sys.exit(error.orig.diag.message_primary)
+            raise
+    return steps
 
 
 def _migrate() -> None:
@@ -69,7 +119,10 @@ def _configure_logging() -> None:
 
 
 def _engine() -> sa.Engine:
-    settings = Settings.load_database(None, environment())
+    try:
+        settings = Settings.load_database(None, environment())
+    except SettingsError as error:
+        sys.exit(f"error: {error}")  # alembic's own way to fail wraps the text and writes it twice
     return sa.create_engine(
         settings.url,
         poolclass=sa.pool.NullPool,

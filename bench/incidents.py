@@ -12,8 +12,9 @@ from bench.rounds import Effort, compare, failures, latencies, rates
 from bench.stand import Stand, literal_sql, statement
 from datastorage.incidents.reading import queries
 from datastorage.incidents.reading.cursor import cursor_after, fingerprint
-from datastorage.incidents.reading.model import IncidentFilter, View
+from datastorage.incidents.reading.model import IncidentFilter
 from datastorage.incidents.reading.parameters import MAX_PAGE_ROWS
+from datastorage.incidents.representations import View
 from datastorage.platform.db.conditions import equals
 from datastorage.tables import resource_action_traces
 

@@ -15,6 +15,8 @@ def main() -> None:
     """
     if "serve" in sys.argv:
         signal.signal(signal.SIGTERM, _exit_at_once)
+        # It may have been blocked while the process executed itself again: platform/server/handover.py.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     from datastorage import cli
 
     cli.main()

@@ -6,8 +6,8 @@ from flask_cors import CORS
 from datastorage import routes, wiring
 from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.web import fixed_paths, problems, requests, shortcuts
 from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.door import Door
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.settings import Settings, environment
 
@@ -26,17 +26,13 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     services = services or wiring.build_services(settings)
     app = Flask("datastorage", static_folder=None)
     app.extensions[EXTENSION] = services.by_class
-    # Outermost last: traces and metrics see the whole of a request, then it gets its id, then it is routed.
-    # A shortcut stands in front and measures what it answers itself.
-    requests.init_app(app, settings.server)
-    problems.init_app(app)
     routes.register(app)
-    fixed_paths.init_app(app)
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
     metrics = HttpMetrics(services[Metrics], services[Afterwards])
     metrics.init_app(app)
-    shortcuts.init_app(app, settings.server, routes.SHORTCUTS, metrics)
+    # The door last: it reads which routes there are. Only traces stand in front of it.
+    app.wsgi_app = Door(app, settings.server, metrics)  # type: ignore[method-assign] # Flask's way to add middleware
     wiring.trace_requests(app, services, settings)
     return app
 

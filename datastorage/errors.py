@@ -7,6 +7,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── InvalidInput          the request can never succeed as it is
     │   └── BatchSizeExceeded
     ├── NotFound
+    ├── MethodNotAllowed
     ├── Conflict              a stored record contradicts the request
     ├── RequestTooLarge
     ├── UnsupportedMediaType
@@ -21,7 +22,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
         └── RowRefused        this row breaks a constraint or does not fit its column
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 
@@ -108,6 +109,16 @@ class NotFound(DataStorageError):
     slug = "not-found"
 
 
+class MethodNotAllowed(DataStorageError):
+    """The path exists and has other methods; ``allowed`` lists them."""
+
+    slug = "method-not-allowed"
+
+    def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method} is not allowed on {path}")
+        self.allowed = tuple(allowed)
+
+
 class Conflict(DataStorageError):
     """A stored record has the same key and other content; ``members`` say which key."""
 
@@ -166,6 +177,13 @@ class DatabaseError(DataStorageError):
         self.constraint = constraint
         self.server_message = server_message
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def cause(self) -> str:
+        """What the server or the driver said, in one line; for operators, never for a client."""
+        # SQLAlchemy keeps the driver's own error in ``orig``, and adds a class and a link to its text.
+        said = getattr(self.__cause__, "orig", None) or self.__cause__ or self.detail
+        return self.server_message or str(said).partition("\n")[0]
 
 
 class Unavailable(DatabaseError):

@@ -8,7 +8,9 @@ import yaml
 
 from datastorage.app import create_app
 from datastorage.platform.web import json
+from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.openapi import document
+from datastorage.platform.web.routing import Routes
 from datastorage.settings import Settings
 
 # The document does not depend on the servers, but the settings are not complete without them.
@@ -37,7 +39,8 @@ def default_settings() -> Settings:
 
 def default_document() -> dict[str, Any]:
     """Return the API document of a service with default settings; nothing connects."""
-    encoded = json.encode(document(create_app(default_settings())))
+    services: dict[type, Any] = create_app(default_settings()).extensions[EXTENSION]
+    encoded = json.encode(document(services[Routes]))
     described: dict[str, Any] = msgspec.json.decode(encoded)  # no two parts of it are the same object
     return described
 

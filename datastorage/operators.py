@@ -15,9 +15,10 @@ from datastorage.dlq.stream import RedisQueue
 from datastorage.health.service import HealthService
 from datastorage.platform.clock import utc_now
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
 from datastorage.wiring import Services, build_services
-from datastorage.wiring.queue import redis_client, replays_of
+from datastorage.wiring.queue import replays_of
 
 DISCARDED = "datastorage.dlq.discarded"
 

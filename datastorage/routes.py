@@ -2,7 +2,6 @@
 
 from flask import Flask
 
-from datastorage.audit.routes import CREATE_EVENT
 from datastorage.audit.routes import blueprint as audit
 from datastorage.health.routes import blueprint as health
 from datastorage.incidents.routes import INCIDENTS, SUCCESS_RATES
@@ -20,9 +19,6 @@ BLUEPRINTS = (
     openapi.blueprint,  # /openapi.json
     openapi.swagger_ui(),  # /docs
 )
-
-SHORTCUTS = (CREATE_EVENT,)
-"""Writes so frequent that the usual ones are answered before Flask."""
 
 
 def register(app: Flask) -> None:

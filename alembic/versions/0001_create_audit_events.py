@@ -8,6 +8,7 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+loses = ("audit_events",)
 
 INDEXES = {
     "idx_audit_events_event_timestamp": ["event_timestamp DESC"],

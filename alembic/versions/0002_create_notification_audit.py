@@ -7,6 +7,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+loses = ("notification_audit",)
 
 CHANNELS = "channel IN ('email', 'slack', 'pagerduty', 'sms', 'webhook')"
 STATUSES = "status IN ('sent', 'failed', 'acknowledged', 'escalated', 'pending')"

@@ -12,6 +12,7 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+loses = ()
 
 # CREATE TABLE, then ATTACH, and not CREATE TABLE PARTITION OF: that would need an ACCESS EXCLUSIVE lock on
 # the parent and so wait for every reader, a dump of hours included. This way only writers are waited for,

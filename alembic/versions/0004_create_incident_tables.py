@@ -8,6 +8,7 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+loses = ("resource_action_traces", "action_histories", "resource_references")
 
 SEVERITIES = "signal_severity IN ('critical', 'high', 'medium', 'low', 'warning', 'info')"
 STATUSES = (

@@ -10,6 +10,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+loses = ()
 
 # See 0003 for the rights, the locks and the advisory lock; what is new is the second WHEN, and that a table
 # may have a default partition. Attaching locks that one and looks through it in any case; it is locked before

@@ -8,6 +8,7 @@ revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
+loses = ("remediation_workflow_catalog",)
 
 CHECKS = {
     "ck_workflow_status": "status IN ('active', 'disabled', 'deprecated', 'archived')",

@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
 
+from datastorage.audit.event import MEMBERS
+from datastorage.audit.examples import STORED
 from datastorage.platform.db.conditions import Condition, need_values
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.records import meanings_of
+from datastorage.platform.web.pages import Pagination
+from datastorage.platform.web.shapes import meaning
+
+MEANINGS = meanings_of(MEMBERS)
 
 
 class Written(Enum):
@@ -25,46 +32,62 @@ class Written(Enum):
     """Nothing was wrong with it, but with another event of its batch."""
 
 
+EventId = Annotated[UUID, meaning(MEANINGS["event_id"])]
+EventTimestamp = Annotated[datetime, meaning(MEANINGS["event_timestamp"])]
+EventIds = Annotated[list[UUID], meaning("Identities in the order of the request.")]
+Message = Annotated[str, meaning("The outcome in words.")]
+QueuedStatus = Annotated[str, meaning("Always `accepted`: kept in the queue until it is stored.")]
+
+
 class Recorded(msgspec.Struct, frozen=True):
-    """The event is committed."""
+    """A stored event's identity."""
 
-    event_id: UUID
-    event_timestamp: datetime
-    message: str = "Audit event created successfully"
+    example: ClassVar[dict[str, Any]] = {
+        "event_id": "0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11",
+        "event_timestamp": "2026-01-14T08:12:45.120934Z",
+        "message": "Audit event created successfully",
+    }
+
+    event_id: EventId
+    event_timestamp: EventTimestamp
+    message: Message = "Audit event created successfully"
 
 
-class AlreadyRecorded(msgspec.Struct, frozen=True):
-    """The identical event had been committed before."""
+class AlreadyRecorded(Recorded, frozen=True):
+    """The identity of an event that had been stored before, identical."""
 
-    event_id: UUID
-    event_timestamp: datetime
-    message: str = "Audit event already exists"
+    message: Message = "Audit event already exists"
 
 
 class BatchRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Every event of the batch is committed; ``duplicates`` of them had been before."""
+    """The identities of a stored batch, in request order."""
 
-    event_ids: list[UUID]
-    message: str
-    duplicates: int = 0
+    example: ClassVar[dict[str, Any]] = {
+        "event_ids": ["6b1e6f7a-2f5d-4a53-9a35-8a4a1c1f0d01", "0c9dd0c8-7f64-4c55-8a57-0f1a6f5d7702"],
+        "message": "2 audit events created successfully",
+    }
+
+    event_ids: EventIds
+    message: Message
+    duplicates: Annotated[int, meaning("Events that had been stored before; left out when 0.")] = 0
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """The event is safe in the dead-letter queue and will be stored under this id."""
+    """A queued event's identity: the one it will be stored under."""
 
-    status: str = "accepted"
-    message: str = "audit event queued for async processing"
-    event_id: UUID
-    event_timestamp: datetime
+    status: QueuedStatus = "accepted"
+    message: Message = "audit event queued for async processing"
+    event_id: EventId
+    event_timestamp: EventTimestamp
 
 
 class BatchParked(msgspec.Struct, frozen=True, kw_only=True):
-    """Every event of the batch is safe in the dead-letter queue."""
+    """The identities of a queued batch, in request order."""
 
-    status: str = "accepted"
-    message: str
-    count: int
-    event_ids: list[UUID]
+    status: QueuedStatus = "accepted"
+    message: Message
+    count: Annotated[int, meaning("Number of events.")]
+    event_ids: EventIds
 
 
 _SORT_KEY = frozenset({"event_timestamp", "event_date"})
@@ -118,21 +141,16 @@ class ExportRequest:
     limit: int
 
 
-class Pagination(msgspec.Struct, frozen=True):
-    """Where the page lies in the result; ``total`` is absent when it was not asked for."""
-
-    limit: int
-    offset: int
-    total: int | None
-    has_more: bool
-    next_cursor: str | None
-
-
 class EventPage(msgspec.Struct, frozen=True):
-    """One page of events as JSON, newest first unless asked otherwise."""
+    """One page of events."""
 
-    data: list[msgspec.Raw]
-    pagination: Pagination
+    example: ClassVar[dict[str, Any]] = {
+        "data": [dict(STORED.example)],
+        "pagination": {"limit": 50, "offset": 0, "total": 1, "has_more": False, "next_cursor": None},
+    }
+
+    data: Annotated[list[msgspec.Raw], meaning("The events of this page.", of=STORED)]
+    pagination: Annotated[Pagination, meaning("Where this page lies.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from datastorage.audit.model import (
     EventPage,
     ExportRequest,
     PageRequest,
-    Pagination,
     StoredEvent,
 )
 from datastorage.audit.store import AuditStore
@@ -22,6 +21,7 @@ from datastorage.errors import NotFound
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.pages import Pagination
 
 T = TypeVar("T")
 

@@ -3,18 +3,11 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint
 from msgspec import Raw
 
-from datastorage.audit.answers import (
-    BatchParkedSchema,
-    BatchRecordedSchema,
-    EventPageSchema,
-    ParkedSchema,
-    RecordedSchema,
-    StoredEventSchema,
-)
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.examples import STORED
 from datastorage.audit.model import (
     AlreadyRecorded,
     BatchParked,
@@ -31,17 +24,10 @@ from datastorage.audit.parameters import NDJSON, AuditSearch
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
-from datastorage.platform.web.contract import (
-    Answer,
-    accepts,
-    accepts_path,
-    accepts_query,
-    deprecated,
-    returns,
-)
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
-from datastorage.platform.web.shortcuts import Shortcut
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 NEXT_CURSOR = "X-Next-Cursor"
 
@@ -53,11 +39,9 @@ RELATED = Link(
     "audit_find_events", {"correlation_id": "$request.body#/correlation_id"}, "All of the remediation."
 )
 RECORDED = (
-    Answer(Recorded, 201, RecordedSchema, "The event is committed.", links=(READ_IT, RELATED)),
-    Answer(
-        AlreadyRecorded, 200, RecordedSchema, "The identical event was committed before.", links=(READ_IT,)
-    ),
-    Answer(Parked, 202, ParkedSchema, "The database cannot take it now; it is safe in the queue."),
+    Answer(Recorded, 201, Recorded, "The event is committed.", links=(READ_IT, RELATED)),
+    Answer(AlreadyRecorded, 200, Recorded, "The identical event was committed before.", links=(READ_IT,)),
+    Answer(Parked, 202, Parked, "The database cannot take it now; it is safe in the queue."),
 )
 READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
 NEXT_PAGE = Link(
@@ -70,8 +54,7 @@ READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-t
 
 
 @blueprint.post("/events")
-@returns(*RECORDED, problems=WRITE_PROBLEMS)
-@accepts(AuditEventSchema)
+@operation(Permission.WRITE, body=AuditEventSchema, answers=RECORDED, problems=WRITE_PROBLEMS)
 def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event.
 
@@ -80,49 +63,43 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     return current(AuditService).record(event)
 
 
-CREATE_EVENT = Shortcut("/api/v1/audit/events", AuditEventSchema, AuditService, AuditService.record, RECORDED)
-"""What ``create_event`` does, without Flask."""
-
-
 @blueprint.post("/events/batch")
-@returns(
-    Answer(
-        BatchRecorded,
-        201,
-        BatchRecordedSchema,
-        "Every event of the batch is committed.",
-        links=(READ_FIRST,),
-    ),
-    Answer(
-        BatchParked,
-        202,
-        BatchParkedSchema,
-        "The database cannot take it now; every event is safe in the queue.",
+@operation(
+    Permission.WRITE,
+    body=AuditBatch,
+    answers=(
+        Answer(
+            BatchRecorded,
+            201,
+            BatchRecorded,
+            "Every event of the batch is committed.",
+            links=(READ_FIRST,),
+        ),
+        Answer(
+            BatchParked,
+            202,
+            BatchParked,
+            "The database cannot take it now; every event is safe in the queue.",
+        ),
     ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-@accepts(AuditBatch)
 def create_events(events: list[AuditEvent]) -> BatchRecorded | BatchParked:
     """Write a batch of audit events, all or none."""
     return current(AuditService).record_batch(events)
 
 
 @blueprint.post("")
-@deprecated
-@returns(*RECORDED, problems=WRITE_PROBLEMS)
-@accepts(AuditEventSchema)
+@operation(
+    Permission.WRITE,
+    body=AuditEventSchema,
+    answers=RECORDED,
+    problems=WRITE_PROBLEMS,
+    successor="/api/v1/audit/events",
+)
 def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event (older name of `POST /api/v1/audit/events`)."""
     return current(AuditService).record(event)
-
-
-@blueprint.after_request
-def announce_successor(response: Response) -> Response:
-    """Tell callers of the older name where the endpoint lives now."""
-    if request.endpoint == "audit.create_event_by_older_name":
-        response.headers["Deprecation"] = "true"
-        response.headers["Link"] = '</api/v1/audit/events>; rel="successor-version"'
-    return response
 
 
 class _Lines:
@@ -149,22 +126,25 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
 
 
 @blueprint.get("/events")
-@returns(
-    Answer(EventPage, 200, EventPageSchema, "One page of events.", links=(NEXT_PAGE,)),
-    Answer(
-        EventExport,
-        200,
-        StoredEventSchema,
-        "As an export, one event per line.",
-        media_type=NDJSON,
-        body=_Lines,
-        headers=_next_cursor_header,
-        announces=(NEXT_CURSOR,),
-        stream=True,
+@operation(
+    Permission.READ,
+    query=AuditSearch,
+    answers=(
+        Answer(EventPage, 200, EventPage, "One page of events.", links=(NEXT_PAGE,)),
+        Answer(
+            EventExport,
+            200,
+            STORED,
+            "As an export, one event per line.",
+            media_type=NDJSON,
+            body=_Lines,
+            headers=_next_cursor_header,
+            announces=(NEXT_CURSOR,),
+            stream=True,
+        ),
     ),
     problems=READ_PROBLEMS,
 )
-@accepts_query(AuditSearch)
 def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     """Find audit events by filters, a page at a time, or stream them as lines.
 
@@ -190,11 +170,12 @@ def _as_it_is(stored: StoredEvent) -> Raw:
 
 
 @blueprint.get("/events/<event_id>")
-@returns(
-    Answer(StoredEvent, 200, StoredEventSchema, "The event.", body=_as_it_is),
+@operation(
+    Permission.READ,
+    path=EventIdPath,
+    answers=(Answer(StoredEvent, 200, STORED, "The event.", body=_as_it_is),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
-@accepts_path(EventIdPath)
 def get_event(event_id: UUID) -> StoredEvent:
     """Read one audit event by its id."""
     return current(AuditReader).find(event_id)

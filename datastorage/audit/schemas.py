@@ -8,6 +8,7 @@ import marshmallow
 from marshmallow import post_load, pre_load
 
 from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, normalised
+from datastorage.audit.examples import EVENT_EXAMPLE
 from datastorage.audit.fields import EventInstant
 from datastorage.audit.identity import new_event_id
 from datastorage.errors import Fault
@@ -23,19 +24,6 @@ ALIASES = aliases_of(MEMBERS)
 
 DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
 """Members with JSON of any form; their size is bounded together."""
-
-EVENT_EXAMPLE: dict[str, Any] = {
-    "version": "1.0",
-    "event_type": "gateway.signal.received",
-    "event_timestamp": "2026-01-14T09:12:45.120934+01:00",
-    "event_category": "gateway",
-    "event_action": "received",
-    "event_outcome": "success",
-    "correlation_id": "rr-2026-0114",
-    "severity": "critical",
-    "namespace": "payments",
-    "event_data": {"alert_name": "EtcdHighCommitLatency", "is_duplicate": False},
-}
 
 
 class AuditEventSchema(QuickContract):

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import yaml
+from datastorage.demo import templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,33 +15,37 @@ class EventType:
         name: the ``event_type``.
         fields: the members of ``event_data``, by name.
         sample: an ``event_data`` with exactly those members.
+        members: what events of the type have in common besides.
     """
 
     name: str
-    category: str
-    action: str
-    outcome: str
-    service: str
     fields: Mapping[str, Mapping[str, Any]]
     sample: Mapping[str, Any]
+    members: Mapping[str, str]
 
 
 Catalogue = Mapping[str, EventType]
 
+FAILURE = ("failed", "rejected", "error.occurred")
+PENDING = ("started", "required", "approval.requested")
+"""How the types end whose events are not a success."""
+
 
 def load() -> Catalogue:
     """Return every event type by its name, in the order of the file."""
-    content = yaml.safe_load(files(__package__).joinpath("event_types.yaml").read_text(encoding="utf-8"))
-    return {entry["event_type"]: _event_type(entry) for entry in content["event_types"]}
+    entries = templates.load("event_types.yaml")["event_types"]
+    return {entry["event_type"]: _event_type(entry) for entry in entries}
 
 
 def _event_type(entry: Mapping[str, Any]) -> EventType:
-    return EventType(
-        name=entry["event_type"],
-        category=entry["event_category"],
-        action=entry["event_action"],
-        outcome=entry["event_outcome"],
-        service=entry["service"],
-        fields=entry["fields"],
-        sample=entry["sample_event_data"],
-    )
+    name = entry["event_type"]
+    members = {
+        "event_type": name,
+        "event_category": entry["event_category"],
+        "event_action": entry["event_action"],
+        "event_outcome": "pending" if name.endswith(PENDING) else "success",
+        "actor_id": f"{entry['service']}-service",
+    }
+    if name.endswith(FAILURE):
+        members["event_outcome"] = "failure"
+    return EventType(name, entry["fields"], entry["sample_event_data"], members)

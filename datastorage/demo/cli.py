@@ -6,15 +6,34 @@ from collections import Counter
 from collections.abc import Iterator
 
 import click
+import urllib3
 
 from datastorage.demo import story
-from datastorage.demo.sender import Receipt, Sender, SendingFailed
+from datastorage.demo.sender import EVENTS, INCIDENTS, NOTIFICATIONS, Receipt, Sender, SendingFailed
 from datastorage.demo.story import Story
 from datastorage.platform.clock import utc_now
 
 
+def _service_url(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    try:
+        parts = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError as error:
+        raise click.BadParameter(str(error)) from error
+    if parts.scheme not in {"http", "https"}:
+        raise click.BadParameter("the URL needs http:// or https://")
+    if parts.host is None:
+        raise click.BadParameter("the URL needs a host")
+    return url.rstrip("/")
+
+
 @click.command()
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service is.")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    callback=_service_url,
+    help="Where the service is.",
+)
 @click.option(
     "--events",
     "count",
@@ -38,17 +57,16 @@ def demo(url: str, count: int, seed: int) -> None:
     finally:
         sender.close()
     _print_counts(told, receipt)
-    _print_tour(url.rstrip("/"), told)
-    _print_workflows(url.rstrip("/"), told)
+    _print_tour(url, told)
 
 
 def _send(sender: Sender, told: Story) -> Receipt:
-    total = Receipt(0)
+    total = Receipt()
     records = len(told.workflows) + len(told.events) + len(told.notifications) + len(told.incidents)
     with click.progressbar(length=records, label="Sending") as progress:
         for receipt in _receipts(sender, told):
             total += receipt
-            progress.update(receipt.sent)
+            progress.update(receipt["sent"])
     return total
 
 
@@ -59,9 +77,9 @@ def _receipts(sender: Sender, told: Story) -> Iterator[Receipt]:
         receipt, ids[workflow.reference] = sender.register(workflow)
         yield receipt
     named = told.with_ids(ids)
-    yield from sender.send_events(named.events)
-    yield from sender.send_notifications(named.notifications)
-    yield from sender.send_incidents(named.incidents)
+    yield from sender.send_batches(EVENTS, named.events)
+    yield from sender.send_each(NOTIFICATIONS, named.notifications)
+    yield from sender.send_batches(INCIDENTS, named.incidents)
 
 
 def _print_counts(told: Story, receipt: Receipt) -> None:
@@ -75,16 +93,18 @@ def _print_counts(told: Story, receipt: Receipt) -> None:
     click.echo()
     for name, number in rows:
         click.echo(f"  {name:18} {number:7}")
-    click.echo(f"  {'together':18} {receipt.sent:7}")
-    if receipt.known:
-        click.echo(f"\n{receipt.known} of them were stored before.")
-    if receipt.queued:
-        click.echo(f"\n{receipt.queued} of them wait in the queue: the service has lost its database.")
+    click.echo(f"  {'together':18} {receipt['sent']:7}")
+    if receipt["known"]:
+        click.echo(f"\n{receipt['known']} of them were stored before.")
+    if receipt["queued"]:
+        click.echo(f"\n{receipt['queued']} of them wait in the queue: the service has lost its database.")
 
 
 def _print_tour(url: str, told: Story) -> None:
     events = f"{url}/api/v1/audit/events"
     failure = next((e for e in reversed(told.events) if e["event_outcome"] == "failure"), told.events[-1])
+    search = shlex.quote(json.dumps(told.search))
+    signal = told.search["filters"]["signal_type"]
     click.echo(f"""
 One remediation from the first signal on, with an event of every type:
 
@@ -98,13 +118,8 @@ The latest failure, and everything that led to it:
 Remediations that did not help, found by their payload:
 
   curl -s '{events}?event_type=effectivenessmonitor.evaluation.completed&event_data.issue_resolved=false'
-""")
 
-
-def _print_workflows(url: str, told: Story) -> None:
-    search = shlex.quote(json.dumps(told.search))
-    signal = told.search["filters"]["signal_type"]
-    click.echo(f"""Which workflow helps against the signal of that first remediation, and why not the others:
+Which workflow helps against the signal of that first remediation, and why not the others:
 
   curl -s '{url}/api/v1/workflows/search' -H 'Content-Type: application/json' -d {search}
 

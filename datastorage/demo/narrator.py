@@ -1,4 +1,4 @@
-"""Writes events and delivery records down as clients of the service would send them."""
+"""Tells one remediation as ``story.yaml`` says, in the records that clients of the service would send."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,27 +7,38 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from datastorage.demo.action import Incident
+from datastorage.demo import templates
 from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.world import Scene
+from datastorage.demo.templates import Facts, fill, filled
+from datastorage.demo.world import WORLD
 
-Event = dict[str, Any]
-Notification = dict[str, Any]
+STORY = templates.load("story.yaml")
+
+Record = dict[str, Any]
+
+ERRORS = {
+    "error_type": "error_code",
+    "rejection_reason": "error_code",
+    "failure_reason": "error_code",
+    "error_message": "error_message",
+    "validation_error": "error_message",
+}
+"""Members of an event by what its payload calls them."""
 
 
 class Ending(NamedTuple):
     """An incident, and when all of it was known."""
 
     known_at: str
-    incident: Incident
+    incident: Record
 
 
 @dataclass(slots=True)
 class Part:
     """One remediation: its events, each after its parent, what people were sent, and how it ended."""
 
-    events: list[Event] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    events: list[Record] = field(default_factory=list)
+    notifications: list[Record] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
 
     def until(self, instant: datetime) -> "Part":
@@ -53,81 +64,123 @@ class Narrator:
 
     Args:
         rng: the only source of chance, ids included.
-        catalogue: what an event of each type looks like.
-        scene: what all events have in common.
-        begins: when the first of them happens.
+        types: what an event of each type looks like.
+        facts: what is known before the first event.
+        begins: when that happens.
+
+    Attributes:
+        part: what was told so far.
     """
 
-    def __init__(self, rng: Random, catalogue: Catalogue, scene: Scene, begins: datetime) -> None:
+    def __init__(self, rng: Random, types: Catalogue, facts: Facts, begins: datetime) -> None:
         self.part = Part()
         self._rng = rng
-        self._catalogue = catalogue
-        self._scene = scene
+        self._types = types
+        self._facts = {**facts, "now": rfc3339(begins)}
         self._now = begins
-        self._cause: Event | None = None
+        self._cause: Record | None = None
 
-    @property
-    def now(self) -> str:
-        """The instant that the story has reached."""
-        return rfc3339(self._now)
+    def play(self, chapter: str, **facts: Any) -> None:
+        """Tell a chapter."""
+        self._facts |= facts
+        for step in STORY["chapters"][chapter]:
+            for occasion in self._occasions(step):
+                self._facts |= occasion
+                self._take(step)
 
-    def wait(self, at_least: float, at_most: float) -> int:
-        """Let some seconds pass and return how many milliseconds it were."""
+    def _occasions(self, step: Mapping[str, Any]) -> list[Facts]:
+        if "each" in step:
+            entries = self._facts[step["each"]]
+            return [{"number": number, "entry": entry} for number, entry in enumerate(entries, start=1)]
+        return [{}] * self._drawn(step.get("repeat", 1))
+
+    def _take(self, step: Mapping[str, Any]) -> None:
+        known = {}
+        if "wait" in step:
+            self._wait(*step["wait"])
+        if "took" in step:
+            known["duration_ms"] = self._wait(*step["took"])
+        if "choose" in step:
+            known |= filled(self._rng.choice(WORLD[step["choose"]]), self._facts)
+        known |= {name: self._drawn(value) for name, value in step.get("facts", {}).items()}
+        self._facts |= known
+        if "note" in step:
+            self._facts.setdefault(step["note"], self._facts["now"])
+        for chapter in step.get("play", ()):
+            self.play(chapter)
+        if "tell" in step:
+            self._cause = self._event(step["tell"], known)
+        if "mention" in step:
+            self._event(step["mention"], known)
+        self._conclude(step)
+
+    def _conclude(self, step: Mapping[str, Any]) -> None:
+        if "deliver" in step:
+            members = STORY["delivery"] | step["deliver"] | {"sent_at": "{now}"}
+            self.part.notifications.append(filled(members, self._facts))
+        if "end" in step:
+            self.part.endings.append(
+                Ending(self._facts["now"], filled(STORY["incident"] | step["end"], self._facts))
+            )
+
+    def show(self) -> None:
+        """Tell of every event type with the sample of the catalogue."""
+        for kind in self._types.values():
+            self._facts |= kind.sample
+            self._cause = self._event(kind.name, kind.sample)
+            if kind.name in STORY["tour"]:
+                self._facts[STORY["tour"][kind.name]] = self._facts["now"]
+            self._wait(2, 90)
+        self._facts |= {"operations": self._facts["all_operations"], "execution_id": "we-tour"}
+        ending = {"execution_status": "completed", "effectiveness_score": "{effectiveness_score}"}
+        self._conclude({"end": ending})
+
+    def _wait(self, at_least: float, at_most: float) -> int:
+        """Let some seconds pass and return how many milliseconds they were."""
         milliseconds = self._rng.randint(round(at_least * 1000), round(at_most * 1000))
         self._now += timedelta(milliseconds=milliseconds, microseconds=self._rng.randrange(1000))
+        self._facts["now"] = rfc3339(self._now)
         return milliseconds
 
-    def tell(self, event_type: str, data: Mapping[str, Any], **members: Any) -> None:
-        """Add an event that the next one follows from."""
-        self._cause = self._add(event_type, data, members)
+    def _drawn(self, value: Any) -> Any:
+        match value:
+            case {"integer": [low, high]}:
+                return self._rng.randint(low, high)
+            case {"ratio": [low, high]}:
+                return round(self._rng.uniform(low, high), 2)
+            case {"one_of": options}:
+                return self._rng.choice(options)
+            case _:
+                return fill(value, self._facts)
 
-    def mention(self, event_type: str, data: Mapping[str, Any], **members: Any) -> None:
-        """Add an event from which nothing follows."""
-        self._add(event_type, data, members)
-
-    def _add(self, event_type: str, data: Mapping[str, Any], members: Mapping[str, Any]) -> Event:
+    def _event(self, event_type: str, known: Facts) -> Record:
+        """Add an event of this instant; ``known`` are the facts that have become known with it."""
         if self.part.events:
-            self.wait(0.001, 0.03)  # no consequence without a delay, however short
-        kind, scene = self._catalogue[event_type], self._scene
+            self._wait(0.001, 0.03)  # no consequence without a delay, however short
+        kind = self._types[event_type]
+        data = {name: self._facts[name] for name in kind.fields}
         event = {
             "event_id": str(UUID(int=self._rng.getrandbits(128), version=4)),
-            "version": "1.0",
-            "event_type": event_type,
-            "event_timestamp": self.now,
-            "event_category": kind.category,
-            "event_action": kind.action,
-            "event_outcome": kind.outcome,
-            "correlation_id": scene.correlation_id,
-            "actor_type": "service",
-            "actor_id": f"{kind.service}-service",
-            "resource_type": scene.workload.kind,
-            "resource_id": f"{scene.workload.namespace}/{scene.workload.name}",
-            "resource_name": scene.workload.name,
-            "namespace": scene.workload.namespace,
-            "cluster_name": scene.cluster,
-            "severity": scene.problem.severity,
+            "event_timestamp": self._facts["now"],
+            **filled(STORY["event"], self._facts),
+            **kind.members,
             **self._parent(),
-            **members,
-            "event_data": dict(data),
+            **{member: data[name] for name, member in ERRORS.items() if name in data},
+            "event_data": data,
         }
+        if "duration_ms" in known:
+            event["duration_ms"] = known["duration_ms"]
+        if data.get("to_phase") in {"Failed", "Cancelled"}:
+            event["event_outcome"] = "failure"
         self.part.events.append(event)
         return event
 
-    def _parent(self) -> dict[str, str]:
+    def _parent(self) -> Record:
         if self._cause is None:
             return {}
         # The date is a hint that spares the service a look into every month.
         date = self._cause["event_timestamp"][:10]
         return {"parent_event_id": self._cause["event_id"], "parent_event_date": date}
-
-    def deliver(self, notification_id: str, **members: Any) -> None:
-        """Add a delivery record of this instant."""
-        record = {"remediation_id": self._scene.correlation_id, "notification_id": notification_id}
-        self.part.notifications.append(record | members | {"sent_at": self.now})
-
-    def end(self, incident: Incident) -> None:
-        """Add the incident, all of which is known at this instant."""
-        self.part.endings.append(Ending(self.now, incident))
 
 
 def rfc3339(at: datetime) -> str:

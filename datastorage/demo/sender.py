@@ -1,8 +1,8 @@
 """Sends a story to a running service, and says clearly what is in the way."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -10,14 +10,12 @@ from urllib.parse import quote
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from datastorage.demo.action import Incident
-from datastorage.demo.narrator import Event, Notification
 from datastorage.demo.workflows import Workflow
 
-WORKFLOW_PATH = "/api/v1/workflows"
-INCIDENT_BATCH_PATH = "/api/v1/incidents/batch"
-BATCH_PATH = "/api/v1/audit/events/batch"
-NOTIFICATION_PATH = "/api/v1/audit/notifications"
+WORKFLOWS = "/api/v1/workflows"
+INCIDENTS = "/api/v1/incidents/batch"
+EVENTS = "/api/v1/audit/events/batch"
+NOTIFICATIONS = "/api/v1/audit/notifications"
 BATCH_SIZE = 500
 
 ATTEMPTS_AFTER_503 = 4
@@ -29,22 +27,9 @@ class SendingFailed(Exception):
     """The service cannot be reached, or it refuses; the message says which, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of some records.
-
-    Attributes:
-        sent: how many there were.
-        known: how many of them had been stored before.
-        queued: how many the service put aside because its database is away.
-    """
-
-    sent: int
-    known: int = 0
-    queued: int = 0
-
-    def __add__(self, other: "Receipt") -> "Receipt":
-        return Receipt(self.sent + other.sent, self.known + other.known, self.queued + other.queued)
+Receipt = Counter[str]
+"""What became of some records: how many were "sent", how many of them were "known" from before, and how many
+the service has "queued" because its database is away."""
 
 
 class Sender:
@@ -59,7 +44,7 @@ class Sender:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
         retries = Retry(
             total=ATTEMPTS_AFTER_503,
             connect=0,
@@ -78,65 +63,36 @@ class Sender:
         Raises:
             SendingFailed: it was not stored.
         """
-        answer = self._request("POST", WORKFLOW_PATH, workflow.body)
-        if answer.status == HTTPStatus.CREATED:
-            return Receipt(1), _id_in(_json(answer))
-        if answer.status == HTTPStatus.CONFLICT:
-            return Receipt(1, known=1), self._known_id(workflow)
-        raise _refusal(answer)
+        answer = self._request("POST", WORKFLOWS, workflow.body)
+        if answer.status != HTTPStatus.CONFLICT:
+            return _receipt(answer, 1), _id_in(_json(answer))
+        versions = self._request("GET", f"{WORKFLOWS}/by-name/{quote(workflow.name, safe='')}/versions")
+        if versions.status != HTTPStatus.OK:
+            raise _refusal(versions)
+        found: list[dict[str, Any]] = _json(versions).get("versions", [])
+        known = next((each for each in found if each["version"] == workflow.version), {})
+        return Receipt(sent=1, known=1), _id_in(known)
 
-    def _known_id(self, workflow: Workflow) -> str:
-        answer = self._request("GET", f"{WORKFLOW_PATH}/by-name/{quote(workflow.name, safe='')}/versions")
-        if answer.status != HTTPStatus.OK:
-            raise _refusal(answer)
-        versions = _json(answer).get("versions", [])
-        return _id_in(next((each for each in versions if each["version"] == workflow.version), {}))
-
-    def send_events(self, events: Sequence[Event]) -> Iterator[Receipt]:
-        """Send the events in batches; yields what became of each batch.
+    def send_batches(self, path: str, records: Sequence[object]) -> Iterator[Receipt]:
+        """Send records that are taken in batches; yields what became of each batch.
 
         Raises:
             SendingFailed: nothing of the current batch was stored; those before it were.
         """
-        for start in range(0, len(events), BATCH_SIZE):
-            batch = events[start : start + BATCH_SIZE]
-            answer = self._request("POST", BATCH_PATH, batch)
-            if answer.status == HTTPStatus.ACCEPTED:
-                yield Receipt(len(batch), queued=len(batch))
-            elif answer.status == HTTPStatus.CREATED:
-                yield Receipt(len(batch), known=_json(answer).get("duplicates", 0))
-            else:
-                raise _refusal(answer)
+        for start in range(0, len(records), BATCH_SIZE):
+            batch = records[start : start + BATCH_SIZE]
+            yield _receipt(self._request("POST", path, batch), len(batch))
 
-    def send_notifications(self, notifications: Iterable[Notification]) -> Iterator[Receipt]:
-        """Send delivery records one by one; yields what became of each.
+    def send_each(self, path: str, records: Iterable[object]) -> Iterator[Receipt]:
+        """Send records one by one; yields what became of each, a 409 being one that is known.
 
         Raises:
             SendingFailed: the current one was not stored; those before it were.
         """
-        outcomes = {
-            HTTPStatus.CREATED: Receipt(1),
-            HTTPStatus.CONFLICT: Receipt(1, known=1),
-            HTTPStatus.ACCEPTED: Receipt(1, queued=1),
-        }
-        for notification in notifications:
-            answer = self._request("POST", NOTIFICATION_PATH, notification)
-            if answer.status not in outcomes:
-                raise _refusal(answer)
-            yield outcomes[HTTPStatus(answer.status)]
-
-    def send_incidents(self, incidents: Sequence[Incident]) -> Iterator[Receipt]:
-        """Send the incidents in batches; yields what became of each batch.
-
-        Raises:
-            SendingFailed: nothing of the current batch was stored; those before it were.
-        """
-        for start in range(0, len(incidents), BATCH_SIZE):
-            batch = incidents[start : start + BATCH_SIZE]
-            answer = self._request("POST", INCIDENT_BATCH_PATH, batch)
-            if answer.status not in (HTTPStatus.CREATED, HTTPStatus.OK):
-                raise _refusal(answer)
-            yield Receipt(len(batch), known=_json(answer).get("duplicates", 0))
+        for record in records:
+            answer = self._request("POST", path, record)
+            is_known = answer.status == HTTPStatus.CONFLICT
+            yield Receipt(sent=1, known=1) if is_known else _receipt(answer, 1)
 
     def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
         try:
@@ -147,6 +103,14 @@ class Sender:
     def close(self) -> None:
         """Close kept connections."""
         self._http.clear()
+
+
+def _receipt(answer: urllib3.BaseHTTPResponse, count: int) -> Receipt:
+    if answer.status == HTTPStatus.ACCEPTED:
+        return Receipt(sent=count, queued=count)
+    if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
+        return Receipt(sent=count, known=_json(answer).get("duplicates", 0))
+    raise _refusal(answer)
 
 
 def _id_in(workflow: Mapping[str, Any]) -> str:

@@ -6,19 +6,17 @@ identical, and what has happened since is added.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from datastorage.demo import catalogue, tour, workflows
-from datastorage.demo.action import Incident
+from datastorage.demo import catalogue, workflows
 from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.narrator import Event, Notification, Part
-from datastorage.demo.remediation import Remediation
+from datastorage.demo.narrator import STORY, Narrator, Part, Record
 from datastorage.demo.workflows import Shelf, Workflow
-from datastorage.demo.world import Scene, choose_place
+from datastorage.demo.world import WORLD, choose_place, scene
 
 DAYS_BACK = timedelta(days=6)
 MARGIN = timedelta(hours=1)
@@ -43,9 +41,9 @@ class Story:
     """
 
     workflows: list[Workflow]
-    events: list[Event]
-    notifications: list[Notification]
-    incidents: list[Incident]
+    events: list[Record]
+    notifications: list[Record]
+    incidents: list[Record]
     tour: str
     search: dict[str, Any]
 
@@ -59,14 +57,6 @@ class Story:
         return replace(self, events=events, incidents=[named(incident) for incident in self.incidents])
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What can be told: types of events, and workflows."""
-
-    types: Catalogue
-    shelf: Shelf
-
-
 def tell(seed: int, now: datetime, count: int) -> Story:
     """Return ``count`` events that have happened by ``now``, or one of each type if that is more.
 
@@ -76,22 +66,39 @@ def tell(seed: int, now: datetime, count: int) -> Story:
         count: number of events; workflows, delivery records and incidents come on top.
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    world = World(catalogue.load(), workflows.load())
-    rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
-    scene = tour.scene(world.shelf, _correlation_id(rng, begins))
-    shown = tour.tell(rng, world.types, scene, begins)
-    parts = [shown, *_until_enough(_remediations(seed, midnight, world), now, count - len(shown.events))]
+    types, shelf = catalogue.load(), workflows.load()
+    tour, facts = _tour(seed, midnight, types, shelf)
+    others = _remediations(seed, midnight, types, shelf)
+    parts = [tour, *_until_enough(others, now, count - len(tour.events))]
     return Story(
-        workflows=[version for versions in world.shelf.values() for version in versions],
+        workflows=[version for versions in shelf.values() for version in versions],
         events=sorted((event for part in parts for event in part.events), key=_instant),
         notifications=[sent for part in parts for sent in part.notifications],
         incidents=[ending.incident for part in parts for ending in part.endings],
-        tour=scene.correlation_id,
-        search=tour.search(scene),
+        tour=facts["correlation_id"],
+        search={"filters": _filters(facts), "explain": True},
     )
 
 
-def _instant(event: Event) -> str:
+def _tour(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> tuple[Part, Record]:
+    """Return the remediation that has an event of every type, and its facts; it always plays at one place."""
+    rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
+    place = (WORLD["workloads"][0], WORLD["problems"][0], WORLD["clusters"][0])
+    newest = shelf[place[1]["workflow_matched"]][-1]
+    facts = scene(place, newest, _correlation_id(rng, begins))
+    narrator = Narrator(rng, types, facts, begins)
+    narrator.show()
+    return narrator.part, facts
+
+
+def _filters(facts: Record) -> Record:
+    """Return the filters of the search that finds the workflow of these facts."""
+    detected = {"gitOpsManaged": True, "gitOpsTool": "argocd", "hpaEnabled": True}
+    team = {"team": [f"name={facts['team']}"]}
+    return {**facts["query_filters"], "custom_labels": team, "detected_labels": detected}
+
+
+def _instant(event: Record) -> str:
     instant: str = event["event_timestamp"]
     return instant
 
@@ -106,21 +113,23 @@ def _until_enough(parts: Iterator[Part], now: datetime, wanted: int) -> Iterator
             wanted -= len(past.events)
 
 
-def _remediations(seed: int, midnight: datetime, world: World) -> Iterator[Part]:
-    plots, weights = zip(*PLOTS, strict=True)
+def _remediations(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> Iterator[Part]:
+    weights = [plot["weight"] for plot in STORY["plots"]]
     first = midnight - DAYS_BACK + MARGIN
     span_seconds = (midnight + timedelta(days=1) - first).total_seconds()
     for number in itertools.count():
         rng = _dice(seed, midnight, str(number))
         begins = first + timedelta(seconds=rng.uniform(0, span_seconds))
-        workload, problem, cluster = choose_place(rng)
-        versions = world.shelf[problem.workflow]
-        workflow = versions[-1 if begins >= midnight - RELEASED_BEFORE_MIDNIGHT else 0]
-        scene = Scene(workload, problem, cluster, workflow, _correlation_id(rng, begins))
-        remediation = Remediation(rng, world.types, scene, begins)
-        plot: Plot = rng.choices(plots, weights)[0]
-        plot(remediation, rng)
-        yield remediation.part
+        place = choose_place(rng)
+        version = -1 if begins >= midnight - RELEASED_BEFORE_MIDNIGHT else 0
+        workflow = shelf[place[1]["workflow_matched"]][version]
+        narrator = Narrator(rng, types, scene(place, workflow, _correlation_id(rng, begins)), begins)
+        [plot] = rng.choices(STORY["plots"], weights)
+        for chapter in plot["chapters"]:
+            named = {chapter: {}} if isinstance(chapter, str) else chapter
+            for name, facts in named.items():
+                narrator.play(name, **facts)
+        yield narrator.part
 
 
 def _dice(seed: int, midnight: datetime, name: str) -> Random:
@@ -129,112 +138,3 @@ def _dice(seed: int, midnight: datetime, name: str) -> Random:
 
 def _correlation_id(rng: Random, day: datetime) -> str:
     return f"rr-{day:%Y%m%d}-{rng.getrandbits(40):010x}"
-
-
-Plot = Callable[[Remediation, Random], None]
-
-
-def _succeeds(remediation: Remediation, rng: Random) -> None:
-    remediation.arrives(duplicates=rng.choice((0, 0, 0, 1, 3)))
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.runs()
-    remediation.completes()
-    remediation.is_judged(round(rng.uniform(0.6, 1), 2))
-    remediation.is_reported("Resolved")
-
-
-def _is_understood(remediation: Remediation) -> None:
-    remediation.is_enriched()
-    remediation.is_investigated()
-    remediation.finds_a_workflow()
-
-
-def _does_not_help(remediation: Remediation, rng: Random) -> None:
-    remediation.arrives(duplicates=2)
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.runs()
-    remediation.completes()
-    remediation.is_judged(round(rng.uniform(0, 0.4), 2))
-    remediation.is_escalated("Not resolved")
-
-
-def _is_approved(remediation: Remediation, rng: Random) -> None:
-    remediation.arrives()
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.needs_approval()
-    remediation.is_reported("Waiting for approval")
-    remediation.is_approved()
-    remediation.runs()
-    remediation.completes()
-    remediation.is_judged(round(rng.uniform(0.6, 1), 2))
-    remediation.is_reported("Resolved")
-
-
-def _is_denied(remediation: Remediation, _: Random) -> None:
-    remediation.arrives()
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.needs_approval()
-    remediation.is_denied()
-    remediation.is_reported("Cancelled")
-
-
-def _fails(remediation: Remediation, _: Random) -> None:
-    remediation.arrives(duplicates=1)
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.runs(steps=1)
-    remediation.breaks_off()
-    remediation.is_escalated("Failed")
-
-
-def _storms(remediation: Remediation, rng: Random) -> None:
-    remediation.storms()
-    remediation.arrives(duplicates=rng.randint(5, 15))
-    _is_understood(remediation)
-    remediation.is_requested()
-    remediation.runs()
-    remediation.completes()
-    remediation.is_judged(round(rng.uniform(0.5, 0.9), 2))
-    remediation.is_reported("Storm over")
-
-
-def _is_rejected(remediation: Remediation, _: Random) -> None:
-    remediation.is_rejected()
-
-
-def _arrives_late(remediation: Remediation, rng: Random) -> None:
-    remediation.stumbles()
-    _succeeds(remediation, rng)
-
-
-def _has_no_policy(remediation: Remediation, _: Random) -> None:
-    remediation.arrives()
-    remediation.cannot_be_processed()
-    remediation.is_reported("Not processed")
-
-
-def _finds_nothing(remediation: Remediation, _: Random) -> None:
-    remediation.arrives(duplicates=4)
-    remediation.is_enriched()
-    remediation.is_investigated()
-    remediation.finds_nothing()
-    remediation.is_escalated("No cause found")
-
-
-PLOTS: tuple[tuple[Plot, int], ...] = (
-    (_succeeds, 44),
-    (_is_approved, 14),
-    (_is_rejected, 10),
-    (_fails, 8),
-    (_does_not_help, 7),
-    (_arrives_late, 5),
-    (_storms, 4),
-    (_is_denied, 3),
-    (_finds_nothing, 3),
-    (_has_no_policy, 2),
-)
-"""What can happen, and how often of a hundred times."""

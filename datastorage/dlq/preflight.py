@@ -58,7 +58,7 @@ def _wrong_settings(found: dict[str, Any], settings: RedisSettings) -> dict[str,
 def _missing_commands(info: Any, settings: RedisSettings) -> list[str]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if settings.dlq_require_aof and numbers < FIRST_WITH_WAITAOF:
+    if settings.dlq_require_aof == "true" and numbers < FIRST_WITH_WAITAOF:
         logger.error("redis.dlq_require_aof needs Redis 7.2 or later", extra={"version": version})
         return ["dlq_require_aof"]
     return []

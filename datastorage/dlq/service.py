@@ -141,7 +141,7 @@ class DeadLetterQueue:
         if any(len(message) > self._settings.dlq_max_entry_bytes for message, _ in messages):
             raise _TooLarge
         budget = self._audit.dlq_timeout if len(messages) == 1 else self._audit.dlq_batch_timeout
-        aof_wait = budget if self._settings.dlq_require_aof else None
+        aof_wait = budget if self._settings.dlq_require_aof == "true" else None
         return self._queue.enqueue(stream, messages, aof_wait=aof_wait)
 
     def _refused(

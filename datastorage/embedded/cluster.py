@@ -1,8 +1,7 @@
-"""The files of a PostgreSQL cluster: created by initdb, configured, owned by whoever runs the server."""
+"""The files of a PostgreSQL cluster: created by initdb, configured, owned by the user who runs the server."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastorage.embedded.errors import EmbeddedServerError
-from datastorage.embedded.launch import RunAs
-from datastorage.embedded.process import launch_command, new_password, owner_of, write_private
-from datastorage.embedded.process_table import running_processes
+from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
+from datastorage.embedded.lock import find_process
+from datastorage.embedded.server import new_password, write_private
 
 SUPERUSER = "postgres"
 _INITDB_DEADLINE_SECONDS = 120.0
@@ -22,22 +21,19 @@ _LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The files below one data directory.
+    """The files of one cluster.
 
     Attributes:
-        data_dir: holds ``cluster`` (PostgreSQL's own data directory) and ``password``.
+        directory: what PostgreSQL calls its data directory.
+        password_file: where initdb reads the superuser's password.
         bin_dir: where ``initdb`` and ``postgres`` are.
-        run_as: who the server is.
+        run_as: the user of the server.
     """
 
-    data_dir: Path
+    directory: Path
+    password_file: Path
     bin_dir: Path
     run_as: RunAs
-
-    @property
-    def directory(self) -> Path:
-        """What PostgreSQL calls its data directory."""
-        return self.data_dir / "cluster"
 
     def prepare(self, settings: Mapping[str, str], lock: int) -> None:
         """Make everything ready for a start with ``settings``.
@@ -47,36 +43,37 @@ class Cluster:
             lock: descriptor that initdb has to hold as long as it writes.
 
         Raises:
-            EmbeddedServerError: initdb failed, a server nobody knows of runs, or nobody cannot get in.
+            EmbeddedServerError: initdb failed, or the user ``nobody`` cannot reach the files.
         """
         if self.run_as is RunAs.NOBODY:
             _require_reachable(self.bin_dir)
-            _require_reachable(self.data_dir)
+            _require_reachable(self.directory.parent)
         if not self.directory.exists():
             self._create(lock)
-        _give_to(self.directory, owner_of(self.run_as))
-        self._refuse_foreign_server()
+        _give_to(self.directory, self.run_as.owner)
+        self._forget_reused_pid()
+        # A file, not the command line: tools such as pg_rewind have to see the settings too.
         lines = [f"{name} = {_quoted(value)}\n" for name, value in settings.items()]
-        write_private(self.directory / "embedded.conf", "".join(lines), owner_of(self.run_as))
+        write_private(self.directory / "embedded.conf", "".join(lines), self.run_as.owner)
 
     def _create(self, lock: int) -> None:
         """Run initdb beside the final place: an interrupted one leaves no half cluster behind."""
-        draft = self.data_dir / "cluster.new"
+        draft = self.directory.with_name("cluster.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        _give_to(draft, owner_of(self.run_as))
-        write_private(password_file(self.data_dir), new_password(), owner_of(self.run_as))
+        _give_to(draft, self.run_as.owner)
+        write_private(self.password_file, new_password(), self.run_as.owner)
         self._run_initdb(draft, lock)
         with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write("\ninclude_if_exists = 'embedded.conf'\n")
         draft.rename(self.directory)
 
     def _run_initdb(self, draft: Path, lock: int) -> None:
-        command = [str(self.bin_dir / "initdb"), "-D", str(draft), "-U", SUPERUSER]
-        command += [f"--pwfile={password_file(self.data_dir)}", "-A", "scram-sha-256"]
+        command = [*CLEAN_ENVIRONMENT, str(self.bin_dir / "initdb"), "-D", str(draft), "-U", SUPERUSER]
+        command += [f"--pwfile={self.password_file}", "-A", "scram-sha-256"]
         command += ["-E", "UTF8", f"--locale={_LOCALE}", "--data-checksums"]
         result = subprocess.run(  # noqa: S603 - our own command
-            launch_command(command, self.run_as, signal.SIGTERM),
+            launch_command(command, self.run_as),
             check=False,
             capture_output=True,
             text=True,
@@ -85,31 +82,21 @@ class Cluster:
             timeout=_INITDB_DEADLINE_SECONDS,
         )
         if result.returncode != 0:
-            raise EmbeddedServerError(
-                f"initdb ended with status {result.returncode}:\n{result.stderr.rstrip()}"
-            )
+            lines = result.stderr.splitlines()
+            reason = next((line for line in lines if "error:" in line or "FATAL:" in line), " ".join(lines))
+            raise EmbeddedServerError(f"initdb ended with status {result.returncode}: {reason}")
 
-    def _refuse_foreign_server(self) -> None:
-        """Look at a leftover postmaster.pid.
+    def _forget_reused_pid(self) -> None:
+        """Remove postmaster.pid when its pid belongs to another program now.
 
-        PostgreSQL itself sees through one whose process is gone. It gives up when the pid now belongs to
-        some other program, so in that case the file has to go.
+        We hold the lock, so our server is gone. PostgreSQL sees through a pid file whose process has ended,
+        and gives up when that pid was given to something else.
         """
         pid_file = self.directory / "postmaster.pid"
-        if not pid_file.exists():
-            return
-        pid = int(pid_file.read_text(encoding="utf-8").split(maxsplit=1)[0])
-        holder = running_processes().get(pid)
-        if holder is None:
-            return
-        if holder.name == "postgres":
-            raise EmbeddedServerError(f"data directory {self.data_dir} is in use by process {pid}")
-        pid_file.unlink()
-
-
-def password_file(data_dir: Path) -> Path:
-    """Return where the superuser's password is kept."""
-    return data_dir / "password"
+        if pid_file.exists():
+            holder = find_process(int(pid_file.read_text(encoding="utf-8").split(maxsplit=1)[0]))
+            if holder is not None and holder.name() != "postgres":
+                pid_file.unlink()
 
 
 def _quoted(value: str) -> str:

@@ -1,24 +1,29 @@
-"""Become the server: leave root behind, ask to die with the parent, then exec.
+"""Run a command so that it ends with us and need not be root: a script between ``Popen`` and the command.
 
-``ServerProcess`` runs this file as a script between itself and the server. A ``preexec_fn`` would save the
-20 ms of an interpreter, but Python code between fork and exec can deadlock in a parent with threads.
-Only the standard library may be imported here: the script runs without site-packages.
+A ``preexec_fn`` would save the 20 ms of an interpreter, but Python code between fork and exec can deadlock in
+a parent with threads. Only the standard library may be imported here: the script runs without site-packages.
 """
 
 import ctypes
 import os
 import pwd
 import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 
 CANNOT_MAP_USER = 77
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 
+CLEAN_ENVIRONMENT = ("/usr/bin/env", "-i", "LC_ALL=C", "TZ=UTC")
+"""Begins the command of a server: the caller's PGDATA, TZ or LC_* must not change what is stored."""
+
 
 class RunAs(StrEnum):
-    """Who the server is; PostgreSQL refuses to be root."""
+    """Which user a server runs as; PostgreSQL refuses to run as root."""
 
     SELF = "self"
     """The user who starts it."""
@@ -27,16 +32,37 @@ class RunAs(StrEnum):
     NOBODY = "nobody"
     """The user ``nobody``, who must be able to reach the binaries and the data directory."""
 
+    @property
+    def owner(self) -> int:
+        """The uid that has to own the files of the server."""
+        return pwd.getpwnam("nobody").pw_uid if self is RunAs.NOBODY else os.geteuid()
 
-def main(arguments: list[str]) -> None:
-    """Replace this process by a command; arguments: who, death signal, pid of the parent, the command."""
+    @classmethod
+    def best_for(cls, binary: Path) -> "RunAs":
+        """Choose how a server that refuses root can run here, by trying ``binary --version``."""
+        if os.geteuid() != 0:
+            return cls.SELF
+        command = launch_command([str(binary), "--version"], cls.MAPPED)
+        attempt = subprocess.run(command, check=False, capture_output=True, cwd="/")  # noqa: S603 - our own
+        return cls.MAPPED if attempt.returncode == 0 else cls.NOBODY
+
+
+def launch_command(
+    command: Sequence[str], run_as: RunAs = RunAs.SELF, death_signal: signal.Signals = signal.SIGTERM
+) -> list[str]:
+    """Return what to execute so that ``command`` runs as ``run_as`` and gets the signal when we die."""
+    script = [sys.executable, "-I", "-S", __file__]
+    return [*script, run_as, str(int(death_signal)), str(os.getpid()), *command]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Replace this process by a command; arguments: user, death signal, pid of the parent, the command."""
     run_as, death_signal, parent, *command = arguments
     os.umask(0o077)
     _become(RunAs(run_as))
     _die_with(int(parent), int(death_signal))
     try:
-        # Nothing of the caller's environment: PGDATA, TZ or LC_* must not change what is stored.
-        os.execve(command[0], command, {"LC_ALL": "C", "TZ": "UTC"})  # noqa: S606 - no shell is wanted
+        os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
         sys.exit(f"cannot run {command[0]}: {error.strerror}")
 
@@ -56,19 +82,12 @@ def _become(run_as: RunAs) -> None:
 def _map_to(user: pwd.struct_passwd) -> None:
     """Enter a user namespace in which our own id is called ``user``."""
     uid, gid = os.geteuid(), os.getegid()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if sys.platform != "linux" or libc.unshare(_CLONE_NEWUSER) != 0:
+    if sys.platform != "linux" or ctypes.CDLL(None).unshare(_CLONE_NEWUSER) != 0:
         sys.exit(CANNOT_MAP_USER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{user.pw_uid} {uid} 1")
-    _write("/proc/self/gid_map", f"{user.pw_gid} {gid} 1")
-
-
-def _write(path: str, text: str) -> None:
     try:
-        # One write call: the kernel takes each of these files in one piece.
-        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib costs start-up time here
-            file.write(text)
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{user.pw_uid} {uid} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{user.pw_gid} {gid} 1", encoding="ascii")
     except OSError:
         sys.exit(CANNOT_MAP_USER)
 

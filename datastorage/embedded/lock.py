@@ -1,82 +1,106 @@
 """One server per data directory, and no orphan in it.
 
 The lock is an ``flock`` on a file whose descriptor the server and all its children inherit. It is free
-exactly when the last of them is gone, whoever died how, so neither a crash nor a reused pid can make it lie.
-The file holds two pids for people and for finding orphans: the server's and its starter's.
+exactly when the last of them is gone, however it ended, so neither a crash nor a reused pid can make it lie.
+The file names two pids, for people and for finding orphans: the server's and its starter's.
 """
 
-import contextlib
 import fcntl
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from datastorage.embedded.errors import EmbeddedServerError
-from datastorage.embedded.process_table import descendants, running_processes
 from datastorage.platform.clock import monotonic_seconds
 
 ORPHAN_DEADLINE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryLock:
-    """The lock of one data directory.
+@contextmanager
+def claim(path: Path, server_name: str, stop_signal: signal.Signals) -> Iterator[int]:
+    """Hold the lock at ``path``; yields the descriptor that a server inherits to go on holding it.
 
-    Attributes:
-        path: the lock file.
-        stop_signal: asks an orphaned server to end.
+    An orphan called ``server_name``, left behind by a starter that died, is asked to end first.
+
+    Raises:
+        EmbeddedServerError: the directory is in use; the message names the process.
     """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _try_lock(descriptor):
+            server, starter = _read_pids(descriptor)
+            in_use = _in_use(path, server)
+            if starter is None or (find_process(starter) and find_process(server)):
+                raise in_use
+            _end_orphan(find_process(server), server_name, stop_signal)
+            if not wait_until(lambda: _try_lock(descriptor), ORPHAN_DEADLINE_SECONDS):
+                raise in_use
+        os.ftruncate(descriptor, 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
-    path: Path
-    stop_signal: signal.Signals
 
-    @contextlib.contextmanager
-    def claim(self, server_name: str) -> Iterator[int]:
-        """Hold the lock; yields the descriptor a server has to inherit to go on holding it.
+def _in_use(path: Path, server: int | None) -> EmbeddedServerError:
+    holder = f"process {server}" if server else "a process that is still starting its server"
+    return EmbeddedServerError(f"data directory {path.parent} is in use by {holder}")
 
-        An orphan called ``server_name``, whose starter died without taking it along, is ended first.
 
-        Raises:
-            EmbeddedServerError: the directory is in use; the message names the process.
-        """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if not _try_lock(descriptor):
-                self._inherit(descriptor, server_name)
-            os.ftruncate(descriptor, 0)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+def _read_pids(descriptor: int) -> tuple[int | None, int | None]:
+    match os.pread(descriptor, 64, 0).split():
+        case [server, starter]:
+            return int(server), int(starter)
+        case _:
+            return None, None
 
-    def _inherit(self, descriptor: int, server_name: str) -> None:
-        server, starter = _read_pids(descriptor)
-        running = running_processes()
-        if starter is None or (starter in running and server in running):
-            raise self._in_use(server)
-        if server in running and running[server].name == server_name:
-            _end(server, self.stop_signal)
-        if not wait_until(lambda: _try_lock(descriptor), ORPHAN_DEADLINE_SECONDS):
-            raise self._in_use(server)
 
-    def _in_use(self, server: int | None) -> EmbeddedServerError:
-        holder = f"process {server}" if server else "a process that is still starting its server"
-        return EmbeddedServerError(f"data directory {self.path.parent} is in use by {holder}")
+def find_process(pid: int | None) -> psutil.Process | None:
+    """Return the process, or None when it has ended; a zombie has, it holds nothing any more."""
+    if pid is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.NoSuchProcess:
+        return None
 
-    def record(self, descriptor: int, server: int) -> None:
-        """Write down who runs: ``server``, started by this process."""
-        os.pwrite(descriptor, f"{server} {os.getpid()}\n".encode(), 0)
 
-    def is_free(self) -> bool:
-        """Tell whether no process of a server is left in the directory."""
-        descriptor = os.open(self.path, os.O_RDWR)
-        try:
-            return _try_lock(descriptor)
-        finally:
-            os.close(descriptor)
+def _end_orphan(orphan: psutil.Process | None, server_name: str, stop_signal: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        if orphan is not None and orphan.name() == server_name:
+            signal_tree(orphan, signal.SIGCONT)  # its starter may have frozen it
+            orphan.send_signal(stop_signal)
+
+
+def signal_tree(server: psutil.Process, number: signal.Signals) -> None:
+    """Send a signal to a server and everything below it.
+
+    By parentage and not by process group: every PostgreSQL backend makes itself the leader of its own.
+    """
+    server.suspend()  # no child appears behind our back, and nothing cleans up while the others die
+    for process in (*server.children(recursive=True), server):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def record(descriptor: int, server: int) -> None:
+    """Write into a claimed lock which server runs; this process is its starter."""
+    os.pwrite(descriptor, f"{server} {os.getpid()}\n".encode(), 0)
+
+
+def is_free(path: Path) -> bool:
+    """Tell whether no process of a server is left in the directory of this lock."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -87,25 +111,11 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _read_pids(descriptor: int) -> tuple[int | None, int | None]:
-    pids = os.pread(descriptor, 64, 0).split()
-    return (int(pids[0]), int(pids[1])) if len(pids) == 2 else (None, None)  # noqa: PLR2004 - a pair
-
-
-def _end(server: int, stop_signal: signal.Signals) -> None:
-    """Ask an orphan to end; it may have been frozen by the test that was killed."""
-    for pid in [server, *descendants(server)]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server, stop_signal)
-
-
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     """Ask ``condition`` until it holds or ``seconds`` are over; return whether it holds."""
     deadline = monotonic_seconds() + seconds
     while not condition():
         if monotonic_seconds() > deadline:
             return False
-        time.sleep(_POLL_SECONDS)  # strangers' processes: there is nothing to wait on
+        time.sleep(_POLL_SECONDS)  # the processes are not our children: there is nothing to wait on
     return True

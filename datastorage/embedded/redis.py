@@ -15,8 +15,7 @@ from redis.retry import Retry
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
-from datastorage.embedded.process import HOST, new_password, owner_of, write_private
-from datastorage.embedded.server import EmbeddedServer
+from datastorage.embedded.server import HOST, EmbeddedServer, new_password, write_private
 
 _DEFAULTS = {
     "appendonly": "yes",
@@ -55,7 +54,7 @@ class EmbeddedRedis(EmbeddedServer):
         port: TCP port; None takes a free one at each start.
         settings: more directives, in the syntax of the server's config file; they win over the defaults.
 
-    Unlike PostgreSQL the server has nothing against root, so it runs as whoever starts it.
+    Unlike PostgreSQL the server runs as root too, so it runs as the user who starts it.
     """
 
     def __init__(
@@ -64,29 +63,26 @@ class EmbeddedRedis(EmbeddedServer):
         super().__init__(data_dir, port=port, stop_signal=signal.SIGTERM)
         self._settings = dict(settings or {})
 
-    def _launch(self) -> None:
-        binary = find_redis_binary()
-        with self._server.claim(binary.name) as lock:
-            config = self._write_config(self._choose_port())
-            self._server.launch([str(binary), str(config)], lock)
+    def _find_binary(self) -> Path:
+        return find_redis_binary()
 
-    def _write_config(self, port: int) -> Path:
+    def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
         """Write the directives to a file: on the command line every user could read the password."""
-        password = self.data_dir / "password"
-        if not password.exists():
-            write_private(password, new_password(), owner_of(RunAs.SELF))
+        del lock  # nothing else is started
+        if not self.password_file.exists():
+            write_private(self.password_file, new_password(), run_as.owner)
         directives = _DEFAULTS | self._settings
         directives |= {
             "bind": HOST,
-            "port": str(port),
+            "port": str(self.port),
             "dir": _quoted(str(self.data_dir)),
             "requirepass": _quoted(self.password),
             "daemonize": "no",
         }
         config = self.data_dir / "server.conf"
         lines = [f"{name} {value or _quoted('')}\n" for name, value in directives.items()]
-        write_private(config, "".join(lines), owner_of(RunAs.SELF))
-        return config
+        write_private(config, "".join(lines), run_as.owner)
+        return [str(binary), str(config)]
 
     def _is_ready(self) -> bool:
         retry = Retry(NoBackoff(), 0)
@@ -95,11 +91,6 @@ class EmbeddedRedis(EmbeddedServer):
                 return bool(client.ping())
             except (RedisConnectionError, RedisTimeoutError):
                 return False
-
-    @property
-    def password(self) -> str:
-        """Password of the default user, generated at the first start."""
-        return (self.data_dir / "password").read_text(encoding="utf-8")
 
     @property
     def url(self) -> str:

@@ -1,13 +1,35 @@
-"""What both servers can do: start, stop, be killed or frozen, and start again."""
+"""A server as a child process: started, awaited, stopped, killed or frozen, and started again.
 
+Start servers from the main thread, or from one that outlives them: Linux sends the parent-death signal when
+the *thread* that started the child ends.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from signal import Signals
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from datastorage.embedded.errors import EmbeddedServerError
-from datastorage.embedded.process import ServerProcess, port_to_use
+from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
+from datastorage.embedded.lock import claim, is_free, record, signal_tree, wait_until
+from datastorage.platform.clock import monotonic_seconds
+
+HOST = "127.0.0.1"
+READY_DEADLINE_SECONDS = 60.0
+STOP_DEADLINE_SECONDS = 60.0
+KILL_DEADLINE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_LOG_LINES = 20
 
 
 class EmbeddedServer(ABC):
@@ -16,52 +38,134 @@ class EmbeddedServer(ABC):
     Args:
         data_dir: created when missing; holds the data, the password and ``server.log``.
         port: TCP port; None takes a free one at each start.
-        stop_signal: what asks the server for an orderly end.
+        stop_signal: asks the server for an orderly end.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None, stop_signal: Signals) -> None:
+    def __init__(self, data_dir: Path, *, port: int | None, stop_signal: signal.Signals) -> None:
         self.data_dir = data_dir.resolve()
         self._wanted_port = port
-        self._port: int | None = port
-        self._server = ServerProcess(self.data_dir, stop_signal)
+        self._port = port
+        self._stop_signal = stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     def start(self) -> Self:
         """Start the server and wait until it answers.
 
         Raises:
             EmbeddedServerError: no binaries, port or directory in use, or the server failed.
+            OSError: the data directory cannot be written.
         """
-        self._launch()
-        self._server.wait_until_ready(self._is_ready)
+        binary = self._find_binary()
+        # Others may pass through, nothing in it is readable to them: the server may have to be nobody.
+        self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with claim(self._lock_path, binary.name, self._stop_signal) as lock:
+            self._port = port_to_use(self._wanted_port)
+            run_as = self._choose_user(binary)
+            command = self._prepare(binary, run_as, lock)
+            self._launch([*CLEAN_ENVIRONMENT, *command], run_as, lock)
+        self._wait_until_ready()
         return self
 
     @abstractmethod
-    def _launch(self) -> None:
-        """Claim the directory, choose the port, write the configuration and start the process."""
+    def _find_binary(self) -> Path:
+        """Return the program of the server.
+
+        Raises:
+            EmbeddedServerError: there is none; the message says what to install.
+        """
+
+    def _choose_user(self, _binary: Path) -> RunAs:
+        return RunAs.SELF
+
+    @abstractmethod
+    def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> Sequence[str]:
+        """Write the configuration; return the command, which will hold ``lock``."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
         """Tell whether the server answers."""
 
-    def _choose_port(self) -> int:
-        self._port = port_to_use(self._wanted_port)
-        return self._port
+    def _launch(self, command: Sequence[str], run_as: RunAs, lock: int) -> None:
+        if self._process is not None:
+            self._process.wait()  # the lock is ours, so it has ended, but it may be a zombie
+        self.log_path.touch(mode=0o600)
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                launch_command(command, run_as, self._stop_signal),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+        record(lock, self._process.pid)
+
+    def _wait_until_ready(self) -> None:
+        """Return as soon as the server answers; one that does not answer in time is killed."""
+        process = self._running()
+        deadline = monotonic_seconds() + READY_DEADLINE_SECONDS
+        with ExitStack() as on_failure:
+            on_failure.callback(self.kill)
+            while not self._is_ready():
+                with suppress(subprocess.TimeoutExpired):
+                    raise self._failure(f"ended with status {process.wait(_POLL_SECONDS)}")
+                if monotonic_seconds() > deadline:
+                    raise self._failure(f"did not answer within {READY_DEADLINE_SECONDS:.0f} s")
+            on_failure.pop_all()
+
+    def _failure(self, what: str) -> EmbeddedServerError:
+        with self.log_path.open(errors="replace") as log:
+            log.seek(self._log_start)
+            last = "".join(deque(log, maxlen=_LOG_LINES)).rstrip()
+        return EmbeddedServerError(f"the server in {self.data_dir} {what}; {self.log_path} says:\n{last}")
 
     def stop(self) -> None:
-        """End the server in good order, disconnecting clients; nothing happens when it is not running."""
-        self._server.stop()
+        """End the server in good order, by force after a deadline; nothing happens when it is not running."""
+        if not self.is_running:
+            return
+        self.thaw()
+        process = self._running()
+        process.send_signal(self._stop_signal)
+        try:
+            process.wait(STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
-        """SIGKILL every process of the server; ``start`` works afterwards."""
-        self._server.kill()
+        """SIGKILL the server and all its children, as a power cut would; returns when all are gone.
+
+        Raises:
+            EmbeddedServerError: some of them do not go.
+        """
+        if self._process is None:
+            return
+        if self.is_running:
+            self._signal_all(signal.SIGKILL)
+            self._process.wait()
+        if not wait_until(lambda: is_free(self._lock_path), KILL_DEADLINE_SECONDS):
+            raise EmbeddedServerError(f"processes are left in {self.data_dir} after SIGKILL")
 
     def freeze(self) -> None:
-        """Stop every process of the server; it keeps its connections and answers nothing."""
-        self._server.freeze()
+        """SIGSTOP the server and all its children: connections stay open and get no answer.
+
+        Raises:
+            EmbeddedServerError: it is not running.
+        """
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
-        self._server.thaw()
+        """Let a frozen server go on.
+
+        Raises:
+            EmbeddedServerError: it is not running.
+        """
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        signal_tree(psutil.Process(self.pid), number)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -74,12 +178,21 @@ class EmbeddedServer(ABC):
     @property
     def is_running(self) -> bool:
         """Whether the server was started and has not ended."""
-        return self._server.is_running
+        return self._process is not None and self._process.poll() is None
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._process is None or self._process.poll() is not None:
+            raise EmbeddedServerError(f"no server is running in {self.data_dir}")
+        return self._process
 
     @property
     def pid(self) -> int:
-        """Process id of the running server, the parent of the others if it has several."""
-        return self._server.pid
+        """Process id of the running server, the parent of the others if it has several.
+
+        Raises:
+            EmbeddedServerError: it is not running.
+        """
+        return self._running().pid
 
     @property
     def port(self) -> int:
@@ -87,3 +200,58 @@ class EmbeddedServer(ABC):
         if self._port is None:
             raise EmbeddedServerError("the server has no port before its first start")
         return self._port
+
+    @property
+    def log_path(self) -> Path:
+        """What the server has printed, in all its runs."""
+        return self.data_dir / "server.log"
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.data_dir / "server.lock"
+
+    @property
+    def password_file(self) -> Path:
+        """Where the password is kept, generated at the first start."""
+        return self.data_dir / "password"
+
+    @property
+    def password(self) -> str:
+        """Password of the superuser or the default user.
+
+        Raises:
+            EmbeddedServerError: the file is lost.
+        """
+        if not self.password_file.exists():
+            raise EmbeddedServerError(f"{self.password_file} is missing: without it no client can log in")
+        return self.password_file.read_text(encoding="utf-8")
+
+
+def write_private(path: Path, text: str, owner: int) -> None:
+    """Write a file that only ``owner`` (and root) can read, in one step: never half of it."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    os.chown(draft, owner, -1)
+    draft.replace(path)
+
+
+def new_password() -> str:
+    """Return a password that is safe in URLs and config files."""
+    return secrets.token_urlsafe(24)
+
+
+def port_to_use(wanted: int | None) -> int:
+    """Return ``wanted``, or a free port when it is None.
+
+    Raises:
+        EmbeddedServerError: another process listens on the wanted port.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted or 0))
+        except OSError as error:
+            raise EmbeddedServerError(f"port {wanted} on {HOST} is in use: {error.strerror}") from error
+        return int(probe.getsockname()[1])

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 import datastorage
 from datastorage.embedded.errors import EmbeddedServerError
@@ -25,7 +27,7 @@ class Stack:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir = data_dir
         self.postgres = EmbeddedPostgres(data_dir / "postgres")
         self.redis = EmbeddedRedis(data_dir / "redis")
 
@@ -33,14 +35,26 @@ class Stack:
         """Start both servers and bring the schema up to date.
 
         Raises:
-            EmbeddedServerError: a server did not start; whatever did is stopped again.
+            EmbeddedServerError: a server did not start, or the data cannot be used by this version;
+                whatever did start is stopped again.
         """
+        try:
+            self._start()
+        except OSError as error:
+            what = f"the data folder {self.data_dir} cannot be written: {error.strerror}"
+            raise EmbeddedServerError(f"{what}; choose another with --data") from error
+        except (CommandError, SQLAlchemyError) as error:
+            [reason, *_] = str(error).splitlines()
+            what = f"the schema in {self.data_dir} cannot be brought to this version: {reason}"
+            raise EmbeddedServerError(f"{what}; choose another folder with --data") from error
+
+    def _start(self) -> None:
         try:
             self.postgres.start()
             for role in (OWNER_ROLE, APP_ROLE):
                 self.postgres.create_role(role, secrets.token_urlsafe(24))
             self.postgres.create_database(DATABASE, owner=OWNER_ROLE)
-            migrate(self.owner_url)
+            migrate(self.postgres.url(DATABASE, user=OWNER_ROLE))
             self.redis.start()
         except BaseException:
             self.stop()
@@ -50,11 +64,6 @@ class Stack:
         """Stop both, in good order."""
         self.redis.stop()
         self.postgres.stop()
-
-    @property
-    def owner_url(self) -> str:
-        """How migrations log in."""
-        return self.postgres.url(DATABASE, user=OWNER_ROLE)
 
     @property
     def app_url(self) -> str:
@@ -68,23 +77,14 @@ def migrate(url: str, revision: str = "head") -> None:
     Raises:
         EmbeddedServerError: the migrations are not beside the package.
     """
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
-    with engine.connect() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
-def alembic_config() -> Config:
-    """Return alembic's configuration of this source tree.
-
-    Raises:
-        EmbeddedServerError: this is an installed package without the migrations beside it.
-    """
     ini = Path(datastorage.__file__).resolve().parent.parent / "alembic.ini"
     if not ini.is_file():
         raise EmbeddedServerError(
             f"no migrations at {ini}: run from a source tree, installed with pip install -e"
         )
-    return Config(ini)
+    config = Config(ini)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()

@@ -6,8 +6,9 @@ from flask import Blueprint
 from marshmallow import Schema, fields
 
 from datastorage.health.service import Down, HealthService, Up
-from datastorage.platform.web.contract import Answer, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -32,21 +33,21 @@ DOWN = Answer(Down, 503, HealthSchema, "It is not.", body=_body)
 
 
 @blueprint.get("/live")
-@returns(UP)
+@operation(Permission.NOTHING, answers=(UP,))
 def live() -> Up:
     """Tell whether the process can answer."""
     return current(HealthService).live()
 
 
 @blueprint.get("/ready")
-@returns(UP, DOWN)
+@operation(Permission.NOTHING, answers=(UP, DOWN))
 def ready() -> Up | Down:
     """Tell whether traffic should come here."""
     return current(HealthService).ready()
 
 
 @blueprint.get("")
-@returns(UP, DOWN)
+@operation(Permission.NOTHING, answers=(UP, DOWN))
 def health() -> Up | Down:
     """Tell whether the database and Redis are reachable."""
     return current(HealthService).health()

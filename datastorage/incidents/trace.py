@@ -110,9 +110,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
         int | None,
         _number("History of the resource, instead of the resource.", 1, INT64_MAX, nullable=False),
     ] = None
-    action_id: Annotated[
-        str, _text("Producer's id of the action, which makes a write safe to repeat.", 64, required=True)
-    ]
+    action_id: Annotated[str, _text("Producer's id of the action.", 64, required=True)]
     correlation_id: Annotated[
         str | None,
         _text(
@@ -132,7 +130,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
     signal_name: Annotated[
         str,
         _text(
-            "Name of the signal; that of the alert when absent.",
+            "Name of the signal, or of the alert where the signal has none.",
             SIGNAL_NAME_CHARACTERS,
             default=itemgetter("alert_name"),
         ),
@@ -162,7 +160,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_
     execution_status: Annotated[
         str,
         _listed(
-            "State of the action; a new one is `pending` when it is absent.",
+            "State of the action, `pending` at first.",
             EXECUTION_STATUSES,
             default="pending",
             server_default="pending",

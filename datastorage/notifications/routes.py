@@ -11,8 +11,9 @@ from datastorage.notifications.schemas import (
     NotificationSchema,
 )
 from datastorage.notifications.service import NotificationService
-from datastorage.platform.web.contract import Answer, accepts, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
 
@@ -22,17 +23,22 @@ def _members(recorded: NotificationRecorded) -> dict[str, Any]:
 
 
 @blueprint.post("")
-@returns(
-    Answer(NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members),
-    Answer(
-        NotificationParked,
-        202,
-        NotificationParkedSchema,
-        "The database cannot take it now; it is safe in the queue.",
+@operation(
+    Permission.WRITE,
+    body=NotificationSchema,
+    answers=(
+        Answer(
+            NotificationRecorded, 201, NotificationRecordedSchema, "The record is committed.", body=_members
+        ),
+        Answer(
+            NotificationParked,
+            202,
+            NotificationParkedSchema,
+            "The database cannot take it now; it is safe in the queue.",
+        ),
     ),
     problems=("validation-error", "conflict", "service-unavailable"),
 )
-@accepts(NotificationSchema)
 def create_notification(notification: Notification) -> NotificationRecorded | NotificationParked:
     """Write one notification delivery record."""
     return current(NotificationService).record(notification)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
 from datastorage.errors import DatabaseError
 from datastorage.partitions.plan import months_needed
-from datastorage.partitions.store import EnsuredMonth, Outcome, Partition, PartitionStore
+from datastorage.partitions.store import Outcome, Partition, PartitionStore
 from datastorage.platform.clock import utc_now
 from datastorage.platform.commands import pass_settings
 from datastorage.platform.db.database import Database, application_name
@@ -29,12 +29,26 @@ def partitions() -> None:
 def list_(settings: Settings, *, as_json: bool) -> None:
     """Show every partition with its bounds and roughly how many rows it holds."""
     with _store(settings) as store:
-        found = store.list_partitions()
+        found = [_shown(partition) for partition in store.list_partitions()]
     if as_json:
-        click.echo(json.dumps([_partition_document(partition) for partition in found], indent=2))
-    else:
-        header = ("TABLE", "PARTITION", "BOUNDS", "ROWS (ABOUT)")
-        _print_table([header, *(_partition_row(partition) for partition in found)])
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = [
+        (each["table"], each["partition"], each["bounds"] or "detached", each["approximate_rows"])
+        for each in found
+    ]
+    _print_table([("TABLE", "PARTITION", "BOUNDS", "ROWS (ABOUT)"), *rows])
+
+
+def _shown(partition: Partition) -> dict[str, object]:
+    return {
+        "table": partition.table,
+        "partition": partition.name,
+        "month": str(partition.month) if partition.month else None,
+        "attached": partition.attached,
+        "bounds": partition.bounds,
+        "approximate_rows": partition.approximate_rows,
+    }
 
 
 @partitions.command()
@@ -52,64 +66,39 @@ def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
     with _store(settings) as store:
         ensured = store.ensure(months_needed(utc_now(), ahead, settings.limits.max_event_age))
     if as_json:
-        click.echo(json.dumps([_ensured_document(month) for month in ensured], indent=2))
+        shown = [
+            {"table": each.table, "month": str(each.month), "result": each.outcome, "reason": each.reason}
+            for each in ensured
+        ]
+        click.echo(json.dumps(shown, indent=2))
     else:
-        _print_table([("TABLE", "MONTH", "RESULT"), *((e.table, str(e.month), _result(e)) for e in ensured)])
-    unready = [month for month in ensured if not month.is_ready]
-    for month in unready:
-        click.echo(f"{month.table} {month.month} takes no rows: {_explanation(month)}", err=True)
+        _print_table([("TABLE", "MONTH", "RESULT"), *((each.table, each.month, each) for each in ensured)])
+    unready = [each for each in ensured if not each.is_ready]
+    for each in unready:
+        is_detached = each.outcome is Outcome.DETACHED
+        why = "detached, and only its owner may decide to attach it" if is_detached else each
+        click.echo(f"{each.table} {each.month} takes no rows: {why}", err=True)
     if unready:
         raise click.exceptions.Exit(1)
 
 
-def _explanation(ensured: EnsuredMonth) -> str:
-    if ensured.outcome is Outcome.DETACHED:
-        return "detached, and only its owner may decide to attach it"
-    return _result(ensured)
-
-
 @contextmanager
 def _store(settings: Settings) -> Iterator[PartitionStore]:
-    database = Database(settings.database, share=1, metrics=Metrics(), application_name=application_name())
-    try:
-        yield PartitionStore(database)
-    except DatabaseError as error:
-        raise click.ClickException(f"{error.detail} ({error.reason})") from error
-    finally:
-        database.close()
+    place = settings.database
+    with closing(
+        Database(place, share=1, metrics=Metrics(), application_name=application_name())
+    ) as database:
+        try:
+            yield PartitionStore(database)
+        except DatabaseError as error:
+            message = (
+                f"PostgreSQL at {place.host}:{place.port} cannot be used ({error.reason}): {error.cause}"
+            )
+            raise click.ClickException(f"{message}; datastorage validate says how to repair it") from error
 
 
-def _partition_document(partition: Partition) -> dict[str, object]:
-    return {
-        "table": partition.table,
-        "partition": partition.name,
-        "month": str(partition.month) if partition.month else None,
-        "attached": partition.attached,
-        "bounds": partition.bounds,
-        "approximate_rows": partition.approximate_rows,
-    }
-
-
-def _partition_row(partition: Partition) -> tuple[str, ...]:
-    rows = "unknown" if partition.approximate_rows is None else str(partition.approximate_rows)
-    return partition.table, partition.name, partition.bounds or "detached", rows
-
-
-def _ensured_document(ensured: EnsuredMonth) -> dict[str, object]:
-    reason = ensured.error.reason if ensured.error else None
-    return {
-        "table": ensured.table,
-        "month": str(ensured.month),
-        "result": ensured.outcome.value,
-        "reason": reason,
-    }
-
-
-def _result(ensured: EnsuredMonth) -> str:
-    return f"{ensured.outcome} ({ensured.error.reason})" if ensured.error else str(ensured.outcome)
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+def _print_table(rows: Sequence[Sequence[object]]) -> None:
+    texts = [["unknown" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

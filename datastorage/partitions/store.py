@@ -6,10 +6,9 @@ owner of the tables, takes the advisory lock and gives up soon when a table is b
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, Select, String, func, select
+from sqlalchemy import Connection, Row, String, func, select
 from sqlalchemy import table as named_table
 from sqlalchemy import text as sql  # noqa: TID251 - the catalogue has no Table objects
 
@@ -74,6 +73,14 @@ class EnsuredMonth:
         """Whether the month can take rows."""
         return self.outcome in {Outcome.CREATED, Outcome.EXISTS}
 
+    @property
+    def reason(self) -> str | None:
+        """The code of the fault, for a month that failed."""
+        return self.error.reason if self.error else None
+
+    def __str__(self) -> str:
+        return f"{self.outcome} ({self.reason})" if self.error else str(self.outcome)
+
 
 class PartitionStore:
     """The monthly partitions of every table that has them."""
@@ -109,12 +116,21 @@ class PartitionStore:
         """
         wanted = list(months)
         existing = {(p.table, p.month): p for p in self.list_partitions()}
-        ensured = []
-        for table in PARTITIONED_TABLES:
-            for month in wanted:
-                partition = existing.get((table.name, month))
-                ensured.append(_found(partition, month) if partition else self._create(table, month))
-        return ensured
+        return [
+            self._ensure(table.name, month, existing.get((table.name, month)))
+            for table in PARTITIONED_TABLES
+            for month in wanted
+        ]
+
+    def _ensure(self, table: str, month: Month, found: Partition | None) -> EnsuredMonth:
+        if found is not None:
+            return EnsuredMonth(table, month, Outcome.EXISTS if found.attached else Outcome.DETACHED)
+        ensure = select(func.ensure_month_partition(table, month.first_day, type_=String))
+        try:
+            outcome = self._database.write(lambda connection: connection.execute(ensure).scalar_one())
+        except DatabaseError as error:
+            return EnsuredMonth(table, month, Outcome.FAILED, error)
+        return EnsuredMonth(table, month, Outcome(outcome))
 
     def count_outside_months(self) -> dict[str, int]:
         """Return how many rows lie in a default partition, by the name of the table that has one.
@@ -122,34 +138,16 @@ class PartitionStore:
         Raises:
             DatabaseError: they could not be counted.
         """
-
-        def work(connection: Connection) -> dict[str, int]:
-            return {
-                each.name: connection.execute(_count_rows(each.default_partition)).scalar_one()
-                for each in PARTITIONED_TABLES
-                if each.default_partition is not None
+        counts = {
+            each.name: select(func.count()).select_from(named_table(each.default_partition))
+            for each in PARTITIONED_TABLES
+            if each.default_partition is not None
+        }
+        return self._database.read(
+            lambda connection: {
+                name: connection.execute(count).scalar_one() for name, count in counts.items()
             }
-
-        return self._database.read(work)
-
-    def _create(self, table: PartitionedTable, month: Month) -> EnsuredMonth:
-        def work(connection: Connection) -> str:
-            return _ensure_month_partition(connection, table.name, month.first_day)
-
-        try:
-            outcome = Outcome(self._database.write(work))
-        except DatabaseError as error:
-            return EnsuredMonth(table.name, month, Outcome.FAILED, error)
-        return EnsuredMonth(table.name, month, outcome)
-
-
-def _count_rows(name: str) -> Select[int]:
-    return select(func.count()).select_from(named_table(name))
-
-
-def _found(partition: Partition, month: Month) -> EnsuredMonth:
-    outcome = Outcome.EXISTS if partition.attached else Outcome.DETACHED
-    return EnsuredMonth(partition.table, month, outcome)
+        )
 
 
 def _find_partitions(connection: Connection) -> list[Partition]:
@@ -169,8 +167,3 @@ def _partition(table: PartitionedTable, row: Row[tuple[str, bool, str | None, in
         bounds=row.bounds,
         approximate_rows=row.approximate_rows if row.approximate_rows >= 0 else None,
     )
-
-
-def _ensure_month_partition(connection: Connection, parent_table: str, first_day: date) -> str:
-    ensure = func.ensure_month_partition(parent_table, first_day, type_=String)
-    return connection.execute(select(ensure)).scalar_one()

@@ -6,7 +6,6 @@ every mistake. Which keys exist, with defaults and bounds, is declared on the fi
 ``docs/settings.md`` is the same table for operators.
 """
 
-from datastorage.settings.database import DatabaseSettings
 from datastorage.settings.errors import SettingsError
 from datastorage.settings.groups import (
     AuditSettings,
@@ -19,13 +18,17 @@ from datastorage.settings.groups import (
     TelemetrySettings,
     WorkflowsSettings,
 )
-from datastorage.settings.redis import RedisSettings
-from datastorage.settings.table import GROUPS, KEYS
-from datastorage.settings.tree import Settings
-from datastorage.settings.variables import SECRET_VARIABLES, environment
+from datastorage.settings.servers import DatabaseSettings, RedisSettings
+from datastorage.settings.sources import URLS, environment
+from datastorage.settings.tree import KEYS, Settings
+
+SECRET_VARIABLES = (
+    *(name for name, _ in URLS.values()),
+    *(key.short for key in KEYS if key.is_secret and key.short),
+)
+"""Removed from the process environment before workers start: nothing inherits them from a worker."""
 
 __all__ = [
-    "GROUPS",
     "KEYS",
     "SECRET_VARIABLES",
     "AuditSettings",

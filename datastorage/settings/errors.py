@@ -1,4 +1,4 @@
-"""The one error of configuration, and the refusal of a single value."""
+"""The one error of configuration."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,4 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        if not self.problems:
-            return self.message
-        return f"{self.message}: {'; '.join(self.problems)}"
-
-
-class Refused(ValueError):
-    """A parser's answer to a value it cannot take; the text reads on from the name of the key."""
+        return f"{self.message}: {'; '.join(self.problems)}" if self.problems else self.message

@@ -1,162 +1,99 @@
-"""How a field of a settings group says everything about its key, in one place.
+"""How a field of a settings group says everything about its key, in one line.
 
-A group is a frozen dataclass. Each field is declared by a function of this module with its default
-as an operator would write it, its bounds, and the names it goes by; ``keys_of`` reads that back as
-a table. The reader, the environment names and the documentation test all work from the table, so
-a new setting is one line in its group (and one row in ``docs/settings.md``).
+A group is a frozen dataclass; a field that is itself a group nests. ``keys_of`` reads the declarations
+back as a table, from which file, environment, problems and the documentation guard work.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from datetime import timedelta
-from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, cast
 
-from datastorage.settings import parsers
-from datastorage.settings.parsers import Parser
+from marshmallow.fields import Field, String
+
+from datastorage.settings.kinds import PHRASE
 
 T = TypeVar("T")
 
-INVALID_DURATION = "invalid {field}: {label} {reason}"
-UNSET = "unset"
-
-_SETTING = "setting"
+NO_FILE = "no configuration file"
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-class Names(TypedDict, total=False):
-    """The optional parts of a declaration.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One row of the table.
 
     Attributes:
-        required: the problem to report when the key is missing; such a field has no default.
-        required_in_file: the same for a key that has a default only when there is no file.
-        label: what problems call the key, if not by its dotted name.
-        spelled: the key inside its group, if it is not the name of the field (``tls.caFile``).
+        path: the dotted name in snake case.
+        name: the dotted name as documents write it, for example ``redis.tls.caFile``.
+        label: what problems call the key; its name, if nothing else is declared.
+        default: as an operator would write it; ``None`` if the value is unset or required.
         short: an environment variable from before the long names.
-        phrase: how a problem is worded; may use ``{label}``, ``{field}`` and ``{reason}``.
-        default_if: values replaced by the default, with a warning.
+        required_unless: the key that takes the place of a required one, ``NO_FILE``, or empty.
+        positive_or_default: replace 0 and below by the default, with a warning.
+        is_secret: comes from secret files, URLs and short variables only.
     """
 
-    required: str
-    required_in_file: str
+    path: str
+    name: str
     label: str
-    spelled: str
-    short: str
-    phrase: str
-    default_if: Callable[[Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One row of the table: where a value comes from and how it is read."""
-
-    group: str
-    field: str
-    parse: Parser[Any]
-    default: str | None
-    names: Names
-
-    @property
-    def slot(self) -> str:
-        """``group.field``: names the parsed value."""
-        return f"{self.group}.{self.field}"
-
-    @property
-    def name(self) -> str:
-        """The dotted name as an operator writes it, for example ``redis.tls.caFile``."""
-        return f"{self.group}.{self.names.get('spelled', self.field)}"
-
-    @property
-    def path(self) -> str:
-        """The dotted name with every part in snake case: what the keys of a file are compared with."""
-        return snake_case(self.name)
-
-    @property
-    def variable(self) -> str:
-        """The environment variable, ``DATASTORAGE_<GROUP>_<FIELD>``."""
-        return f"DATASTORAGE_{self.group}_{self.field}".upper()
+    kind: Field[Any]
+    default: str | None = None
+    short: str = ""
+    required_unless: str | None = None
+    positive_or_default: bool = False
+    is_secret: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
         """Every environment variable of the key, the one that wins last."""
-        short = self.names.get("short")
-        return (self.variable,) if short is None else (short, self.variable)
+        long = "" if self.is_secret else f"DATASTORAGE_{self.path.replace('.', '_')}".upper()
+        return tuple(filter(None, (self.short, long)))
 
     @property
-    def initial(self) -> object:
+    def initial(self) -> Any:
         """The parsed default."""
-        return None if self.default in {None, UNSET} else self.parse(self.default)
+        return None if self.default is None else self.kind.deserialize(self.default)
 
-    def problem(self, reason: object) -> str:
+    def problem(self, reason: str) -> str:
         """Say why a value was refused."""
-        phrase = self.names.get("phrase", "{label} {reason}")
-        return phrase.format(label=self.names.get("label", self.name), field=self.field, reason=reason)
+        phrase: str = self.kind.metadata.get(PHRASE, "{label} {reason}")
+        return phrase.format(label=self.label, field=self.path.rpartition(".")[2], reason=reason)
 
-    def missing(self, *, has_file: bool) -> str | None:
-        """Say that the key is absent, or ``None`` where the default will do."""
-        in_file = self.names.get("required_in_file") if has_file else None
-        return self.names.get("required") or in_file
+
+def setting(kind: Field[T], default: str | None = None, **declared: Any) -> T:
+    """Declare a value with its default, and more as in ``Key``; without default it is required.
+
+    ``spelled`` is the key as documents write it, if not as the field (``caFile``). Like
+    ``dataclasses.field`` this claims to return the value, so that the annotation is checked.
+    """
+    if default is None:
+        return cast("T", field(metadata={"kind": kind, "required_unless": "", **declared}))
+    return field(default=kind.deserialize(default), metadata={"kind": kind, "default": default, **declared})
+
+
+def optional(kind: Field[T], **declared: Any) -> T | None:
+    """Declare a value that is ``None`` until it is set."""
+    return cast("T | None", field(default=None, metadata={"kind": kind, **declared}))
+
+
+def secret(**declared: Any) -> str:
+    """Declare a value that no ``repr`` shows, and which neither file nor long variable can set."""
+    metadata = {"kind": String(), "default": "", "is_secret": True, **declared}
+    return field(default="", repr=False, metadata=metadata)
+
+
+def keys_of(group: type, prefix: str = "") -> Iterator[Key]:
+    """Yield the keys of a group and of the groups in it, in the order of the fields."""
+    for each in fields(group):
+        if isinstance(each.type, type) and is_dataclass(each.type):
+            yield from keys_of(each.type, f"{prefix}{each.name}.")
+        elif each.metadata:
+            declared = dict(each.metadata)
+            name = prefix + declared.pop("spelled", each.name)
+            yield Key(**{"path": f"{prefix}{each.name}", "name": name, "label": name} | declared)
 
 
 def snake_case(name: str) -> str:
     """Turn ``maxOpenConns`` into ``max_open_conns``; snake case stays as it is."""
     return _CAMEL_HUMP.sub("_", name).lower()
-
-
-def keys_of(name: str, group: type) -> tuple[Key, ...]:
-    """List the keys of a settings group, in the order of its fields."""
-    declared = ((each.name, each.metadata.get(_SETTING)) for each in fields(group))
-    return tuple(Key(name, field_name, *parts) for field_name, parts in declared if parts is not None)
-
-
-def setting(parser: Parser[T], default: str | None = None, **names: Unpack[Names]) -> T:
-    """Declare a field read by ``parser``; without a default it is required.
-
-    Like ``dataclasses.field`` this claims to return the value, so that the annotation is checked.
-    """
-    metadata = {_SETTING: (parser, default, names)}
-    if default is None:
-        return cast("T", field(metadata=metadata))
-    return field(default=parser(default), metadata=metadata)
-
-
-def unset(parser: Parser[T], **names: Unpack[Names]) -> T | None:
-    """Declare a field that is ``None`` until somebody sets it."""
-    return cast("T | None", field(default=None, metadata={_SETTING: (parser, UNSET, names)}))
-
-
-def integer(
-    default: str | None, low: int | None = None, high: int | None = None, **names: Unpack[Names]
-) -> int:
-    """Declare a whole number from ``low`` to ``high``."""
-    return setting(parsers.integers(low, high), default, **names)
-
-
-def duration(
-    default: str, low: str | None = None, high: str | None = None, **names: Unpack[Names]
-) -> timedelta:
-    """Declare a duration; without ``low`` it is above zero."""
-    names.setdefault("phrase", INVALID_DURATION)
-    return setting(parsers.durations(low, high), default, **names)
-
-
-def choice(default: str, *words: str, **names: Unpack[Names]) -> str:
-    """Declare one word out of a list."""
-    names.setdefault("phrase", "invalid {label}: {reason}")
-    return setting(parsers.choices(*words), default, **names)
-
-
-def flag(default: str, **names: Unpack[Names]) -> bool:
-    """Declare a boolean."""
-    return setting(parsers.boolean, default, **names)
-
-
-def file_path(**names: Unpack[Names]) -> Path | None:
-    """Declare the path of a file, unset until somebody sets it."""
-    return unset(parsers.path, **names)
-
-
-def secret() -> str:
-    """Declare a value that no key and no variable of the table can set, and no ``repr`` shows."""
-    return field(default="", repr=False)

@@ -1,81 +1,100 @@
 """From file, secret files and environment to values that hold together."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from collections import ChainMap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datastorage.settings.checks import REFUSALS, WARNINGS, failures
-from datastorage.settings.credentials import SERVERS, resolve
-from datastorage.settings.errors import Refused
-from datastorage.settings.file import file_values, read_config_file
-from datastorage.settings.findings import Findings, Given
-from datastorage.settings.keys import Key
-from datastorage.settings.table import GROUPS, KEYS
-from datastorage.settings.variables import variable_values
+from marshmallow import ValidationError
+
+from datastorage.settings.checks import refusals, warnings
+from datastorage.settings.errors import SettingsError
+from datastorage.settings.keys import NO_FILE, Key
+from datastorage.settings.secrets import secret_values
+from datastorage.settings.sources import (
+    URLS,
+    Findings,
+    Given,
+    Source,
+    file_values,
+    url_values,
+    variable_values,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Arguments for the dataclass of each group, and what the operator should hear about."""
-
-    groups: Mapping[str, Mapping[str, Any]]
-    warnings: tuple[str, ...]
-
-
-def load_groups(config_path: Path | None, environ: Mapping[str, str], wanted: Collection[str]) -> Loaded:
-    """Read the groups in ``wanted``; the rest of the file may be wrong or missing.
+def load_values(
+    keys: Sequence[Key], groups: Collection[str], config_path: Path | None, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """Return values by path for ``groups``, and warnings; the rest of the file may be wrong or missing.
 
     Raises:
         SettingsError: with every problem of these groups.
     """
     findings = Findings()
     path = config_path or environ.get("CONFIG_PATH")
-    content = read_config_file(Path(path)) if path else None
-    given = file_values(content or {}, findings) | variable_values(environ, findings)
-    servers = tuple(server for server in SERVERS if server.group in wanted)
-    values: dict[str, Any] = {}
-    for server in servers:
-        values |= resolve(server, environ, given, findings)
-    keys = tuple(key for key in KEYS if key.group in wanted)
-    values |= _parse_all(keys, given, findings, has_file=content is not None)
-    findings.invalid.extend(failures(REFUSALS, values))
-    findings.warnings.extend(failures(WARNINGS, values))
-    alternative = " and ".join(server.url_variable for server in servers)
-    hint = f"name a file with CONFIG_PATH or --config, or set {alternative}"
-    findings.raise_if_any(has_file=content is not None, hint=hint)
-    return Loaded({group: _arguments(group, values) for group in wanted}, tuple(findings.warnings))
+    file = file_values(keys, Path(path), findings) if path else {}
+    variables = variable_values(keys, environ, findings)
+    urls = {group: url_values(group, environ, findings) for group in URLS if group in groups}
+    secrets: dict[str, Given] = {}
+    given = ChainMap(*urls.values(), variables, secrets, file)
+    table = {key.path: key for key in keys if key.path.partition(".")[0] in groups}
+    for group, url in urls.items():
+        is_optional = bool(url) or f"{group}.ssl_cert" in given
+        secrets |= secret_values(group, table, given, findings, is_optional=is_optional)
+    values = dict(_parsed(table, given, findings, lifted={*given, *(() if path else [NO_FILE])}))
+    findings.invalid.extend(refusals(table, values))
+    if values.get("security.strict"):
+        findings.invalid.extend(_passwords_in(table, *urls.values(), variables))
+    findings.warnings.extend(warnings(values))
+    _raise_if_any(findings, urls, has_file=bool(path))
+    return values, findings.warnings
 
 
-def _parse_all(
-    keys: tuple[Key, ...], given: Mapping[str, Given], findings: Findings, *, has_file: bool
-) -> dict[str, Any]:
-    """Parse what is given and leave out what is refused; the fields know their own defaults."""
-    values: dict[str, Any] = {}
-    for key in keys:
-        raw = given.get(key.slot)
-        if raw is None and (missing := key.missing(has_file=has_file)):
-            findings.missing.append(missing)
+def _parsed(
+    table: Mapping[str, Key], given: Source, findings: Findings, *, lifted: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield what is given or has a default, and leave out what is refused."""
+    for path, key in table.items():
+        if path not in given:
+            if key.required_unless is None or key.required_unless in lifted:
+                yield path, key.initial
+            else:
+                findings.is_incomplete = True
+                findings.invalid.append(f"{key.label} required")
             continue
+        raw = given[path]
         try:
-            values[key.slot] = key.initial if raw is None else _parse(key, raw, findings)
-        except Refused as refused:
-            findings.invalid.append(f"{key.problem(refused)}{raw.source if raw else ''}")
-    return values
+            value = key.kind.deserialize(raw.value)
+        except ValidationError as error:
+            findings.invalid.extend(
+                f"{key.problem(reason)}{raw.origin}" for reason in _reasons(error.messages)
+            )
+            continue
+        if key.positive_or_default and value <= 0:
+            findings.warnings.append(f"{key.name} is {value}: the default {key.default} is used{raw.origin}")
+            value = key.initial
+        yield path, value
 
 
-def _parse(key: Key, raw: Given, findings: Findings) -> object:
-    value = key.parse(raw.value)
-    if key.names.get("default_if", _never)(value):
-        findings.warnings.append(f"{key.name} is {value}: the default {key.default} is used{raw.source}")
-        return key.initial
-    return value
+def _reasons(messages: Any) -> Iterator[str]:
+    """Yield the texts of an error, those about the items of a list too."""
+    for each in messages.values() if isinstance(messages, dict) else messages:
+        yield from [each] if isinstance(each, str) else _reasons(each)
 
 
-def _never(_: object) -> bool:
-    return False
+def _passwords_in(table: Mapping[str, Key], *sources: Source) -> Iterator[str]:
+    for source in sources:
+        for path, given in source.items():
+            if path in table and table[path].is_secret and given.value:
+                yield f"security.strict refuses a password in {given.variable}"
 
 
-def _arguments(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    names = (each.name for each in fields(GROUPS[group]))
-    return {name: values[f"{group}.{name}"] for name in names if f"{group}.{name}" in values}
+def _raise_if_any(findings: Findings, servers: Collection[str], *, has_file: bool) -> None:
+    problems = (*findings.secrets, *findings.invalid)
+    if findings.is_incomplete and not has_file:
+        alternative = " and ".join(URLS[group][0] for group in servers)
+        hint = f"name a file with CONFIG_PATH or --config, or set {alternative}"
+        raise SettingsError("CONFIG_PATH environment variable required", (hint, *problems))
+    titles = {"Failed to load secrets": findings.secrets, "Invalid configuration": findings.invalid}
+    if problems:
+        raise SettingsError("; ".join(title for title, found in titles.items() if found), problems)

@@ -1,11 +1,10 @@
 """The settings as a whole: what the rest of the service is handed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self, TypeVar
 
-from datastorage.settings.database import DatabaseSettings
 from datastorage.settings.groups import (
     AuditSettings,
     IncidentsSettings,
@@ -17,9 +16,11 @@ from datastorage.settings.groups import (
     TelemetrySettings,
     WorkflowsSettings,
 )
-from datastorage.settings.loading import load_groups
-from datastorage.settings.redis import RedisSettings
-from datastorage.settings.table import GROUPS
+from datastorage.settings.keys import Key, keys_of
+from datastorage.settings.loading import load_values
+from datastorage.settings.servers import DatabaseSettings, RedisSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,6 @@ class Settings:
         warnings: what was accepted but deserves attention, to be logged once logging is set up.
     """
 
-    database: DatabaseSettings
-    redis: RedisSettings
     server: ServerSettings = field(default_factory=ServerSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
@@ -39,6 +38,8 @@ class Settings:
     workflows: WorkflowsSettings = field(default_factory=WorkflowsSettings)
     incidents: IncidentsSettings = field(default_factory=IncidentsSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
+    database: DatabaseSettings
+    redis: RedisSettings
     security: SecuritySettings = field(default_factory=SecuritySettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     warnings: tuple[str, ...] = ()
@@ -50,9 +51,9 @@ class Settings:
         Raises:
             SettingsError: with every problem found.
         """
-        loaded = load_groups(config_path, environ, tuple(GROUPS))
-        groups = {name: group(**loaded.groups[name]) for name, group in GROUPS.items()}
-        return cls(**groups, warnings=loaded.warnings)
+        groups = {each.name for each in fields(cls)}
+        values, warnings = load_values(KEYS, groups, config_path, environ)
+        return _build(cls, values | {"warnings": tuple(warnings)})
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -70,25 +71,41 @@ class Settings:
         Raises:
             SettingsError: with every problem of these settings.
         """
-        loaded = load_groups(config_path, environ, ("database", "security"))
-        return DatabaseSettings(**loaded.groups["database"])
+        values, _ = load_values(KEYS, {"database", "security"}, config_path, environ)
+        return _build(DatabaseSettings, values, "database.")
 
     def summary(self) -> dict[str, object]:
         """Return the fields of the start-up line: no user name, no secret."""
+        database = self.database
         return {
             "port": self.server.port,
             "metrics_port": self.server.metrics_port,
-            "database_host": self.database.host,
-            "database_port": self.database.port,
-            "database_name": self.database.name,
-            "redis_addr": self.redis.addr,
+            "database_host": database.host,
+            "database_port": database.port,
+            "database_name": database.name,
+            "redis_addr": self.redis.place,
             "log_level": self.logging.level,
             "workers": self.server.workers,
             "threads": self.server.threads,
-            "max_open_conns": self.database.max_open_conns,
-            "max_idle_conns": self.database.max_idle_conns,
-            "conn_max_lifetime_seconds": self.database.conn_max_lifetime.total_seconds(),
-            "conn_max_idle_time_seconds": self.database.conn_max_idle_time.total_seconds(),
-            "pool_timeout_seconds": self.database.pool_timeout.total_seconds(),
+            "max_open_conns": database.max_open_conns,
+            "max_idle_conns": database.max_idle_conns,
+            "conn_max_lifetime_seconds": database.conn_max_lifetime.total_seconds(),
+            "conn_max_idle_time_seconds": database.conn_max_idle_time.total_seconds(),
+            "pool_timeout_seconds": database.pool_timeout.total_seconds(),
             "security_strict": self.security.strict,
         }
+
+
+KEYS: Final[tuple[Key, ...]] = tuple(keys_of(Settings))
+
+
+def _build(group: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
+    """Make a group, and the groups in it, of values by path."""
+    parts: dict[str, Any] = {}
+    for each in fields(group):  # type: ignore[arg-type]
+        path = f"{prefix}{each.name}"
+        if isinstance(each.type, type) and is_dataclass(each.type):
+            parts[each.name] = _build(each.type, values, f"{path}.")
+        elif path in values:
+            parts[each.name] = values[path]
+    return group(**parts)

@@ -2,30 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal
 
 from datastorage.validation.subject import Subject
 
-
-class Status(StrEnum):
-    """How a check ended."""
-
-    PASS = "PASS"  # noqa: S105 - not a password
-    FAIL = "FAIL"
-    SKIP = "SKIP"
+Status = Literal["PASS", "FAIL", "SKIP"]
+"""How a check ended."""
 
 
 class Broken(Exception):
     """What a check examined is not as it should be.
 
     Attributes:
-        fact: what was found instead.
         repair: what to type or to change.
     """
 
     def __init__(self, fact: str, repair: str) -> None:
         super().__init__(fact)
-        self.fact = fact
         self.repair = repair
 
 

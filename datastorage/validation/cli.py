@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from datastorage.validation.check import Check, Finding, Status
+from datastorage.validation.check import Check, Finding
 from datastorage.validation.contents import CHECKS
 from datastorage.validation.run import run
 from datastorage.validation.subject import Subject
@@ -34,11 +35,11 @@ def validate(ctx: click.Context, config_path: Path | None, skip: tuple[int, ...]
     subject = Subject(chosen, dict(os.environ))  # noqa: TID251 - the settings may not be importable
     findings = []
     for found in run(CHECKS, subject, frozenset(skip), _announce):
-        finding = Finding(found.check, found.status, subject.without_secrets(found.text), found.repair)
+        finding = replace(found, text=subject.without_secrets(found.text))
         findings.append(finding)
         if not as_json:
             click.echo(_lines(finding))
-    failures = sum(finding.status is Status.FAIL for finding in findings)
+    failures = sum(finding.status == "FAIL" for finding in findings)
     verdict = READY if failures == 0 else f"{failures} of {len(CHECKS)} checks failed"
     click.echo(_document(findings, verdict) if as_json else verdict)
     ctx.exit(1 if failures else 0)
@@ -57,13 +58,8 @@ def _lines(finding: Finding) -> str:
 
 def _document(findings: Sequence[Finding], verdict: str) -> str:
     checks = [
-        {
-            "number": finding.check.number,
-            "title": finding.check.title,
-            "status": finding.status,
-            "text": finding.text,
-            "repair": finding.repair,
-        }
-        for finding in findings
+        {"number": each.check.number, "title": each.check.title}
+        | {"status": each.status, "text": each.text, "repair": each.repair}
+        for each in findings
     ]
     return json.dumps({"verdict": verdict, "checks": checks}, indent=2)

@@ -7,6 +7,8 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from datastorage.validation.check import Broken, NotApplicable
 from datastorage.validation.subject import Subject
 
@@ -40,8 +42,6 @@ def dependencies(subject: Subject, seconds: float) -> str:
 
 def _locked(lock: Path) -> Iterator[tuple[str, str]]:
     """Yield name and version of each line that is meant for this platform."""
-    from packaging.requirements import Requirement
-
     for line in lock.read_text(encoding="utf-8").splitlines():
         pin = line.split(" \\")[0]
         if pin and pin[0].isalnum():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.validation.check import Broken, Check, Finding, NotApplicable, Status
+from datastorage.validation.check import Broken, Check, Finding, NotApplicable
 from datastorage.validation.subject import Subject
 
 BUDGET_SECONDS = 55.0
@@ -22,44 +22,38 @@ def run(
     unusable: set[int] = set()
     for check in checks:
         announce(check)
-        finding = _finding(check, subject, skipped, unusable, deadline)
-        is_stuck = finding.status is Status.SKIP and not unusable.isdisjoint(check.needs)
-        if finding.status is Status.FAIL or is_stuck:
+        missing = sorted(unusable.intersection(check.needs))
+        if check.number in skipped:
+            finding = Finding(check, "SKIP", f"{check.title}: not asked for (--skip {check.number})")
+        elif missing:
+            finding = Finding(check, "SKIP", f"{check.title}: needs check {missing[0]}")
+        else:
+            finding = _examine_in_time(check, subject, min(check.seconds, deadline - monotonic_seconds()))
+        if finding.status == "FAIL" or missing:
             unusable.add(check.number)
         yield finding
 
 
-def _finding(
-    check: Check, subject: Subject, skipped: frozenset[int], unusable: set[int], deadline: float
-) -> Finding:
-    if check.number in skipped:
-        return Finding(check, Status.SKIP, f"{check.title}: not asked for (--skip {check.number})")
-    missing = sorted(unusable.intersection(check.needs))
-    if missing:
-        return Finding(check, Status.SKIP, f"{check.title}: needs check {missing[0]}")
-    seconds = min(check.seconds, deadline - monotonic_seconds())
-    return _examine_in_time(check, subject, seconds)
-
-
 def _examine_in_time(check: Check, subject: Subject, seconds: float) -> Finding:
-    """A frozen server answers nobody: the check is left behind when its time is over."""
-    repair = "find out what it waits for, or leave it out with --skip"
-    found = Finding(check, Status.FAIL, f"{check.title}: no result within {max(seconds, 0):.0f} s", repair)
+    """A frozen server never answers: the check is left behind when its time is over."""
     results: list[Finding] = []
     if seconds > 0:
         thread = Thread(target=lambda: results.append(_examine(check, subject, seconds)), daemon=True)
         thread.start()
         thread.join(seconds + GRACE_SECONDS)
-    return results[0] if results else found
+    if results:
+        return results[0]
+    text = f"{check.title}: no result within {max(seconds, 0):.0f} s"
+    return Finding(check, "FAIL", text, "find out what it waits for, or leave it out with --skip")
 
 
 def _examine(check: Check, subject: Subject, seconds: float) -> Finding:
     try:
-        return Finding(check, Status.PASS, check.examine(subject, seconds))
+        return Finding(check, "PASS", check.examine(subject, seconds))
     except NotApplicable as reason:
-        return Finding(check, Status.SKIP, f"{check.title}: {reason}")
+        return Finding(check, "SKIP", f"{check.title}: {reason}")
     except Broken as broken:
-        return Finding(check, Status.FAIL, broken.fact, broken.repair)
+        return Finding(check, "FAIL", str(broken), broken.repair)
     except Exception as error:  # noqa: BLE001 - a check that cannot be made has not passed
         text = f"{check.title}: {type(error).__name__}: {error}"
-        return Finding(check, Status.FAIL, text, "the text above is all that is known")
+        return Finding(check, "FAIL", text, "the text above is all that is known")

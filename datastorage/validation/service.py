@@ -6,18 +6,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import urllib3
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.validation.check import Broken
 from datastorage.validation.subject import Subject
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import urllib3
 
 STOP_SECONDS = 5.0
 EXCERPT_LINES = 5
@@ -26,45 +23,33 @@ _HOST = "127.0.0.1"
 
 def start(subject: Subject, seconds: float) -> str:
     """Start the service on free ports, with one worker, and return how long it took to be alive."""
-    import urllib3
-
-    port, metrics_port = _free_port(), _free_port()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _running(subject, Path(folder), port, metrics_port) as process,
-    ):
-        began = monotonic_seconds()
-        deadline = began + seconds - STOP_SECONDS
-        http = urllib3.PoolManager(retries=False, timeout=1)
+    port = _free_port()
+    began = monotonic_seconds()
+    http = urllib3.PoolManager(retries=False, timeout=1)
+    with tempfile.TemporaryDirectory() as name, _running(subject, Path(name), port) as process:
+        log = Path(name) / "log"
         while not _is_alive(http, port):
             if process.poll() is not None:
-                raise Broken(
-                    f"the service ended with exit code {process.returncode}: {_excerpt(Path(folder))}",
-                    "correct what the line says, see docs/settings.md",
-                )
-            if monotonic_seconds() > deadline:
-                raise Broken(
-                    f"the service is not alive: {_excerpt(Path(folder))}", "read its log: datastorage serve"
-                )
-            time.sleep(0.05)  # who does not listen yet can only be asked again
-        return f"the service starts and answers /health/live after {monotonic_seconds() - began:.1f} s"
+                fact = f"the service ended with exit code {process.returncode}: {_excerpt(log)}"
+                raise Broken(fact, "correct what the line says, see docs/settings.md")
+            if monotonic_seconds() > began + seconds - STOP_SECONDS:
+                raise Broken(f"the service is not alive: {_excerpt(log)}", "read its log: datastorage serve")
+            time.sleep(0.05)  # a service that does not listen yet can only be asked again
+    return f"the service starts and answers /health/live after {monotonic_seconds() - began:.1f} s"
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
-def _running(
-    subject: Subject, folder: Path, port: int, metrics_port: int
-) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(subject: Subject, folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     environ = dict(subject.environ) | {
         "DATASTORAGE_SERVER_HOST": _HOST,
         "DATASTORAGE_SERVER_PORT": str(port),
-        "DATASTORAGE_SERVER_METRICS_PORT": str(metrics_port),
+        "DATASTORAGE_SERVER_METRICS_PORT": str(_free_port()),
         "DATASTORAGE_SERVER_WORKERS": "1",
         "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
         "DATASTORAGE_LOGGING_FORMAT": "json",
@@ -82,31 +67,24 @@ def _running(
     try:
         yield process
     finally:
-        _stop(process)
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def _is_alive(http: "urllib3.PoolManager", port: int) -> bool:
-    import urllib3
-
+def _is_alive(http: urllib3.PoolManager, port: int) -> bool:
     try:
         return http.request("GET", f"http://{_HOST}:{port}/health/live").status == 200  # noqa: PLR2004
     except urllib3.exceptions.HTTPError:
         return False
 
 
-def _excerpt(folder: Path) -> str:
+def _excerpt(log: Path) -> str:
     """Return the last errors of the log, or its last lines when it has none; secrets are not logged."""
-    lines = (folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [text for line in lines if (text := _error_in(line))]
     return " | ".join((errors or lines)[-EXCERPT_LINES:]) or "it wrote nothing"
 

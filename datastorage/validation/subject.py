@@ -2,27 +2,22 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import datastorage
 
-if TYPE_CHECKING:
-    from datastorage.settings import Settings
-
-_DATABASE = "DATASTORAGE_DATABASE_URL"
-_REDIS = "DATASTORAGE_REDIS_URL"
-_USUAL_PLACES = {
-    _DATABASE: "postgresql://datastorage@localhost:5432/action_history",
-    _REDIS: "redis://localhost:6379/0",
-}
 TEST_SERVER = "DATASTORAGE_TEST_DATABASE_URL"
-_PASSWORDS = ("DB_PASSWORD", "REDIS_PASSWORD")
-_OTHER_NAMES = {_DATABASE: ("DATASTORAGE_DATABASE_", "DB_"), _REDIS: ("DATASTORAGE_REDIS_", "REDIS_")}
+_USUAL_PLACES = {
+    "DATASTORAGE_DATABASE_URL": "postgresql://datastorage@localhost:5432/action_history",
+    "DATASTORAGE_REDIS_URL": "redis://localhost:6379/0",
+}
+_OTHER_NAMES = {
+    "DATASTORAGE_DATABASE_URL": ("DATASTORAGE_DATABASE_", "DB_"),
+    "DATASTORAGE_REDIS_URL": ("DATASTORAGE_REDIS_", "REDIS_"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,11 +28,21 @@ class Subject:
         config_path: as ``--config`` would name it to the service.
         variables: the environment.
         root: the folder that holds the package.
+
+    Attributes:
+        secrets: every password known so far.
     """
 
     config_path: Path | None
     variables: Mapping[str, str]
     root: Path = Path(datastorage.__file__).parents[1]
+    secrets: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        variables = self.variables
+        passwords = {variables.get(name) for name in ("DB_PASSWORD", "REDIS_PASSWORD")}
+        passwords |= {_password_in(variables.get(name, "")) for name in (*_USUAL_PLACES, TEST_SERVER)}
+        self.secrets.update(password for password in passwords if password)
 
     @property
     def is_checkout(self) -> bool:
@@ -56,31 +61,11 @@ class Subject:
         }
         return usual | dict(self.variables)
 
-    @cached_property
-    def settings(self) -> "Settings":
-        """The settings of the service.
-
-        Raises:
-            SettingsError: with every mistake in them.
-        """
-        from datastorage.settings import Settings
-
-        return Settings.load(self.config_path, self.environ)
-
     def without_secrets(self, text: str) -> str:
         """Return ``text`` with every password known here replaced: drivers' messages are not ours."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret, "[REDACTED]")
         return text
-
-    @cached_property
-    def _secrets(self) -> set[str]:
-        urls = (self.variables.get(name, "") for name in (_DATABASE, _REDIS, TEST_SERVER))
-        found = {_password_in(url) for url in urls} | {self.variables.get(name) for name in _PASSWORDS}
-        # Whatever went wrong with the settings is a finding of its own.
-        with suppress(Exception):
-            found |= {self.settings.database.password, self.settings.redis.password}
-        return {secret for secret in found if secret}
 
     def command(self, *arguments: str) -> list[str]:
         """Return how to run ``datastorage`` with this configuration."""

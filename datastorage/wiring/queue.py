@@ -5,8 +5,6 @@ import tempfile
 from pathlib import Path
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from datastorage.audit.service import AuditService
 from datastorage.dlq.breaker import CircuitBreaker
@@ -20,7 +18,8 @@ from datastorage.health.service import HealthService
 from datastorage.notifications.service import NotificationService
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
-from datastorage.settings import RedisSettings, Settings
+from datastorage.platform.redis import redis_client
+from datastorage.settings import Settings
 from datastorage.wiring.services import Services
 
 
@@ -41,21 +40,6 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
         queue,
         DeadLetterQueue(queue, settings.redis, settings.audit, metrics, clock),
         CircuitBreaker(metrics.circuit_breaker_state),
-    )
-
-
-def redis_client(settings: RedisSettings) -> "redis.Redis":
-    """Return a client that fails within its timeouts: the library's own retries would multiply them."""
-    host, _, port = settings.addr.rpartition(":")
-    return redis.Redis(
-        host=host,
-        port=int(port),
-        db=settings.db,
-        password=settings.password or None,
-        ssl=settings.tls_enabled,
-        socket_connect_timeout=settings.connect_timeout.total_seconds(),
-        socket_timeout=settings.socket_timeout.total_seconds(),
-        retry=Retry(NoBackoff(), 0),
     )
 
 

@@ -1,7 +1,7 @@
 """The query parameters of the list."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marshmallow
@@ -53,7 +53,7 @@ class ListSchema(WorkflowContract):
         return PageRequest(wanted, data["limit"], data["offset"])
 
 
-def custom_labels(parameters: Mapping[str, list[str]]) -> CustomLabels:
+def custom_labels(parameters: Mapping[str, Sequence[str]]) -> CustomLabels:
     """Return the values of every ``custom_labels[subdomain]``, each a comma-separated list."""
     found: CustomLabels = {}
     for name, lists in parameters.items():

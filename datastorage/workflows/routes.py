@@ -7,8 +7,9 @@ from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from datastorage.platform.web.contract import Answer, accepts, accepts_path, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.sent import Sent
 from datastorage.workflows.answers import (
     SearchAnswerSchema,
@@ -61,6 +62,7 @@ class WorkflowListing:
     """The parameters of the list; those for custom labels may be repeated, and all of them count."""
 
     resource = ListSchema.resource
+    encoding_slug = "validation-error"
 
     def __init__(self, schema: ListSchema) -> None:
         self.documented_by = schema
@@ -72,7 +74,7 @@ class WorkflowListing:
         Raises:
             InvalidInput: naming every bad parameter.
         """
-        repeatable = custom_labels({name: list(sent.every(name)) for name in sent.texts})
+        repeatable = custom_labels({name: sent.every(name) for name in sent.texts})
         wanted: PageRequest = self._schema.read({**sent.texts, "custom_labels": repeatable})
         return wanted
 
@@ -91,20 +93,23 @@ def _workflow(created: Created) -> Any:
 
 
 @blueprint.post("")
-@returns(
-    Answer(
-        Created,
-        201,
-        WorkflowSchema,
-        "The version is committed and the latest of its name.",
-        body=_workflow,
-        headers=_location,
-        announces=("Location",),
+@operation(
+    Permission.WRITE,
+    body=NewWorkflowSchema,
+    answers=(
+        Answer(
+            Created,
+            201,
+            WorkflowSchema,
+            "The version is committed and the latest of its name.",
+            body=_workflow,
+            headers=_location,
+            announces=("Location",),
+        ),
     ),
     problems=(*WRITE_PROBLEMS, "conflict"),
     failure="Failed to create workflow",
 )
-@accepts(NewWorkflowSchema)
 def create_workflow(workflow: NewWorkflow) -> Created:
     """Register a workflow version.
 
@@ -114,12 +119,13 @@ def create_workflow(workflow: NewWorkflow) -> Created:
 
 
 @blueprint.get("")
-@returns(
-    Answer(WorkflowPage, 200, WorkflowPageSchema, "One page of workflows."),
+@operation(
+    Permission.READ,
+    query=WorkflowListing,
+    answers=(Answer(WorkflowPage, 200, WorkflowPageSchema, "One page of workflows."),),
     problems=READ_PROBLEMS,
     failure="Failed to list workflows",
 )
-@accepts_query(WorkflowListing)
 def list_workflows(wanted: PageRequest) -> WorkflowPage:
     """List workflow versions, newest first.
 
@@ -130,21 +136,27 @@ def list_workflows(wanted: PageRequest) -> WorkflowPage:
 
 
 @blueprint.get("/<workflow_id>")
-@returns(WORKFLOW, problems=(*READ_PROBLEMS, "not-found"), failure="Failed to get workflow")
-@accepts_path(WorkflowIdPath)
+@operation(
+    Permission.READ,
+    path=WorkflowIdPath,
+    answers=(WORKFLOW,),
+    problems=(*READ_PROBLEMS, "not-found"),
+    failure="Failed to get workflow",
+)
 def get_workflow(workflow_id: UUID) -> Workflow:
     """Read one workflow version by its id."""
     return current(WorkflowService).find(workflow_id)
 
 
 @blueprint.patch("/<workflow_id>")
-@returns(
-    WORKFLOW,
+@operation(
+    Permission.ADMIN,
+    path=WorkflowIdPath,
+    body=ChangeSchema,
+    answers=(WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "immutable-field-violation", "not-found", "workflow-status-conflict"),
     failure="Failed to update workflow",
 )
-@accepts_path(WorkflowIdPath)
-@accepts(ChangeSchema)
 def update_workflow(workflow_id: UUID, change: Change) -> Workflow:
     """Change the status or the counters of a workflow version.
 
@@ -154,37 +166,40 @@ def update_workflow(workflow_id: UUID, change: Change) -> Workflow:
 
 
 @blueprint.patch("/<workflow_id>/disable")
-@returns(
-    WORKFLOW,
+@operation(
+    Permission.ADMIN,
+    path=WorkflowIdPath,
+    body=DisableSchema,
+    answers=(WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "not-found", "workflow-status-conflict"),
     failure="Failed to disable workflow",
 )
-@accepts_path(WorkflowIdPath)
-@accepts(DisableSchema)
 def disable_workflow(workflow_id: UUID, change: Change) -> Workflow:
     """Disable a workflow version, with a reason or without."""
     return current(WorkflowService).update(workflow_id, change)
 
 
 @blueprint.get("/by-name/<any_text:workflow_name>/versions")
-@returns(
-    Answer(VersionList, 200, VersionListSchema, "Every version of the name."),
+@operation(
+    Permission.READ,
+    path=WorkflowNamePath,
+    answers=(Answer(VersionList, 200, VersionListSchema, "Every version of the name."),),
     problems=READ_PROBLEMS,
     failure="Failed to list workflow versions",
 )
-@accepts_path(WorkflowNamePath)
 def list_workflow_versions(workflow_name: str) -> VersionList:
     """List every version of one name, newest first."""
     return current(WorkflowService).find_versions(workflow_name)
 
 
 @blueprint.post("/search")
-@returns(
-    Answer(SearchAnswer, 200, SearchAnswerSchema, "The best workflows, in rank order."),
+@operation(
+    Permission.READ,
+    body=SearchSchema,
+    answers=(Answer(SearchAnswer, 200, SearchAnswerSchema, "The best workflows, in rank order."),),
     problems=READ_PROBLEMS,
     failure="Failed to search workflows",
 )
-@accepts(SearchSchema)
 def search_workflows(wanted: SearchRequest) -> SearchAnswer:
     """Find the workflows that fit a workload best.
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 import psutil
 import pytest
 
-from datastorage.embedded.process_table import descendants
 from datastorage.settings import ServerSettings
 from tests.conftest import StartService
 from tests.support.builders import EVENTS
+from tests.support.processes import descendants
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
 from tests.support.timeline import kill

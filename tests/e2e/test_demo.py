@@ -139,6 +139,24 @@ def test_service_that_is_not_there_is_named() -> None:
     assert result.stderr.strip() == f"Error: cannot reach a service at {url}: Connection refused"
 
 
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("foo", "the URL needs http:// or https://"),
+        ("127.0.0.1:8080", "the URL needs http:// or https://"),
+        ("ftp://127.0.0.1", "the URL needs http:// or https://"),
+        ("http://", "the URL needs a host"),
+        ("http://127.0.0.1:99999", "Failed to parse: http://127.0.0.1:99999"),
+    ],
+)
+def test_url_that_cannot_be_one_is_refused_at_once(url: str, complaint: str) -> None:
+    result = run_demo(url)
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == f"Error: Invalid value for '--url': {complaint}"
+    assert result.stdout == ""
+
+
 def test_reason_of_a_refusal_is_shown(start_service: StartService) -> None:
     strict = start_service(LIMITS_MAX_EVENT_AGE="1h")
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from datastorage.embedded.postgres import EmbeddedPostgres
+from datastorage.embedded.stack import DATABASE, OWNER_ROLE
 from tests.support.builders import EVENTS, an_event
 from tests.support.dev import DevProcess
 from tests.support.users import UserPython, normal_user, open_directory
@@ -90,6 +93,75 @@ def test_busy_data_directory_is_named_with_its_holder(shared: DevProcess) -> Non
     assert code == 1
     assert f"data directory {shared.data / 'postgres'} is in use by process {holder}" in second.output
     assert shared.api.get("/health/ready").status == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "complaint"),
+    [
+        ({"port": "99999"}, 2, "Invalid value for '--port': 99999 is not in the range 1<=x<=65535."),
+        ({"metrics-port": "0"}, 2, "Invalid value for '--metrics-port': 0 is not in the range 1<=x<=65535."),
+        ({"port": "80"}, 1, "not allowed to open port 80; choose one above 1023 with --port"),
+        ({"port": "8123", "metrics-port": "8123"}, 2, "--port and --metrics-port are both 8123; choose two"),
+    ],
+    ids=["too high", "too low", "privileged", "twice the same"],
+)
+def test_port_that_cannot_be_used_is_one_line(
+    dev: DevProcess, options: dict[str, str], code: int, complaint: str
+) -> None:
+    dev.launch(**options)
+
+    assert dev.wait() == code
+    assert dev.output.splitlines()[-1] == f"Error: {complaint}"
+    assert "Traceback" not in dev.output
+    assert not dev.data.exists()
+
+
+@pytest.mark.parametrize("place", ["below a file", "on a file system that takes no folders"])
+def test_data_folder_that_cannot_be_made_is_one_line(tmp_path: Path, place: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    data = file / "data" if place == "below a file" else Path("/proc/datastorage")
+
+    with DevProcess(tmp_path / "unused").launch(data=str(data)) as dev:
+        code = dev.wait()
+
+    reason = "Not a directory" if place == "below a file" else "No such file or directory"
+    assert code == 1
+    assert dev.output.splitlines()[1:] == [
+        f"Error: the data folder {data} cannot be written: {reason}; choose another with --data"
+    ]
+
+
+def test_data_folder_of_another_user_is_one_line() -> None:
+    with open_directory() as folder:
+        found = UserPython.find(normal_user(), folder)
+        private = folder / "private"
+        private.mkdir(mode=0o755)
+        private.chmod(0o555)
+        with DevProcess(folder / "data", python=found.python, **found.options) as dev:
+            code = dev.launch(data=str(private / "data")).wait()
+            output = dev.output
+
+    folder_and_reason = f"the data folder {private / 'data'} cannot be written: Permission denied"
+    assert code == 1
+    assert output.splitlines()[1:] == [f"Error: {folder_and_reason}; choose another with --data"]
+
+
+def test_data_of_a_newer_version_are_left_alone(dev: DevProcess) -> None:
+    with EmbeddedPostgres(dev.data / "postgres") as server:
+        server.create_role(OWNER_ROLE, "any")
+        server.create_database(DATABASE, owner=OWNER_ROLE)
+        with psycopg.connect(server.url(DATABASE, OWNER_ROLE)) as connection:
+            connection.execute("CREATE TABLE alembic_version (version_num varchar(32))")
+            connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+
+    code = dev.launch().wait()
+
+    assert code == 1
+    assert dev.output.splitlines()[1].startswith(
+        f"Error: the schema in {dev.data} cannot be brought to this version: Can't locate revision"
+    )
+    assert "Traceback" not in dev.output
 
 
 def test_data_survive_a_restart(dev: DevProcess) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.embedded.process_table import descendants
 from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
+from tests.support.processes import descendants
 from tests.support.timeline import Watched, kill
 from tests.support.waiting import eventually
 

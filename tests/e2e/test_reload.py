@@ -10,10 +10,10 @@ import pytest
 import yaml
 from sqlalchemy import Engine, text
 
-from datastorage.embedded.process_table import descendants
 from tests.support.builders import BATCH, EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import Api, assert_problem
+from tests.support.processes import descendants
 from tests.support.rolling import Ledger, clients
 from tests.support.servers import ROLE_PASSWORD, TestDatabase
 from tests.support.service import ServiceProcess

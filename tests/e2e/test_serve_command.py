@@ -12,11 +12,11 @@ import pytest
 import urllib3
 from sqlalchemy import Connection, text
 
-from datastorage.embedded.process_table import descendants
 from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, now, rfc3339
 from tests.support.exposition import Scrape
 from tests.support.http import Api, assert_problem
+from tests.support.processes import descendants
 from tests.support.service import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -289,3 +289,21 @@ def test_plain_gunicorn_starts_the_same_service(tmp_path: Path, settings_urls: t
 
 def written(scrape: Scrape) -> float:
     return scrape.value("audit_traces_total", service="gateway", status="success")
+
+
+@only_linux
+@pytest.mark.parametrize("kind", [ServiceProcess, PlainGunicorn])
+def test_no_process_shows_a_secret_it_was_started_with(
+    tmp_path: Path, settings_urls: tuple[str, str], kind: type[ServiceProcess]
+) -> None:
+    with kind(tmp_path, *settings_urls) as service:
+        pids = [service.pid, *descendants(service.pid)]
+        shown = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
+        loaded = [line for line in service.log_lines if line["msg"] == "Configuration loaded successfully"]
+
+    assert len(shown) >= 3
+    for environ in shown:
+        assert b"DATASTORAGE_SERVER_PORT=" in environ
+        assert b"_URL=" not in environ
+        assert not any(url.encode() in environ for url in settings_urls)
+    assert len(loaded) == 1

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from datastorage.embedded.process_table import descendants, running_processes
 from tests.support.builders import NOTIFICATIONS, a_notification
 from tests.support.exposition import Scrape
+from tests.support.processes import descendants
 from tests.support.service import ServiceProcess
 from tests.support.timeline import Reply, Watched, kill
 from tests.support.waiting import eventually
@@ -294,7 +295,7 @@ def test_watchdog_ends_what_hangs(endings: dict[str, Record]) -> None:
     assert record.exit_code == 1
     assert record.ended_at < 4
     assert "watchdog" in record.watched.said("Graceful shutdown failed")[0]["reasons"]
-    assert not set(record.facts["workers"]) & set(running_processes())
+    assert not [worker for worker in record.facts["workers"] if psutil.pid_exists(worker)]
 
 
 def test_workers_that_die_during_the_wait_are_replaced_and_not_ready(endings: dict[str, Record]) -> None:

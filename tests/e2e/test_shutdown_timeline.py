@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from datastorage.embedded.process_table import descendants
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import Api
+from tests.support.processes import descendants
 from tests.support.service import ServiceProcess
 from tests.support.timeline import Reply, Watched, listens
 from tests.support.waiting import eventually

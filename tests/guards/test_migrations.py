@@ -11,7 +11,15 @@ from sqlalchemy import URL, Connection, text
 
 from datastorage.partitions.plan import PARTITIONED_TABLES
 from datastorage.tables import SCHEMA_REVISION, metadata
-from tests.support.schema import ALEMBIC_INI, RoleUrls, check, engine_for, fresh_database, upgrade
+from tests.support.schema import (
+    ALEMBIC_INI,
+    RoleUrls,
+    check,
+    downgrade_sql,
+    engine_for,
+    fresh_database,
+    upgrade,
+)
 
 MIGRATIONS = ALEMBIC_INI.parent / "alembic"
 TABLES = sorted(metadata.tables)
@@ -71,6 +79,19 @@ def test_each_migration_follows_the_one_before() -> None:
         revision: (f"{int(revision) - 1:04}" if revision != "0001" else None) for revision in steps
     }
     assert script.get_heads() == [SCHEMA_REVISION]
+
+
+@pytest.mark.parametrize("number", range(1, int(SCHEMA_REVISION) + 1))
+def test_migration_names_every_table_of_which_its_downgrade_loses_something(number: int) -> None:
+    revision = ScriptDirectory.from_config(Config(str(ALEMBIC_INI))).get_revision(f"{number:04}")
+    before = f"{number - 1:04}" if number > 1 else "base"
+
+    statements = downgrade_sql(f"{number:04}:{before}", "lose-data=yes")
+
+    dropped = re.findall(r"DROP TABLE (?:IF EXISTS )?(\w+)|ALTER TABLE (\w+) DROP COLUMN", statements)
+    assert {table or altered for table, altered in dropped} - {"alembic_version"} == set(
+        revision.module.loses
+    )
 
 
 def test_head_file_and_code_name_the_newest_migration() -> None:

@@ -47,7 +47,7 @@ def test_file_is_what_the_code_generates() -> None:
 
 def test_every_route_is_documented_and_nothing_else(app: Flask, described: dict[str, Any]) -> None:
     routed = {
-        (template(rule), method.lower())
+        (template(rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

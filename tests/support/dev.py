@@ -11,8 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from datastorage.embedded.process_table import descendants, running_processes
+import psutil
+
 from tests.support.http import Api
+from tests.support.processes import descendants
 from tests.support.service import environment_of_a_service, free_port
 from tests.support.waiting import eventually
 
@@ -85,9 +87,8 @@ class DevProcess:
     def service_pid(self) -> int:
         """Process id of the arbiter, its one child that is Python."""
         assert self._process
-        parent = self._process.pid
-        running = running_processes().values()
-        [pid] = [each.pid for each in running if each.parent == parent and each.name.startswith("python")]
+        children = psutil.Process(self._process.pid).children()
+        [pid] = [child.pid for child in children if child.name().startswith("python")]
         return pid
 
     def signal(self, number: signal.Signals) -> None:

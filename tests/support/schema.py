@@ -1,5 +1,6 @@
 """Databases with the roles of a deployment: ``datastorage`` owns the schema, ``datastorage_app`` uses it."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,10 +72,12 @@ def upgrade(url: URL, revision: str = "head") -> None:
         command.upgrade(_config(connection), revision)
 
 
-def downgrade(url: URL, revision: str = "base") -> None:
+def downgrade(url: URL, revision: str = "base", *, lose_data: bool = False) -> None:
     """Migrate down to ``revision`` as the role of ``url``."""
     with engine_for(url) as engine, engine.connect() as connection:
-        command.downgrade(_config(connection), revision)
+        config = _config(connection)
+        config.cmd_opts = Namespace(x=["lose-data=yes"] if lose_data else None)
+        command.downgrade(config, revision)
 
 
 def check(url: URL) -> None:
@@ -87,6 +90,14 @@ def upgrade_sql() -> str:
     """Return what ``alembic upgrade head --sql`` prints."""
     output = StringIO()
     command.upgrade(Config(str(ALEMBIC_INI), output_buffer=output), "head", sql=True)
+    return output.getvalue()
+
+
+def downgrade_sql(steps: str, *x_arguments: str) -> str:
+    """Return what ``alembic downgrade FROM:TO --sql`` prints."""
+    output = StringIO()
+    config = Config(str(ALEMBIC_INI), output_buffer=output, cmd_opts=Namespace(x=list(x_arguments)))
+    command.downgrade(config, steps, sql=True)
     return output.getvalue()
 
 

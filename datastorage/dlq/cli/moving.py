@@ -63,6 +63,7 @@ def replay(settings: Settings, backing: Backing, *, stream: str, as_json: bool, 
         if options["drain"]:
             queue = queue_of(client, settings.redis)
             with backing.replaying(settings, queue) as replaying:
+                _require_database(replaying)
                 result |= asdict(_drain(queue, replaying, chosen, options["timeout"]))
     _print_result(result, as_json=as_json)
     if result.get("errors"):
@@ -87,9 +88,21 @@ def _bring_back(
     return result
 
 
+def _require_database(replaying: Replaying) -> None:
+    """Refuse to begin without a database; the log line of its probe would say the same once more."""
+    logging.disable(logging.WARNING)
+    try:
+        answers = replaying.database_answers()
+    finally:
+        logging.disable(logging.NOTSET)
+    if not answers:
+        raise click.ClickException(
+            "The database cannot be reached: nothing was replayed. Start it, or correct database.host and"
+            " database.port; datastorage validate says what it answers."
+        )
+
+
 def _drain(queue: RedisQueue, replaying: Replaying, stream: Stream, timeout: timedelta) -> DrainStatistics:
-    if not replaying.database_answers():
-        raise click.ClickException("The database cannot be reached: nothing was replayed.")
     while queue.promote(stream, utc_now(), PROMOTE_COUNT):
         pass
     depth = queue.levels(stream).depth

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import click
+from marshmallow import ValidationError
 
 from datastorage.dlq.entry import Stream
-from datastorage.settings.durations import parse_duration
-from datastorage.settings.errors import Refused
+from datastorage.settings.kinds import parse_duration
 
 _ENTRY_ID: Final = re.compile("[0-9]{1,20}(-[0-9]{1,20})?")
 
@@ -22,7 +22,7 @@ class DurationType(click.ParamType[timedelta]):
         """Return the duration, or fail with what is wrong with it."""
         try:
             return value if isinstance(value, timedelta) else parse_duration(value)
-        except Refused as error:
+        except ValidationError as error:
             self.fail(str(error), param, ctx)
 
 

@@ -3,18 +3,18 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
+from datastorage.incidents.representations import LISTED, View
 from datastorage.platform.db.conditions import Condition
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.web.pages import Pagination
+from datastorage.platform.web.shapes import meaning
 
-
-class View(StrEnum):
-    """How much of an incident is shown."""
-
-    SUMMARY = "summary"
-    FULL = "full"
+Rows = Annotated[list[msgspec.Raw] | None, meaning("The incidents of this page.", of=LISTED)]
+"""Incidents under one of their two names."""
 
 
 class Envelope(StrEnum):
@@ -85,24 +85,13 @@ class FoundRows:
     total: int | None = None
 
 
-class Pagination(msgspec.Struct, frozen=True):
-    """Where the page lies in the result; ``total`` is ``None`` when it was not counted."""
+class IncidentPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of incidents; `data` and `incidents` are the same rows."""
 
-    limit: int
-    offset: int
-    total: int | None
-    has_more: bool
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentPage:
-    """One page of incidents: ``rows`` is a JSON array, and how the client wants it named."""
-
-    rows: bytes
-    envelope: Envelope
-    pagination: Pagination
-    count: int
+    data: Rows = None
+    incidents: Rows = None
+    total: Annotated[int | None, meaning("All matches; `null` when they were not counted.")]
+    pagination: Annotated[Pagination, meaning("Where this page lies.")]
 
 
 @dataclass(frozen=True, slots=True)

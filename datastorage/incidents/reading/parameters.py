@@ -9,7 +9,8 @@ from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.enumerations import EXECUTION_STATUSES, SEVERITIES
 from datastorage.incidents.parameters import INVALID, IncidentReader, choice, number
 from datastorage.incidents.reading import cursor
-from datastorage.incidents.reading.model import Envelope, ExportRequest, IncidentFilter, PageRequest, View
+from datastorage.incidents.reading.model import Envelope, ExportRequest, IncidentFilter, PageRequest
+from datastorage.incidents.representations import View
 from datastorage.incidents.tables import resource_action_traces
 from datastorage.incidents.trace import INT64_MAX, MEMBERS
 from datastorage.platform.clock import Clock

@@ -23,8 +23,9 @@ from sqlalchemy import (
     tuple_,
 )
 
-from datastorage.incidents.reading.model import IncidentFilter, View
+from datastorage.incidents.reading.model import IncidentFilter
 from datastorage.incidents.reading.projection import MEMBERS
+from datastorage.incidents.representations import View
 from datastorage.incidents.tables import resource_action_traces
 from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where

@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from threading import BoundedSemaphore
 
+import msgspec
+
 from datastorage.errors import NotFound, QueryTimeout
 from datastorage.incidents.errors import TooManyExports
 from datastorage.incidents.reading.cursor import cursor_after
 from datastorage.incidents.reading.export import IncidentExport
 from datastorage.incidents.reading.model import (
+    Envelope,
     ExportRequest,
     Incident,
     IncidentPage,
     PageRequest,
-    Pagination,
 )
 from datastorage.incidents.reading.shared_pages import SharedPages
 from datastorage.incidents.reading.store import IncidentStore
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
+from datastorage.platform.web.pages import Pagination
 from datastorage.settings import IncidentsSettings
 
 TOO_SLOW = "the list took too long - bound it in time with since, or leave out the total with count=none"
@@ -63,8 +66,13 @@ class IncidentService:
         rows, has_more = found.rows[: wanted.limit], len(found.rows) > wanted.limit
         next_cursor = cursor_after(rows[-1], wanted.filter.fingerprint) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, found.total, has_more, next_cursor)
-        array = f"[{','.join(rows)}]".encode()
-        return IncidentPage(array, wanted.envelope, pagination, len(rows))
+        shown = [msgspec.Raw(row.encode("utf-8")) for row in rows]
+        return IncidentPage(
+            data=None if wanted.envelope is Envelope.INCIDENTS else shown,
+            incidents=None if wanted.envelope is Envelope.DATA else shown,
+            total=found.total,
+            pagination=pagination,
+        )
 
     def find(self, incident_id: int) -> Incident:
         """Return one incident in full.

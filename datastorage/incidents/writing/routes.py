@@ -2,12 +2,13 @@
 
 import msgspec
 
-from datastorage.incidents.answers import BatchResultSchema, IncidentSchema
 from datastorage.incidents.blueprints import INCIDENTS
 from datastorage.incidents.reading.parameters import IncidentIdPath
+from datastorage.incidents.representations import INCIDENT
 from datastorage.incidents.writing.model import (
     BatchCreated,
     BatchKnown,
+    BatchResult,
     Changed,
     NewIncident,
     Outcome,
@@ -15,8 +16,9 @@ from datastorage.incidents.writing.model import (
 )
 from datastorage.incidents.writing.schemas import IncidentBatch, NewIncidentSchema, OutcomeSchema
 from datastorage.incidents.writing.service import IncidentWriteService
-from datastorage.platform.web.contract import Answer, accepts, accepts_path, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 WRITE_PROBLEMS = (
     "validation-error",
@@ -37,19 +39,22 @@ def _location(stored: Stored) -> dict[str, str]:
 
 
 @INCIDENTS.post("")
-@returns(
-    Answer(
-        Stored,
-        201,
-        IncidentSchema,
-        "The incident as it is stored.",
-        body=_text,
-        headers=_location,
-        announces=("Location",),
+@operation(
+    Permission.WRITE,
+    body=NewIncidentSchema,
+    answers=(
+        Answer(
+            Stored,
+            201,
+            INCIDENT,
+            "The incident as it is stored.",
+            body=_text,
+            headers=_location,
+            announces=("Location",),
+        ),
     ),
     problems=WRITE_PROBLEMS,
 )
-@accepts(NewIncidentSchema)
 def create_incident(incident: NewIncident) -> Stored:
     """Write one incident.
 
@@ -59,24 +64,28 @@ def create_incident(incident: NewIncident) -> Stored:
 
 
 @INCIDENTS.post("/batch")
-@returns(
-    Answer(BatchCreated, 201, BatchResultSchema, "At least one incident is new."),
-    Answer(BatchKnown, 200, BatchResultSchema, "Every incident was stored before."),
+@operation(
+    Permission.WRITE,
+    body=IncidentBatch,
+    answers=(
+        Answer(BatchCreated, 201, BatchResult, "At least one incident is new."),
+        Answer(BatchKnown, 200, BatchResult, "Every incident was stored before."),
+    ),
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-@accepts(IncidentBatch)
 def create_incidents(incidents: list[NewIncident]) -> BatchCreated | BatchKnown:
     """Write a batch of incidents, all or none; those stored before are skipped."""
     return current(IncidentWriteService).create_all(incidents)
 
 
 @INCIDENTS.patch("/<incident_id>")
-@returns(
-    Answer(Changed, 200, IncidentSchema, "The incident as it is now.", body=_text),
+@operation(
+    Permission.WRITE,
+    path=IncidentIdPath,
+    body=OutcomeSchema,
+    answers=(Answer(Changed, 200, INCIDENT, "The incident as it is now.", body=_text),),
     problems=(*WRITE_PROBLEMS, "invalid-id", "not-found", "immutable-field-violation"),
 )
-@accepts_path(IncidentIdPath)
-@accepts(OutcomeSchema)
 def change_incident(incident_id: int, outcome: Outcome) -> Changed:
     """Record how an action went on."""
     return current(IncidentWriteService).change(incident_id, outcome)

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.fields import IS_REQUIRED, ActionInstant, Exact
-from datastorage.incidents.reading.projection import FULL
+from datastorage.incidents.representations import FULL
 from datastorage.incidents.trace import MEMBERS, NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
 from datastorage.incidents.writing import examples
 from datastorage.incidents.writing.lifecycle import with_duration

@@ -14,18 +14,22 @@ import os
 from importlib import import_module
 from typing import Any
 
+from datastorage.platform.server.handover import take_secrets
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Shares
-from datastorage.platform.server.startup import load_settings, open_runtime_directory, reload_settings
+from datastorage.platform.server.startup import (
+    addresses_to_bind,
+    load_settings,
+    open_runtime_directory,
+    reload_settings,
+)
 from datastorage.settings import SECRET_VARIABLES, Settings, environment
 
-SETTINGS = load_settings(environment())
+_SECRETS = take_secrets(SECRET_VARIABLES)  # no worker, and nothing it starts, has them in its environment
+SETTINGS = load_settings({**environment(), **_SECRETS})
 IS_SHUTTING_DOWN = ShutdownFlag()
 CONNECTIONS = Shares()
 RUNTIME = open_runtime_directory()
-
-# A worker, or what it starts, has no business with these; a reload has.
-_SECRETS = {name: os.environ.pop(name) for name in SECRET_VARIABLES if name in os.environ}  # noqa: TID251
 
 
 def _of(settings: Settings) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def _of(settings: Settings) -> dict[str, Any]:
 
 globals().update(_of(SETTINGS))  # gunicorn reads names of this module, also when it reloads
 wsgi_app = "datastorage.wsgi:application()"
-bind = [f"{SETTINGS.server.host}:{port}" for port in (SETTINGS.server.port, SETTINGS.server.metrics_port)]
+bind = addresses_to_bind(SETTINGS.server)
 worker_class = "datastorage.platform.server.worker.LaneWorker"
 logger_class = "datastorage.platform.logs.GunicornLogger"
 preload_app = False

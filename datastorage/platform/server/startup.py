@@ -13,7 +13,7 @@ from typing import Any
 from datastorage import __version__
 from datastorage.platform.logs import configure_logging
 from datastorage.platform.server.runtime import prepare_environment
-from datastorage.settings import LoggingSettings, Settings, SettingsError
+from datastorage.settings import LoggingSettings, ServerSettings, Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,26 @@ def _adopt(settings: Settings) -> None:
 
 def _addresses(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings.server, name) for name in ("host", "port", "metrics_port")}
+
+
+def addresses_to_bind(server: ServerSettings) -> list[str]:
+    """Return the addresses of API and metrics as gunicorn takes them, an IPv6 address in brackets.
+
+    A name is looked up here, IPv4 first, since gunicorn knows names of IPv4 only. ``::`` takes
+    connections of both families, as Linux has it.
+
+    Raises:
+        SystemExit: with code 1; the log says that the name is unknown.
+    """
+    try:
+        found = socket.getaddrinfo(server.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        extra = {"host": server.host, "reason": error.strerror}
+        logger.error("Cannot resolve server.host", extra=extra)  # noqa: TRY400 - the trace says nothing more
+        raise SystemExit(1) from error
+    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    host = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+    return [f"{host}:{port}" for port in (server.port, server.metrics_port)]
 
 
 def open_runtime_directory() -> Path:

@@ -25,8 +25,7 @@ from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.tally import RequestTally
-from datastorage.platform.web.http_metrics import path_template
-from datastorage.platform.web.problems import FORCE_CLOSE
+from datastorage.platform.web.requests import FORCE_CLOSE, ROUTE, UNMATCHED
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -262,7 +261,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
                 extra = {
                     "method": environ["REQUEST_METHOD"],
                     "path": environ["PATH_INFO"],
-                    "route": path_template(environ),
+                    "route": environ.get(ROUTE, UNMATCHED),
                 }
                 logger.error("Request still running at the end of the drain", extra=extra)
 

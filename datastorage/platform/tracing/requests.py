@@ -9,8 +9,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, form
 from opentelemetry.trace import set_span_in_context as with_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from datastorage.platform.web.http_metrics import is_excluded, path_template
-from datastorage.platform.web.requests import REQUEST_ID
+from datastorage.platform.web.gates import is_probe
+from datastorage.platform.web.requests import REQUEST_ID, ROUTE, UNMATCHED
 from datastorage.platform.web.watched import Headers, WatchedAnswer
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def traced(application: WSGIApplication, tracer: Tracer) -> WSGIApplication:
     """Return ``application`` with a span around each request but probes and scrapes."""
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if is_excluded(environ.get("PATH_INFO", "")):
+        if is_probe(environ.get("PATH_INFO", "")):
             return application(environ, start_response)
         span = _begin(tracer, environ)
         return _TracedAnswer(start_response, environ, span).of(application, environ)
@@ -77,7 +77,7 @@ class _TracedAnswer(WatchedAnswer):
     def ended(self) -> None:
         """End the span; by now it is known which route it was."""
         detach(self._token)
-        route = path_template(self._environ)
+        route = self._environ.get(ROUTE, UNMATCHED)
         self._span.update_name(f"{self._environ['REQUEST_METHOD']} {route}")
         self._span.set_attribute("http.route", route)
         self._span.end()

@@ -1,29 +1,15 @@
-"""The contract above a view: what it accepts, what it returns, and so what the API document says.
+"""The contract of a body: what a schema accepts, and every fault of what it does not.
 
-``accepts``, ``accepts_query`` and ``accepts_path`` hand the view a value that a schema has already
-judged, or raise ``InvalidInput`` with every fault. ``returns`` knows status and body of each outcome
-type, so a view has no ``if``. Both leave a ``ViewContract`` on the view for ``openapi``.
+``Contract`` reads one object, ``ArrayContract`` an array; both raise ``InvalidInput`` with all faults.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import marshmallow
-from flask import Response
 
 from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
 from datastorage.platform.web import json
-from datastorage.platform.web.current import current
-from datastorage.platform.web.links import Link
-from datastorage.platform.web.requests import add_to_log, read_json_body, read_sent
-
-if TYPE_CHECKING:
-    from datastorage.platform.web.readers import BodyReader, Reader
-
-View = Callable[..., Any]
-V = TypeVar("V", bound=View)
 
 MAX_REPORTED_FAULTS = 100
 """A batch of a thousand bad items answers with the first hundred faults."""
@@ -165,135 +151,3 @@ class ArrayContract:
             faults.update({f"[{index}].{name}": fault for name, fault in list(judged.items())[:room]})
             return None
         return judged
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How one type of outcome is sent: status, media type, and the schema that documents the body.
-
-    ``announces`` names the headers that ``headers`` may add; ``links`` are for the API document too.
-    ``log`` says what the line about the request shall tell of the outcome.
-    """
-
-    outcome: type
-    status: int
-    schema: marshmallow.Schema | type[marshmallow.Schema]
-    description: str
-    media_type: str = "application/json"
-    body: Callable[[Any], Any] | None = None
-    headers: Callable[[Any], dict[str, str]] | None = None
-    announces: tuple[str, ...] = ()
-    links: tuple[Link, ...] = ()
-    log: Callable[[Any], Mapping[str, object]] | None = None
-    stream: bool = False
-
-    def respond(self, outcome: Any) -> Response:
-        """Return the response for ``outcome``."""
-        if self.log is not None:
-            add_to_log(self.log(outcome))
-        content = outcome if self.body is None else self.body(outcome)
-        payload: Any = content if self.stream else json.encode(content)
-        headers = self.headers(outcome) if self.headers else {}
-        return Response(payload, status=self.status, headers=headers, content_type=self.media_type)
-
-
-@dataclass(slots=True)
-class ViewContract:
-    """What ``openapi`` reads off a view."""
-
-    body: type | None = None
-    query: type | None = None
-    path: type | None = None
-    answers: tuple[Answer, ...] = ()
-    problems: tuple[str, ...] = ()
-    deprecated: bool = False
-    failure: str | None = None
-
-
-def contract_of(view: View) -> ViewContract:
-    """Return the contract of ``view``, empty when it has none yet."""
-    found: ViewContract = getattr(view, "contract", None) or ViewContract()
-    return found
-
-
-def accepts(reader: type) -> Callable[[V], V]:
-    """Hand the view, as its last argument, what the ``reader`` of this application makes of the JSON body."""
-
-    def decorate(view: V) -> V:
-        @wraps(view)
-        def checked(*args: Any, **kwargs: Any) -> Any:
-            chosen = cast("BodyReader", current(reader))
-            body = read_json_body(chosen.resource)
-            return view(*args, chosen.read(chosen.decode(body)), **kwargs)
-
-        return cast("V", _remember(checked, view, body=reader))
-
-    return decorate
-
-
-def accepts_query(reader: type) -> Callable[[V], V]:
-    """Hand the view what ``reader`` makes of the query parameters; of repeated ones the first counts."""
-
-    def decorate(view: V) -> V:
-        @wraps(view)
-        def checked(*args: Any, **kwargs: Any) -> Any:
-            chosen = cast("Reader", current(reader))
-            slug = getattr(chosen, "encoding_slug", "validation-error")
-            return view(*args, chosen.read(read_sent(chosen.resource, slug=slug)), **kwargs)
-
-        return cast("V", _remember(checked, view, query=reader))
-
-    return decorate
-
-
-def accepts_path(reader: type) -> Callable[[V], V]:
-    """Hand the view what ``reader`` makes of the variables of the path."""
-
-    def decorate(view: V) -> V:
-        @wraps(view)
-        def checked(**variables: str) -> Any:
-            return view(cast("Reader", current(reader)).read(variables))
-
-        return cast("V", _remember(checked, view, path=reader))
-
-    return decorate
-
-
-def returns(
-    *answers: Answer, problems: Iterable[str] = (), failure: str | None = None
-) -> Callable[[V], View]:
-    """Send each type of outcome by its ``Answer``.
-
-    Args:
-        answers: one per type of outcome.
-        problems: slugs that the API document adds.
-        failure: what a 500 of this view says instead of the general sentence.
-    """
-    by_type = {answer.outcome: answer for answer in answers}
-
-    def decorate(view: V) -> View:
-        @wraps(view)
-        def answered(*args: Any, **kwargs: Any) -> Response:
-            outcome = view(*args, **kwargs)
-            return by_type[type(outcome)].respond(outcome)
-
-        return cast(
-            "View", _remember(answered, view, answers=answers, problems=tuple(problems), failure=failure)
-        )
-
-    return decorate
-
-
-def deprecated(view: V) -> V:
-    """Mark an operation in the API document as one that has a successor."""
-    contract_of(view).deprecated = True
-    return view
-
-
-def _remember(wrapper: View, view: View, **parts: Any) -> Any:
-    """Give ``wrapper`` the contract of the ``view`` inside, with what this decorator knows."""
-    contract = contract_of(view)
-    for name, value in parts.items():
-        setattr(contract, name, value)
-    wrapper.contract = contract  # type: ignore[attr-defined]
-    return wrapper

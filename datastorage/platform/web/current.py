@@ -1,23 +1,23 @@
-"""Asking the running application for one of its objects, by class."""
+"""Asking for one of the application's objects, by class, while a request is carried out."""
 
-from typing import TypeVar
-
-import flask
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-EXTENSION = "datastorage"
+EXTENSION: Final = "datastorage"
+"""Key of ``app.extensions``: the objects that ``wiring`` made, by class."""
+
+services_of_request: ContextVar[Mapping[type, object]] = ContextVar("services_of_request")
+"""The objects of the application that answers; the door sets it at the start of each request.
+
+A variable of our own, because operations run with Flask's request context and without it.
+"""
 
 
 def current(cls: type[T]) -> T:
     """Return the object of class ``cls`` that ``wiring`` made for this application."""
-    services: dict[type, object] = flask.current_app.extensions[EXTENSION]  # noqa: TID251 - the one place
-    found = services[cls]
+    found = services_of_request.get()[cls]
     assert isinstance(found, cls)  # noqa: S101 - filed by class in wiring; this tells mypy so
     return found
-
-
-def current_app() -> flask.Flask:
-    """Return the application that handles this request, not Flask's proxy of it."""
-    app: flask.Flask = flask.current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001, TID251
-    return app

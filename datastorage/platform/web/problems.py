@@ -1,24 +1,25 @@
-"""Problem documents (RFC 9457, DD-004): the only table from slug to status, and the only error handlers."""
+"""Problem documents (RFC 9457, DD-004): the only table from slug to status, and from error to answer."""
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
-from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from datastorage.errors import DataStorageError, InvalidInput
+from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
-from datastorage.platform.web.contract import contract_of
-from datastorage.platform.web.current import current, current_app
+from datastorage.platform.web.current import current
+from datastorage.platform.web.replies import Reply
+from datastorage.platform.web.requests import Request
 
 logger = logging.getLogger(__name__)
 
 TYPE_PREFIX = "https://kubernaut.ai/problems/"
 MEDIA_TYPE = "application/problem+json"
-FORCE_CLOSE = "datastorage.force_close"
-"""Key of the WSGI environ: a function that makes the server close the connection after the answer."""
+INTERNAL_ERROR: Final = "internal error - the log has it under this request id"
+FIRST_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ KINDS: dict[str, Kind] = {
     "missing-parameter": Kind(400, "Missing Parameter"),
     "invalid-id": Kind(400, "Invalid ID"),
     "immutable-field-violation": Kind(400, "Bad Request"),
+    "unauthorized": Kind(401, "Unauthorized"),
+    "forbidden": Kind(403, "Forbidden"),
     "not-found": Kind(404, "Not Found"),
     "method-not-allowed": Kind(405, "Method Not Allowed"),
     "request-timeout": Kind(408, "Request Timeout", closes_connection=True),
@@ -55,22 +58,33 @@ KINDS: dict[str, Kind] = {
     "uri-too-long": Kind(414, "URI Too Long"),
     "unsupported-media-type": Kind(415, "Unsupported Media Type", closes_connection=True),
     "too-many-exports": Kind(429, "Too Many Exports", retry=True),
+    "rate-limit-exceeded": Kind(429, "Rate Limit Exceeded", retry=True),
     "request-header-fields-too-large": Kind(431, "Request Header Fields Too Large"),
     "internal-error": Kind(500, "Internal Server Error", retry=True),
     "service-unavailable": Kind(503, "Service Unavailable", retry=True),
     "query-timeout": Kind(504, "Query Timeout", retry=True),
+    "http-error": Kind(500, "Error"),
 }
 
 _SLUG_OF_STATUS = {
     400: "validation-error",
+    401: "unauthorized",
+    403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
     408: "request-timeout",
     413: "request-too-large",
     414: "uri-too-long",
     415: "unsupported-media-type",
+    429: "rate-limit-exceeded",
     431: "request-header-fields-too-large",
+    500: "internal-error",
+    503: "service-unavailable",
 }
+"""Of statuses that an extension of Flask, or Flask itself, may raise; any other one is ``http-error``."""
+
+HTTP_ERROR: Final = "http-error"
+_KEPT_HEADERS: Final = frozenset({"Allow", "Retry-After", "Www-Authenticate"})
 
 
 def document(slug: str, detail: str, *, instance: str, request_id: str, **members: Any) -> dict[str, Any]:
@@ -91,65 +105,82 @@ def document(slug: str, detail: str, *, instance: str, request_id: str, **member
     return problem
 
 
-def init_app(app: Flask) -> None:
-    """Answer every error of ``app`` with a problem document."""
-    app.register_error_handler(DataStorageError, _answer_domain_error)
-    app.register_error_handler(HTTPException, _answer_http_error)
-    # An unexpected exception stays unhandled for Flask: it logs it once, signals it to the metrics, and
-    # hands the second handler an InternalServerError. Never let it propagate into the server.
-    app.config["PROPAGATE_EXCEPTIONS"] = False
+def reply_to(error: Exception, request: Request) -> Reply:
+    """Return the answer for what went wrong; log what the client cannot mend, count what it can."""
+    if isinstance(error, DataStorageError):
+        return _reply_to_domain_error(error, request)
+    if isinstance(error, HTTPException):
+        return _reply_to_http_error(error, request)
+    logger.error("Request failed", exc_info=error, extra={"slug": "internal-error"})
+    current(Metrics).http_request_exceptions.labels(*request.labels).inc()
+    return _reply("internal-error", INTERNAL_ERROR, request)
 
 
-def _answer_domain_error(error: DataStorageError) -> Response:
+def _reply_to_domain_error(error: DataStorageError, request: Request) -> Reply:
     members: dict[str, Any] = dict(error.members)
     if isinstance(error, InvalidInput):
         members["field_errors"] = {field: str(fault) for field, fault in error.field_errors.items()}
         metrics = current(Metrics)
         for field, fault in error.field_errors.items():
             metrics.count_validation_failure(field.rpartition("].")[2], fault.reason)
-    response = _respond(error.slug, error.detail, title=error.title, **members)
+    reply = _reply(error.slug, error.detail, request, title=error.title, **members)
     retry_after_seconds = getattr(error, "retry_after_seconds", None)
     if retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(retry_after_seconds)
-    if response.status_code >= 500:  # noqa: PLR2004 - server errors
+        reply.headers.append(("Retry-After", str(retry_after_seconds)))
+    if isinstance(error, MethodNotAllowed):
+        reply.headers.append(("Allow", ", ".join(error.allowed)))
+    if reply.status >= FIRST_SERVER_ERROR:
         logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
-    return response
+    return reply
 
 
-def _answer_http_error(error: HTTPException) -> Response:
-    slug = _SLUG_OF_STATUS.get(error.code or 500, "internal-error")
+def _reply_to_http_error(error: HTTPException, request: Request) -> Reply:
+    response = error.get_response(request.environ)
+    if response.status_code >= FIRST_SERVER_ERROR:
+        logger.error("Request failed", exc_info=error, extra={"slug": _slug_of(response.status_code)})
+    return as_problem(Reply.of_response(response, request.environ), request)
+
+
+def as_problem(reply: Reply, request: Request) -> Reply:
+    """Return an answer that Flask or an extension made; errors keep their number and become problems."""
+    if reply.status < HTTPStatus.BAD_REQUEST or ("Content-Type", MEDIA_TYPE) in reply.headers:
+        return reply
+    slug = _slug_of(reply.status)
+    phrase = HTTPStatus(reply.status).phrase if reply.status in _STATUSES else "Unknown Error"
     details = {
         "not-found": f"no route for {request.path}",
         "method-not-allowed": f"{request.method} is not allowed on {request.path}",
         "request-too-large": "the request body exceeds the limit",
         "validation-error": "the request is malformed",
-        "internal-error": "internal error - the log has it under this request id",
+        "internal-error": INTERNAL_ERROR,
+        HTTP_ERROR: phrase,
     }
-    members: dict[str, Any] = {}
-    if slug == "validation-error":
-        members["field_errors"] = {"body": details[slug]}
-    response = _respond(slug, details.get(slug, KINDS[slug].title), **members)
-    # Werkzeug knows the methods of the path; only it can fill Allow.
-    for name, value in error.get_headers():
-        if name == "Allow":
-            response.headers[name] = value
-    return response
+    detail = details.get(slug, KINDS[slug].title)
+    members: dict[str, Any] = {"field_errors": {"body": detail}} if slug == "validation-error" else {}
+    if slug == HTTP_ERROR:
+        is_repeatable = reply.status >= FIRST_SERVER_ERROR or None
+        members |= {"title": phrase, "status": reply.status, "retry": is_repeatable}
+    problem = _reply(slug, detail, request, **members)
+    problem.status = reply.status
+    # Only the raiser knows the methods of a path, the scheme of a credential, the time to wait.
+    problem.headers.extend(header for header in reply.headers if header[0].title() in _KEPT_HEADERS)
+    return problem
 
 
-def _respond(slug: str, detail: str, **members: Any) -> Response:
-    if slug == "internal-error":
-        detail = _failure_of_view() or detail
+def _slug_of(status: int) -> str:
+    return _SLUG_OF_STATUS.get(status, HTTP_ERROR)
+
+
+_STATUSES: Final = frozenset(HTTPStatus)
+
+
+def _reply(slug: str, detail: str, request: Request, **members: Any) -> Reply:
+    if slug == "internal-error" and request.endpoint is not None:
+        detail = request.endpoint.operation.failure or detail
     if slug == "request-too-large":
         current(Metrics).count_validation_failure("body", "too_large")
-    problem = document(slug, detail, instance=request.path, request_id=g.request_id, **members)
     kind = KINDS[slug]
-    if kind.closes_connection and FORCE_CLOSE in request.environ:
-        # The rest of the body was not read; its bytes would be taken for the next request.
-        request.environ[FORCE_CLOSE]()
-    return Response(json.encode(problem), status=kind.status, content_type=MEDIA_TYPE)
-
-
-def _failure_of_view() -> str | None:
-    """Return what the view that was asked says when it fails for a reason nobody planned for."""
-    view = current_app().view_functions.get(request.endpoint or "")
-    return contract_of(view).failure if view else None
+    problem = document(slug, detail, instance=request.path, request_id=request.request_id, **members)
+    reply = Reply.of_bytes(kind.status, MEDIA_TYPE, json.encode(problem))
+    reply.closes_connection = kind.closes_connection
+    return reply

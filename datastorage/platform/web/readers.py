@@ -1,14 +1,15 @@
-"""What stands between a request and a view: readers of parameters and of bodies."""
+"""What stands between a request and a view: readers of paths, of parameters and of bodies."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from datastorage.platform.web.sent import Sent
 
-class Reader(Protocol):
-    """Anything that turns decoded JSON or parameters into a model object, or says what is wrong."""
 
-    resource: str
+class PathReader(Protocol):
+    """Turns the variables of a path into what the view wants."""
 
-    def read(self, data: Any) -> Any:
+    def read(self, data: Mapping[str, Any], /) -> Any:
         """Return the model object.
 
         Raises:
@@ -16,12 +17,36 @@ class Reader(Protocol):
         """
 
 
-class BodyReader(Reader, Protocol):
-    """A reader of request bodies, which also knows how their JSON is decoded."""
+class QueryReader(Protocol):
+    """Turns query parameters into what the view wants."""
 
-    def decode(self, body: bytes) -> Any:
+    resource: str
+    encoding_slug: str
+    """The problem that a query in a broken encoding is."""
+
+    def read(self, sent: Sent, /) -> Any:
+        """Return the model object.
+
+        Raises:
+            InvalidInput: naming every fault.
+        """
+
+
+class BodyReader(Protocol):
+    """Decodes a JSON body and turns it into what the view wants."""
+
+    resource: str
+
+    def decode(self, body: bytes, /) -> Any:
         """Return the JSON value of ``body``.
 
         Raises:
             InvalidInput: it is none.
+        """
+
+    def read(self, data: Any, /) -> Any:
+        """Return the model object.
+
+        Raises:
+            InvalidInput: naming every fault.
         """

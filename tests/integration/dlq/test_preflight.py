@@ -17,7 +17,7 @@ CHANGED = {
 
 def test_server_that_loses_nothing_is_not_mentioned(tmp_path: Path, lines: Lines) -> None:
     with EmbeddedRedis(tmp_path) as server, connect(server.url) as client:
-        found = check_redis(client, Pod(client, dlq_require_aof=True).settings)
+        found = check_redis(client, Pod(client, dlq_require_aof="true").settings)
 
     assert found == []
     assert lines("Redis may lose entries of the DLQ") == []

@@ -334,7 +334,7 @@ def test_redis_out_of_memory_refuses_new_entries_and_gives_back_old_ones(own_red
 
 def test_durable_queue_waits_for_the_append_only_file(own_redis: EmbeddedRedis) -> None:
     with connect(own_redis.url) as client:
-        pod = Pod(client, dlq_require_aof=True)
+        pod = Pod(client, dlq_require_aof="true")
 
         pod.park_events(2)
 
@@ -343,7 +343,7 @@ def test_durable_queue_waits_for_the_append_only_file(own_redis: EmbeddedRedis) 
 
 def test_without_append_only_file_nothing_is_durable(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path, settings={"appendonly": "no"}) as server, connect(server.url) as client:
-        pod = Pod(client, dlq_require_aof=True)
+        pod = Pod(client, dlq_require_aof="true")
 
         with pytest.raises(QueueUnusable, match=BOTH_UNAVAILABLE):
             pod.park_events(1)

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from datastorage.embedded.postgres import EmbeddedPostgres
-from datastorage.embedded.process_table import descendants
 from datastorage.embedded.redis import EmbeddedRedis
+from tests.support.processes import descendants
 
 START_BOTH = """
 import json, pathlib, sys

@@ -1,7 +1,5 @@
 import contextlib
-import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -46,8 +44,8 @@ def test_committed_rows_survive_kill(postgres: EmbeddedPostgres) -> None:
 def test_starts_again_after_somebody_else_killed_the_postmaster_alone(postgres: EmbeddedPostgres) -> None:
     write_row(postgres)
 
-    postmaster = postgres._server._running()
-    os.kill(postmaster.pid, signal.SIGKILL)
+    postmaster = postgres._running()
+    postmaster.kill()
     postmaster.wait(10)
     postgres.start()
 

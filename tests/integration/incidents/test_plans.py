@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, text
 from datastorage.incidents.aggregates import queries as aggregates
 from datastorage.incidents.aggregates.model import LegacyRateRequest
 from datastorage.incidents.reading import queries
-from datastorage.incidents.reading.model import View
+from datastorage.incidents.representations import View
 from datastorage.platform.db.keyset import Position
 from tests.support.incident_builders import insert_history
 from tests.support.incident_filters import executions, incidents

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+from psycopg.errors import RaiseException
 from sqlalchemy import URL, insert, inspect, make_url, text
 
 from datastorage.embedded.postgres import EmbeddedPostgres
@@ -16,6 +19,7 @@ from tests.support.schema import (
     ALEMBIC_INI,
     RoleUrls,
     downgrade,
+    downgrade_sql,
     engine_for,
     upgrade,
     upgrade_sql,
@@ -37,7 +41,7 @@ def test_down_removes_everything_and_up_works_again(empty_urls: RoleUrls) -> Non
         connection.execute(insert(audit_events), an_event_row())
         connection.execute(insert(notification_audit), a_notification_row())
 
-    downgrade(empty_urls.owner)
+    downgrade(empty_urls.owner, lose_data=True)
     left = all_rows(
         empty_urls.owner,
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'"
@@ -70,6 +74,62 @@ def test_downgrade_with_a_detached_month_fails_and_loses_nothing(empty_urls: Rol
     assert "depend" in error
     assert revision(empty_urls.owner) == [SCHEMA_REVISION]
     assert all_rows(empty_urls.owner, "SELECT count(*) FROM audit_events_2026_01") == [1]
+
+
+def test_downgrade_that_would_lose_rows_is_refused_and_names_the_tables(urls_with_rows: RoleUrls) -> None:
+    refused = run_alembic(urls_with_rows.owner, "downgrade", "base")
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "downgrade to base would lose rows of notification_audit, audit_events; pass -x lose-data=yes"
+    )
+    assert "Traceback" not in refused.stderr
+    assert revision(urls_with_rows.owner) == [SCHEMA_REVISION]
+    assert all_rows(urls_with_rows.owner, "SELECT count(*) FROM audit_events") == [1]
+
+
+def test_downgrade_loses_rows_when_it_is_told_to(urls_with_rows: RoleUrls) -> None:
+    done = run_alembic(urls_with_rows.owner, "-x", "lose-data=yes", "downgrade", "base")
+
+    assert done.returncode == 0, done.stderr
+    assert revision(urls_with_rows.owner) == []
+
+
+def test_downgrade_that_keeps_every_row_needs_no_leave(urls_with_rows: RoleUrls) -> None:
+    one_step_back = run_alembic(urls_with_rows.owner, "downgrade", "-1")
+    as_far_as_rows_allow = run_alembic(urls_with_rows.owner, "downgrade", "0002")
+
+    assert (one_step_back.returncode, as_far_as_rows_allow.returncode) == (0, 0)
+    assert revision(urls_with_rows.owner) == ["0002"]
+    assert all_rows(urls_with_rows.owner, "SELECT count(*) FROM notification_audit") == [1]
+
+
+def test_sql_of_a_downgrade_refuses_too_and_changes_nothing(urls_with_rows: RoleUrls) -> None:
+    url = urls_with_rows.owner.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        with pytest.raises(RaiseException, match="would lose rows of notification_audit, audit_events"):
+            connection.execute(downgrade_sql(f"{SCHEMA_REVISION}:base").encode())
+        connection.rollback()
+
+        connection.execute(downgrade_sql(f"{SCHEMA_REVISION}:base", "lose-data=yes").encode())
+
+    assert revision(urls_with_rows.owner) == []
+
+
+@pytest.fixture
+def urls_with_rows(empty_urls: RoleUrls) -> RoleUrls:
+    upgrade(empty_urls.owner)
+    with engine_for(empty_urls.owner) as engine, engine.begin() as connection:
+        connection.execute(insert(audit_events), an_event_row())
+        connection.execute(insert(notification_audit), a_notification_row())
+    return empty_urls
+
+
+def run_alembic(url: URL, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "alembic", "-c", str(ALEMBIC_INI), *arguments]
+    database_url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    environment = os.environ | {"DATASTORAGE_DATABASE_URL": database_url}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
 
 
 def test_sql_of_the_offline_mode_builds_the_same_tables(empty_urls: RoleUrls, urls: RoleUrls) -> None:

@@ -106,4 +106,17 @@ def test_unreachable_database_is_one_sentence_without_password(environ: dict[str
     result = run(environ | {"DATASTORAGE_DATABASE_URL": nowhere}, "list")
 
     assert result.exit_code == 1
-    assert result.stderr == "Error: database unavailable - please retry (db_unreachable)\n"
+    server = 'connection to server at "127.0.0.1", port 1 failed: Connection refused'
+    assert result.stderr == (
+        f"Error: PostgreSQL at 127.0.0.1:1 cannot be used (db_unreachable): connection failed: {server};"
+        " datastorage validate says how to repair it\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["list", "ensure"])
+def test_missing_settings_are_one_line(command: str) -> None:
+    result = CliRunner().invoke(partitions, [command])
+
+    assert result.exit_code == 1
+    assert "DATASTORAGE_DATABASE_URL" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

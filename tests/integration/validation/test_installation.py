@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.validation import infrastructure, packages, service, sources
+from datastorage.validation import packages, service, tools
 from datastorage.validation.check import Broken, NotApplicable
 from datastorage.validation.subject import Subject
 
@@ -25,8 +25,8 @@ def test_package_of_another_version_and_a_missing_one_are_named(tmp_path: Path) 
     with pytest.raises(Broken) as raised:
         packages.dependencies(Subject(None, {}, root=tmp_path), 30)
 
-    assert raised.value.fact.startswith("not as in requirements.lock: flask 3.")
-    assert raised.value.fact.endswith(" instead of 0.1, no-such-package missing instead of 1.0")
+    assert str(raised.value).startswith("not as in requirements.lock: flask 3.")
+    assert str(raised.value).endswith(" instead of 0.1, no-such-package missing instead of 1.0")
     assert "pip install --require-hashes" in raised.value.repair
 
 
@@ -45,7 +45,7 @@ def test_container_tool_that_is_not_there_has_a_package(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(Broken, match="neither podman nor docker is installed") as raised:
-        infrastructure.container_tool(Subject(None, {}), 10)
+        tools.container_tool(Subject(None, {}), 10)
 
     assert "install the package podman" in raised.value.repair
 
@@ -63,9 +63,9 @@ def test_container_tool_has_to_answer(
 
     if result is None:
         with pytest.raises(Broken, match="no container engine answers"):
-            infrastructure.container_tool(Subject(None, {}), 10)
+            tools.container_tool(Subject(None, {}), 10)
     else:
-        assert infrastructure.container_tool(Subject(None, {}), 10) == result
+        assert tools.container_tool(Subject(None, {}), 10) == result
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     with pytest.raises(Broken, match=r"^missing: k8s/, tox\.ini$"):
-        sources.layout(Subject(None, {}, root=tmp_path), 5)
+        tools.layout(Subject(None, {}, root=tmp_path), 5)
 
 
-@pytest.mark.parametrize("examine", [sources.linters, sources.layout])
+@pytest.mark.parametrize("examine", [tools.linters, tools.layout])
 def test_installed_package_has_no_sources_to_check(tmp_path: Path, examine: object) -> None:
     assert callable(examine)
 
@@ -90,9 +90,9 @@ def test_linter_shows_its_first_complaint(tmp_path: Path) -> None:
     (tmp_path / "crooked.py").write_text("import os\n")
 
     with pytest.raises(Broken) as raised:
-        sources.linters(Subject(None, {}, root=tmp_path), 50)
+        tools.linters(Subject(None, {}, root=tmp_path), 50)
 
-    assert "ruff reports 1 lines, the first: crooked.py:1:8: F401" in raised.value.fact
+    assert "ruff reports 1 lines, the first: crooked.py:1:8: F401" in str(raised.value)
     assert raised.value.repair == "tox run -e lint,types"
 
 
@@ -102,8 +102,7 @@ def test_service_that_does_not_start_shows_its_error() -> None:
     with pytest.raises(Broken) as raised:
         service.start(subject, 25)
 
-    assert (
-        "the service ended with exit code 1: Invalid configuration: invalid log level: loud"
-        in raised.value.fact
+    assert "the service ended with exit code 1: Invalid configuration: invalid log level: loud" in str(
+        raised.value
     )
-    assert "Zq-" not in raised.value.fact
+    assert "Zq-" not in str(raised.value)

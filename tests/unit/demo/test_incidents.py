@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datastorage.demo import story
-from datastorage.demo.narrator import Event
+from datastorage.demo.narrator import Record
 from datastorage.demo.story import Story
 from datastorage.incidents.writing.schemas import NewIncidentSchema
 
@@ -21,7 +21,7 @@ def told() -> Story:
 
 
 @pytest.fixture(scope="module")
-def history(told: Story) -> dict[str, list[Event]]:
+def history(told: Story) -> dict[str, list[Record]]:
     """The events of each remediation but the tour, whose events are samples."""
     by_remediation = defaultdict(list)
     for event in told.events:
@@ -30,7 +30,7 @@ def history(told: Story) -> dict[str, list[Event]]:
     return by_remediation
 
 
-def data_of(events: list[Event], event_type: str) -> dict[str, Any]:
+def data_of(events: list[Record], event_type: str) -> dict[str, Any]:
     """Return the payload of the last event of a type."""
     return next(
         (event["event_data"] for event in reversed(events) if event["event_type"] == event_type),
@@ -50,7 +50,7 @@ def test_the_service_accepts_every_incident(seed: int) -> None:
 
 
 def test_an_incident_ends_as_the_last_phase_of_its_remediation(
-    told: Story, history: dict[str, list[Event]]
+    told: Story, history: dict[str, list[Record]]
 ) -> None:
     phases = {"completed": "Completed", "failed": "Failed", "cancelled": "Cancelled"}
 
@@ -61,7 +61,7 @@ def test_an_incident_ends_as_the_last_phase_of_its_remediation(
     assert {incident["execution_status"] for incident in told.incidents} == phases.keys()
 
 
-def test_every_remediation_that_ended_has_one_incident(told: Story, history: dict[str, list[Event]]) -> None:
+def test_every_remediation_that_ended_has_one_incident(told: Story, history: dict[str, list[Record]]) -> None:
     final = {"effectivenessmonitor.evaluation.completed"}
     ended = {name for name, events in history.items() if final & {event["event_type"] for event in events}}
     for name, events in history.items():
@@ -78,7 +78,7 @@ def test_every_remediation_that_ended_has_one_incident(told: Story, history: dic
 
 
 def test_an_incident_says_what_the_events_of_its_remediation_say(
-    told: Story, history: dict[str, list[Event]]
+    told: Story, history: dict[str, list[Record]]
 ) -> None:
     for incident in told.incidents[1:]:
         events = history[incident["correlation_id"]]

@@ -8,6 +8,7 @@ import pytest
 
 from datastorage.audit.schemas import AuditEventSchema
 from datastorage.demo import catalogue, story
+from datastorage.demo.narrator import STORY
 from datastorage.demo.story import Story
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.settings import Settings
@@ -47,6 +48,32 @@ def test_every_type_occurs_with_the_sample_of_the_catalogue(count: int) -> None:
     tour = {e["event_type"]: e["event_data"] for e in told.events if e["correlation_id"] == told.tour}
     assert len(types) == 27
     assert tour == samples
+
+
+def test_steps_of_a_chapter_have_known_keys_and_every_chapter_is_told() -> None:
+    known = {
+        "repeat",
+        "wait",
+        "took",
+        "choose",
+        "facts",
+        "note",
+        "play",
+        "each",
+        "tell",
+        "mention",
+        "deliver",
+    }
+    chapters, plots = STORY["chapters"], STORY["plots"]
+
+    steps = [step for chapter in chapters.values() for step in chapter]
+    entries = [entry for plot in plots for entry in plot["chapters"]]
+    told = {name for entry in entries for name in ([entry] if isinstance(entry, str) else entry)}
+    told |= {name for step in steps for name in step.get("play", ())}
+
+    assert {key for step in steps for key in step} == known | {"deliver", "end"}
+    assert told == chapters.keys()
+    assert sum(plot["weight"] for plot in plots) == 100
 
 
 @pytest.mark.parametrize("count", [27, 28, 100, 500, 5000])

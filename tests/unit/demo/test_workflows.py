@@ -4,13 +4,14 @@ import json
 from collections import Counter
 from hashlib import sha256
 from itertools import product
+from typing import Any
 
 import pytest
 import yaml
 
 from datastorage.demo import workflows
 from datastorage.demo.workflows import Workflow
-from datastorage.demo.world import CLUSTERS, PROBLEMS, WORKLOADS, Scene
+from datastorage.demo.world import WORLD, scene, strikes
 from datastorage.workflows.labels import MANDATORY, WILDCARD, Match, match_mandatory
 from datastorage.workflows.model import NewWorkflow
 from datastorage.workflows.schemas import NewWorkflowSchema
@@ -19,9 +20,9 @@ from datastorage.workflows.scoring import Labels, score
 SHELF = workflows.load()
 VERSIONS = [version for versions in SHELF.values() for version in versions]
 SCENES = [
-    Scene(workload, problem, cluster, SHELF[problem.workflow][-1], "rr-1")
-    for workload, problem, cluster in product(WORKLOADS, PROBLEMS, CLUSTERS)
-    if problem.strikes & {workload.kind, workload.name}
+    scene(place, SHELF[place[1]["workflow_matched"]][-1], "rr-1")
+    for place in product(WORLD["workloads"], WORLD["problems"], WORLD["clusters"])
+    if strikes(place[1], place[0])
 ]
 
 
@@ -68,9 +69,9 @@ def test_references_differ_and_the_newest_version_has_the_plain_one() -> None:
     assert all(versions[-1].reference == f"wf-{name}" for name, versions in SHELF.items())
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda s: f"{s.workload.name}-{s.problem.alert}-{s.cluster}")
-def test_a_search_finds_first_what_the_story_runs(scene: Scene) -> None:
-    wanted = Labels(scene.searched, {}, {})
+@pytest.mark.parametrize("facts", SCENES, ids=lambda f: f"{f['name']}-{f['alert_name']}-{f['cluster']}")
+def test_a_search_finds_first_what_the_story_runs(facts: dict[str, Any]) -> None:
+    wanted = Labels(facts["query_filters"], {}, {})
     newest = [registered(versions[-1]) for versions in SHELF.values()]
 
     found = {
@@ -80,4 +81,4 @@ def test_a_search_finds_first_what_the_story_runs(scene: Scene) -> None:
     }
 
     best = max(found.values())
-    assert [name for name, points in found.items() if points == best] == [scene.problem.workflow]
+    assert [name for name, points in found.items() if points == best] == [facts["workflow_matched"]]

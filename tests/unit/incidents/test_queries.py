@@ -9,7 +9,8 @@ from sqlalchemy.sql import ClauseElement
 from datastorage.incidents.aggregates import queries as aggregates
 from datastorage.incidents.aggregates.model import LegacyRateRequest
 from datastorage.incidents.reading import queries
-from datastorage.incidents.reading.model import IncidentFilter, View
+from datastorage.incidents.reading.model import IncidentFilter
+from datastorage.incidents.representations import View
 from datastorage.platform.db.keyset import Position
 from tests.support.incident_filters import executions, incidents
 

@@ -4,13 +4,14 @@ import pytest
 from sqlalchemy import String
 
 from datastorage.incidents.fields import Exact
-from datastorage.incidents.reading.model import View
-from datastorage.incidents.reading.projection import COMPUTED, FULL, MEMBERS, SUMMARY, json_schema
+from datastorage.incidents.reading.projection import MEMBERS
+from datastorage.incidents.representations import COMPUTED, FULL, INCIDENT, LISTED, NAMES, SUMMARY
 from datastorage.incidents.tables import resource_action_traces
 from datastorage.incidents.trace import MEMBERS as DECLARED
 from datastorage.incidents.trace import NEW_MEMBERS, OUTCOME_MEMBERS, SHOWN, Trace, TraceMember
 from datastorage.incidents.writing.queries import TRACE_COLUMNS
 from datastorage.incidents.writing.schemas import NewIncidentSchema, OutcomeSchema
+from datastorage.platform.records import Shown
 from tests.support.builders import now
 
 
@@ -25,9 +26,10 @@ def test_member_is_a_column_and_part_of_a_full_incident(member: TraceMember) -> 
 
 
 def test_rows_show_what_the_document_says_in_the_same_order() -> None:
-    for view, names in ((View.SUMMARY, SUMMARY), (View.FULL, FULL)):
+    for view, names in NAMES.items():
         assert [column.key for column in MEMBERS[view]] == list(names)
-    assert all(json_schema(name)["type"] for name in FULL)
+    assert [member.wire for member in INCIDENT.members] == list(FULL)
+    assert [member.wire for member in LISTED.members if member.shown is Shown.ALWAYS] == list(SUMMARY)
     assert {*SHOWN, *COMPUTED} == set(FULL)
 
 

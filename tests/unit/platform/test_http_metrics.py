@@ -3,18 +3,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from flask import Blueprint, Flask, Response, abort
+from flask import Blueprint, Flask, abort
 from flask.testing import FlaskClient
 from flask_cors import CORS
-from werkzeug.exceptions import InternalServerError
 from werkzeug.test import EnvironBuilder
 
 from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
+from tests.support.small_app import SAID, Said, add, says, small_app
 
 
 class Seconds:
@@ -44,43 +47,47 @@ def afterwards(metrics: Metrics) -> Afterwards:
 
 @pytest.fixture
 def app(metrics: Metrics, afterwards: Afterwards, clock: Seconds) -> Flask:
-    app = Flask("test", static_folder=None)
-    app.register_blueprint(views(clock))
-    app.register_error_handler(InternalServerError, lambda _: ("sorry", 500))
+    http_metrics = HttpMetrics(metrics, afterwards, clock=clock)
+    app = small_app(views(clock), services={Metrics: metrics}, http_metrics=http_metrics)
     CORS(app, origins=["https://console.example"])
-    HttpMetrics(metrics, afterwards, clock=clock).init_app(app)
     return app
 
 
 def views(clock: Seconds) -> Blueprint:
     blueprint = Blueprint("views", "views")
-    blueprint.add_url_rule("/health/ready", "ready", lambda: "ready")
-    blueprint.add_url_rule("/api/v1/workflows/by-name/<name>/versions", "versions", lambda name: name)
-    blueprint.add_url_rule("/api/v1/audit/events", "create", lambda: ("", 201), methods=["POST"])
-    blueprint.add_url_rule(
-        "/api/v1/things/<uuid:key>", "delete", lambda key: (f"{key}", 204), methods=["DELETE"]
-    )
-    blueprint.add_url_rule("/api/v1/busy", "busy", lambda: abort(503))
+    add(blueprint, "/health/ready", says("ready"))
+    add(blueprint, "/api/v1/workflows/by-name/<name>/versions", says("versions"))
+    add(blueprint, "/api/v1/audit/events", CREATE, "POST")
+    add(blueprint, "/api/v1/things/<uuid:key>", DELETE, "DELETE")
+    add(blueprint, "/api/v1/busy", operation(Permission.READ)(lambda: abort(503)))
+    add(blueprint, "/api/v1/broken", operation(Permission.READ)(broken))
 
-    @blueprint.get("/api/v1/incidents/<int:incident_id>")
-    def get_incident(incident_id: int) -> str:
+    def get_incident() -> Said:
         clock.now += 0.3
-        return str(incident_id)
+        return Said("incident")
 
-    @blueprint.get("/api/v1/export")
-    def export() -> Response:
-        def lines() -> Iterator[str]:
-            yield "first\n"
-            clock.now += 4
-            yield "second\n"
+    def lines() -> Iterator[bytes]:
+        yield b"first\n"
+        clock.now += 4
+        yield b"second\n"
 
-        return Response(lines())
-
-    @blueprint.get("/api/v1/broken")
-    def broken() -> str:
-        raise RuntimeError("broken")
-
+    streamed = Answer(Said, 200, None, "Lines.", body=lambda _: lines(), stream=True)
+    add(
+        blueprint,
+        "/api/v1/incidents/<int:incident_id>",
+        operation(Permission.READ, answers=(SAID,))(get_incident),
+    )
+    add(blueprint, "/api/v1/export", operation(Permission.READ, answers=(streamed,))(lambda: Said("")))
     return blueprint
+
+
+CREATE = operation(Permission.WRITE, answers=(Answer(Said, 201, None, "It is written."),))(lambda: Said(""))
+NO_CONTENT = Answer(Said, 204, None, "It is gone.", body=lambda _: (), stream=True)
+DELETE = operation(Permission.ADMIN, answers=(NO_CONTENT,))(lambda: Said(""))
+
+
+def broken() -> NoReturn:
+    raise RuntimeError("broken")
 
 
 @pytest.fixture
@@ -109,12 +116,12 @@ def exceptions_counted(metrics: Metrics) -> float:
     )
 
 
-def send(app: Flask, path: str) -> "Answer":
+def send(app: Flask, path: str) -> "Sending":
     """Call the application as a server does, without reading the answer."""
-    return Answer(app, EnvironBuilder(path=path).get_environ())
+    return Sending(app, EnvironBuilder(path=path).get_environ())
 
 
-class Answer:
+class Sending:
     def __init__(self, app: Flask, environ: WSGIEnvironment) -> None:
         start_response: StartResponse = self._start
         self.status = ""
@@ -275,10 +282,11 @@ def test_a_body_that_cannot_be_closed_is_still_gone(afterwards: Afterwards, metr
         def close(self) -> None:
             raise OSError("stuck")
 
-    app = Flask("test", static_folder=None)
-    app.wsgi_app = lambda environ, start_response: Stuck()  # type: ignore[method-assign] # noqa: ARG005
-    HttpMetrics(metrics, afterwards).init_app(app)
-    answer = send(app, "/")
+    blueprint = Blueprint("stuck", "stuck")
+    stuck = Answer(Said, 200, None, "Never ends.", body=lambda _: Stuck(), stream=True)
+    add(blueprint, "/stuck", operation(Permission.READ, answers=(stuck,))(lambda: Said("")))
+    app = small_app(blueprint, http_metrics=HttpMetrics(metrics, afterwards))
+    answer = send(app, "/stuck")
 
     with pytest.raises(OSError, match="stuck"):
         answer.close()
@@ -304,13 +312,10 @@ def test_an_answer_on_purpose_is_no_unhandled_exception(
     assert exceptions_counted(metrics) == 0
 
 
-def test_an_exception_that_reaches_the_server_counts_as_a_500(
+def test_an_unexpected_exception_counts_as_a_500(
     app: Flask, afterwards: Afterwards, metrics: Metrics
 ) -> None:
-    app.config["PROPAGATE_EXCEPTIONS"] = True
-
-    with pytest.raises(RuntimeError, match="broken"):
-        send(app, "/api/v1/broken")
+    send(app, "/api/v1/broken").close()
 
     assert requests_counted(metrics) == {("GET", "/api/v1/broken", "500"): 1}
     assert exceptions_counted(metrics) == 1
@@ -345,16 +350,12 @@ def test_a_scrape_measures_the_process(client: FlaskClient, metrics: Metrics) ->
 
 WORKER = """
 import sys
-from flask import Flask
-from datastorage.platform.afterwards import Afterwards
-from datastorage.platform.metrics import Metrics
-from datastorage.platform.web.http_metrics import HttpMetrics
+from flask import Blueprint
+from tests.support.small_app import add, says, small_app
 
-app = Flask("worker", static_folder=None)
-app.add_url_rule("/api/v1/incidents/<int:number>", view_func=lambda number: str(number), endpoint="incident")
-metrics = Metrics()
-HttpMetrics(metrics, Afterwards(show_in_flight=metrics.http_requests_in_flight.set)).init_app(app)
-client = app.test_client()
+blueprint = Blueprint("worker", "worker")
+add(blueprint, "/api/v1/incidents/<int:number>", says("incident"))
+client = small_app(blueprint).test_client()
 for number in range(int(sys.argv[1])):
     client.get(f"/api/v1/incidents/{number}").close()
 print(client.get("/metrics?name[]=datastorage_db_up").text)

@@ -1,21 +1,22 @@
 """Single keys: what is accepted."""
 
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from datastorage.settings import KEYS
 from datastorage.settings.keys import Key
-from datastorage.settings.table import KEYS
 from tests.unit.settings.conftest import Load
 
 
 def test_file_with_only_the_required_keys_gives_every_default(load: Load) -> None:
     settings = load()
 
-    shown = {key.slot: getattr(getattr(settings, key.group), key.field) for key in _keys_with_default()}
-    assert shown == {key.slot: key.initial for key in _keys_with_default()}
+    shown = {key.path: attrgetter(key.path)(settings) for key in _keys_with_default()}
+    assert shown == {key.path: key.initial for key in _keys_with_default()}
     assert settings.warnings == ()
     assert settings.server.shutdown_total_budget == timedelta(seconds=38)
     assert settings.redis.dlq_backoff[-1] == timedelta(hours=24)
@@ -24,8 +25,10 @@ def test_file_with_only_the_required_keys_gives_every_default(load: Load) -> Non
 
 
 def _keys_with_default() -> list[Key]:
-    given = {"database.secrets_file", "database.password_key", "redis.secrets_file", "redis.password_key"}
-    return [key for key in KEYS if key.default is not None and key.slot not in given]
+    given = {"redis.addr"} | {
+        f"{group}.{name}" for group in ("database", "redis") for name in ("secrets_file", "password_key")
+    }
+    return [key for key in KEYS if key.required_unless != "" and not key.is_secret and key.path not in given]
 
 
 @pytest.mark.parametrize(
@@ -60,11 +63,13 @@ def _keys_with_default() -> list[Key]:
             "dlq_backoff",
             (timedelta(milliseconds=10), timedelta(milliseconds=20)),
         ),
-        ("redis.dlqRequireAOF", True, "dlq_require_aof", True),
+        ("redis.dlqRequireAOF", True, "dlq_require_aof", "true"),
+        ("redis.dlq_require_aof", False, "dlq_require_aof", "false"),
+        ("redis.dlq_require_aof", "Auto", "dlq_require_aof", "auto"),
         (
             "redis.sentinel",
             {"master": "main", "addrs": ["a:26379", "b:26379"]},
-            "sentinel_addrs",
+            "sentinel.addrs",
             ("a:26379", "b:26379"),
         ),
         ("telemetry.sampleRatio", 1, "sample_ratio", 1.0),
@@ -78,7 +83,7 @@ def test_value_in_any_accepted_spelling_is_read(
 
     settings = load(**{group: {name: value}})
 
-    assert getattr(getattr(settings, group), field) == expected
+    assert attrgetter(f"{group}.{field}")(settings) == expected
 
 
 def test_tls_with_readable_files_is_accepted(load: Load, tmp_path: Path) -> None:
@@ -88,8 +93,8 @@ def test_tls_with_readable_files_is_accepted(load: Load, tmp_path: Path) -> None
 
     redis = load(redis={"tls": {"enabled": True} | {name: str(file) for name, file in files.items()}}).redis
 
-    assert redis.tls_enabled
-    assert (redis.tls_ca_file, redis.tls_cert_file, redis.tls_key_file) == tuple(files.values())
+    assert redis.tls.enabled
+    assert (redis.tls.ca_file, redis.tls.cert_file, redis.tls.key_file) == tuple(files.values())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from threading import Event
 import pytest
 
 from datastorage.validation import run as running
-from datastorage.validation.check import Broken, Check, Finding, NotApplicable, Status
+from datastorage.validation.check import Broken, Check, Finding, NotApplicable
+from datastorage.validation.configuration import load_settings
 from datastorage.validation.run import run
 from datastorage.validation.subject import Subject
 
@@ -45,20 +46,20 @@ def statuses(*checks: Check, skip: frozenset[int] = frozenset()) -> str:
 def test_finding_says_what_was_measured() -> None:
     [finding] = findings(a_check(1, lambda: "it has 3 legs"))
 
-    assert (finding.status, finding.text, finding.repair) == (Status.PASS, "it has 3 legs", None)
+    assert (finding.status, finding.text, finding.repair) == ("PASS", "it has 3 legs", None)
 
 
 def test_failure_says_how_to_repair_it() -> None:
     [finding] = findings(a_check(1, broken))
 
-    assert (finding.status, finding.text, finding.repair) == (Status.FAIL, "it is bent", "straighten it")
+    assert (finding.status, finding.text, finding.repair) == ("FAIL", "it is bent", "straighten it")
 
 
 def test_check_that_fails_itself_has_not_passed_and_the_next_one_is_made() -> None:
     failed, after = findings(a_check(1, clumsy), a_check(2, lambda: "fine"))
 
-    assert (failed.status, failed.text) == (Status.FAIL, "title 1: ZeroDivisionError: by zero")
-    assert after.status is Status.PASS
+    assert (failed.status, failed.text) == ("FAIL", "title 1: ZeroDivisionError: by zero")
+    assert after.status == "PASS"
 
 
 def test_dependants_of_a_failure_are_left_out_and_so_are_theirs() -> None:
@@ -72,8 +73,8 @@ def test_dependants_of_a_failure_are_left_out_and_so_are_theirs() -> None:
 def test_check_without_anything_to_examine_says_why_and_holds_up_nobody() -> None:
     nothing, after = findings(a_check(1, not_here), a_check(2, lambda: "fine", 1))
 
-    assert (nothing.status, nothing.text) == (Status.SKIP, "title 1: there is none here")
-    assert after.status is Status.PASS
+    assert (nothing.status, nothing.text) == ("SKIP", "title 1: there is none here")
+    assert after.status == "PASS"
 
 
 def test_check_that_nobody_wants_is_not_made() -> None:
@@ -93,9 +94,9 @@ def test_check_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Non
     seconds = time.monotonic() - began
 
     never.set()
-    assert hanging.status is Status.FAIL
+    assert hanging.status == "FAIL"
     assert "no result within" in hanging.text
-    assert after.status is Status.PASS
+    assert after.status == "PASS"
     assert seconds < 2
 
 
@@ -127,8 +128,9 @@ def test_installed_package_is_no_source_tree(folder: str) -> None:
 
 
 def test_usual_local_servers_are_looked_for_where_no_others_are_named() -> None:
-    usual = Subject(None, {}).settings
-    named = Subject(None, {"DATASTORAGE_DATABASE_URL": "postgresql://app@db.example:6000/other"}).settings
+    named_url = {"DATASTORAGE_DATABASE_URL": "postgresql://app@db.example:6000/other"}
+
+    usual, named = load_settings(Subject(None, {})), load_settings(Subject(None, named_url))
 
     assert (usual.database.host, usual.database.port, usual.redis.addr) == (
         "localhost",

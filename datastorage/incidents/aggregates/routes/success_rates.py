@@ -12,37 +12,45 @@ from datastorage.incidents.aggregates.parameters import (
     WorkflowRateQuery,
 )
 from datastorage.incidents.aggregates.service import AggregateService
-from datastorage.incidents.answers import (
-    IncidentTypeRateSchema,
-    MultiDimensionalRateSchema,
-    WorkflowRateSchema,
-)
 from datastorage.incidents.blueprints import READ_PROBLEMS, SUCCESS_RATES
-from datastorage.platform.web.contract import Answer, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 RATE_PROBLEMS = (*READ_PROBLEMS, "validation-error")
 
 
 @SUCCESS_RATES.get("/incident-type")
-@returns(Answer(IncidentTypeRate, 200, IncidentTypeRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(IncidentTypeRateQuery)
+@operation(
+    Permission.READ,
+    query=IncidentTypeRateQuery,
+    answers=(Answer(IncidentTypeRate, 200, IncidentTypeRate, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_of_incident_type(wanted: RateRequest) -> IncidentTypeRate:
     """Tell how often incidents of one type were remediated, and by which workflows."""
     return current(AggregateService).rate_of_incident_type(wanted)
 
 
 @SUCCESS_RATES.get("/workflow")
-@returns(Answer(WorkflowRate, 200, WorkflowRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(WorkflowRateQuery)
+@operation(
+    Permission.READ,
+    query=WorkflowRateQuery,
+    answers=(Answer(WorkflowRate, 200, WorkflowRate, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_of_workflow(wanted: RateRequest) -> WorkflowRate:
     """Tell how often a workflow succeeded, and at which types of incidents."""
     return current(AggregateService).rate_of_workflow(wanted)
 
 
 @SUCCESS_RATES.get("/multi-dimensional")
-@returns(Answer(MultiDimensionalRate, 200, MultiDimensionalRateSchema, "The rate."), problems=RATE_PROBLEMS)
-@accepts_query(MultiDimensionalRateQuery)
+@operation(
+    Permission.READ,
+    query=MultiDimensionalRateQuery,
+    answers=(Answer(MultiDimensionalRate, 200, MultiDimensionalRate, "The rate."),),
+    problems=RATE_PROBLEMS,
+)
 def get_rate_by_dimensions(wanted: RateRequest) -> MultiDimensionalRate:
     """Tell how often actions succeeded that share every given dimension."""
     return current(AggregateService).rate_by_dimensions(wanted)

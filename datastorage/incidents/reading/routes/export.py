@@ -3,33 +3,33 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import g, request
-
 from datastorage.errors import DatabaseError
-from datastorage.incidents.answers import ListedIncidentSchema
 from datastorage.incidents.blueprints import FILTER_PROBLEMS, INCIDENTS
 from datastorage.incidents.reading.export import IncidentExport
 from datastorage.incidents.reading.model import ExportRequest
 from datastorage.incidents.reading.parameters import IncidentExportQuery
 from datastorage.incidents.reading.service import IncidentService
+from datastorage.incidents.representations import LISTED
+from datastorage.platform.logs import request_context
 from datastorage.platform.web import json, problems
-from datastorage.platform.web.contract import Answer, accepts_query, returns
 from datastorage.platform.web.current import current
+from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.permissions import Permission
 
 NDJSON = "application/x-ndjson"
+EXPORT_PATH = f"{INCIDENTS.url_prefix}/export"
 
 
 class Lines:
     """The body of an export.
 
-    A class and not a generator: a body that is never read, of a HEAD request for example, is closed
+    A class and not a generator: a body that nobody began to read, of a HEAD request for example, is closed
     as well, and the finally of a generator that never started does not run.
     """
 
     def __init__(self, export: IncidentExport) -> None:
         self._export = export
-        self._instance = request.path
-        self._request_id = g.request_id
+        self._request_id = request_context.get().request_id or ""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield a page of lines at a time, then the control record."""
@@ -46,7 +46,7 @@ class Lines:
     def _problem(self, error: DatabaseError) -> dict[str, Any]:
         end = self._export.end
         problem = problems.document(
-            error.slug, error.detail, instance=self._instance, request_id=self._request_id
+            error.slug, error.detail, instance=EXPORT_PATH, request_id=self._request_id
         )
         return problem | {"rows": end.rows, "next_cursor": end.next_cursor}
 
@@ -66,19 +66,22 @@ def _end(export: IncidentExport) -> dict[str, Any]:
 
 
 @INCIDENTS.get("/export")
-@returns(
-    Answer(
-        IncidentExport,
-        200,
-        ListedIncidentSchema,
-        "One incident per line, then a record with the single key `_end` or `_error`.",
-        media_type=NDJSON,
-        body=Lines,
-        stream=True,
+@operation(
+    Permission.EXPORT,
+    query=IncidentExportQuery,
+    answers=(
+        Answer(
+            IncidentExport,
+            200,
+            LISTED,
+            "One incident per line, then a record with the single key `_end` or `_error`.",
+            media_type=NDJSON,
+            body=Lines,
+            stream=True,
+        ),
     ),
     problems=(*FILTER_PROBLEMS, "too-many-exports"),
 )
-@accepts_query(IncidentExportQuery)
 def export_incidents(wanted: ExportRequest) -> IncidentExport:
     """Stream incidents, newest first.
 

@@ -1,20 +1,18 @@
-"""From the URL map and the contracts of its views to the whole document."""
+"""From the operations of the service to the whole document."""
 
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask
-from werkzeug.routing import Rule
 
 from datastorage import __version__
-from datastorage.platform.web.contract import ViewContract, contract_of
-from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.openapi import bodies, parameters, responses
+from datastorage.platform.web.operations import Operation
+from datastorage.platform.web.routing import Endpoint, Routes
 
 DESCRIPTION = """\
 The one service through which a Kubernetes remediation platform reads and writes its database.
@@ -42,8 +40,8 @@ _PARTS = ("openapi", "info", "servers", "tags", "paths", "components")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def document(app: Flask) -> dict[str, Any]:
-    """Return the OpenAPI document of ``app``."""
+def document(routes: Routes) -> dict[str, Any]:
+    """Return the OpenAPI document of what ``routes`` lead to."""
     spec = APISpec(
         title="datastorage",
         version=__version__,
@@ -55,65 +53,65 @@ def document(app: Flask) -> dict[str, Any]:
     bodies.add_components(spec)
     parameters.add_components(spec)
     responses.add_components(spec)
-    documented = list(documented_views(app))
-    for name in dict.fromkeys(rule.endpoint.partition(".")[0] for rule, _ in documented):
-        spec.tag({"name": name, "description": _purpose(app, name)})
-    for rule, view in documented:
-        for method in sorted((rule.methods or set()) & set(_METHODS)):
-            operation = _operation(spec, app, rule, view)
-            spec.path(path=template(rule), operations={method.lower(): operation})
+    documented = sorted(_documented(routes), key=lambda each: each[0].rule)
+    purposes = {_tag(endpoint): _purpose(operation) for endpoint, operation in documented}
+    for name, purpose in purposes.items():
+        spec.tag({"name": name, "description": purpose})
+    for endpoint, operation in documented:
+        described_operation = _operation(spec, endpoint, operation)
+        for method in sorted(endpoint.methods & set(_METHODS)):
+            spec.path(path=template(endpoint.rule), operations={method.lower(): described_operation})
     described: dict[str, Any] = spec.to_dict()
     return {part: described[part] for part in _PARTS}
 
 
-def documented_views(app: Flask) -> Iterator[tuple[Rule, Callable[..., Any]]]:
-    """Yield every rule whose view has a contract, by path."""
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        view = app.view_functions[rule.endpoint]
-        if hasattr(view, "contract"):
-            yield rule, view
+def _documented(routes: Routes) -> Iterator[tuple[Endpoint, Operation]]:
+    """Yield what has answers to describe; the document itself and views of packages have none."""
+    for endpoint in routes:
+        operation = endpoint.operation
+        if operation.answers and all(answer.schema for answer in operation.answers):
+            yield endpoint, operation
 
 
-def template(rule: Rule) -> str:
+def template(rule: str) -> str:
     """Return the path of ``rule`` as OpenAPI writes it."""
-    return _VARIABLE.sub(r"{\1}", rule.rule)
+    return _VARIABLE.sub(r"{\1}", rule)
 
 
-def _purpose(app: Flask, blueprint: str) -> str:
+def _tag(endpoint: Endpoint) -> str:
+    return endpoint.name.partition(".")[0]
+
+
+def _purpose(operation: Operation) -> str:
     """Return the first sentence of the feature's docstring."""
-    package = app.blueprints[blueprint].import_name.rpartition(".")[0]
-    return (sys.modules[package].__doc__ or "").partition("\n")[0]
+    feature = ".".join(operation.act.__module__.split(".")[:2])
+    return (sys.modules[feature].__doc__ or "").partition("\n")[0]
 
 
-def _operation(spec: APISpec, app: Flask, rule: Rule, view: Callable[..., Any]) -> dict[str, Any]:
-    contract = contract_of(view)
-    summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
-    operation: dict[str, Any] = {
-        "operationId": rule.endpoint.replace(".", "_"),
-        "tags": [rule.endpoint.partition(".")[0]],
+def _operation(spec: APISpec, endpoint: Endpoint, operation: Operation) -> dict[str, Any]:
+    summary, _, description = inspect.cleandoc(operation.act.__doc__ or "").partition("\n")
+    has_variables = bool(_VARIABLE.search(endpoint.rule))
+    described: dict[str, Any] = {
+        "operationId": endpoint.name.replace(".", "_"),
+        "tags": [_tag(endpoint)],
         "summary": summary.rstrip("."),
         "description": description.strip(),
-        "parameters": _parameters(app, rule, contract),
-        "responses": responses.of(spec, contract, has_variables=bool(_VARIABLE.search(rule.rule))),
-        "deprecated": contract.deprecated,
+        "parameters": _parameters(endpoint),
+        "responses": responses.of(spec, operation, has_variables=has_variables),
+        "deprecated": operation.successor is not None,
     }
-    if contract.body is not None:
-        reader = _reader(app, contract.body)
-        content = {"application/json": {"schema": bodies.reference(spec, reader)}}
-        is_required = not getattr(reader, "body_is_optional", False)
-        operation["requestBody"] = {"required": is_required, "content": content}
-    return {name: value for name, value in operation.items() if value}
+    if endpoint.body is not None:
+        content = {"application/json": {"schema": bodies.reference(spec, endpoint.body)}}
+        is_required = not getattr(endpoint.body, "body_is_optional", False)
+        described["requestBody"] = {"required": is_required, "content": content}
+    return {name: value for name, value in described.items() if value}
 
 
-def _parameters(app: Flask, rule: Rule, contract: ViewContract) -> list[dict[str, Any] | str]:
-    path = _reader(app, contract.path) if contract.path else None
-    query = _reader(app, contract.query) if contract.query else None
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any] | str]:
+    path: Any = endpoint.path
+    query: Any = endpoint.query
     return [
-        *parameters.of_path(_VARIABLE.findall(rule.rule), path),
+        *parameters.of_path(_VARIABLE.findall(endpoint.rule), path),
         *(parameters.of_query(getattr(query, "documented_by", query)) if query is not None else ()),
         *parameters.of_headers(),
     ]
-
-
-def _reader(app: Flask, cls: type) -> Any:
-    return app.extensions[EXTENSION][cls]

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+import marshmallow
 from apispec import APISpec
 
-from datastorage.platform.web.contract import Answer, ViewContract
+from datastorage.platform.web.openapi import shapes
 from datastorage.platform.web.openapi.bodies import answer_reference
+from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, document
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID
 
@@ -84,14 +86,14 @@ def add_components(spec: APISpec) -> None:
     spec.components.schema("Problem", PROBLEM)
 
 
-def of(spec: APISpec, contract: ViewContract, *, has_variables: bool) -> dict[str, Any]:
+def of(spec: APISpec, operation: Operation, *, has_variables: bool) -> dict[str, Any]:
     """Return everything the operation may answer, by status."""
-    announced = (*_ALWAYS, *_DEPRECATED) if contract.deprecated else _ALWAYS
+    announced = (*_ALWAYS, *_DEPRECATED) if operation.successor else _ALWAYS
     responses: dict[str, Any] = {}
-    for answer in contract.answers:
+    for answer in operation.answers:
         described = responses.setdefault(str(answer.status), _empty(answer.description, announced))
         _add_answer(spec, described, answer)
-    for status, slugs in _slugs_by_status(contract, has_variables=has_variables):
+    for status, slugs in _slugs_by_status(operation, has_variables=has_variables):
         title = " or ".join(dict.fromkeys(KINDS[slug].title for slug in slugs))
         described = responses.setdefault(str(status), _empty(f"{title}.", announced))
         schemas = [_problem_reference(spec, slug) for slug in slugs]
@@ -113,7 +115,9 @@ def _refer_to_headers(*names: str) -> dict[str, Any]:
 def _add_answer(spec: APISpec, described: dict[str, Any], answer: Answer) -> None:
     if answer.media_type not in described["content"] and described["content"]:
         described["description"] += f" {answer.description}"
-    schema = answer_reference(spec, answer.schema)
+    shape = answer.schema
+    is_older = isinstance(shape, type) and issubclass(shape, marshmallow.Schema)
+    schema = answer_reference(spec, shape) if is_older else shapes.reference(spec, shape)
     if answer.media_type == SEQUENCE:
         schema = {"type": "array", "items": schema, "description": "One item per line."}
     described["content"][answer.media_type] = {"schema": schema}
@@ -124,11 +128,11 @@ def _add_answer(spec: APISpec, described: dict[str, Any], answer: Answer) -> Non
         described.setdefault("links", {})[name] = target | {"description": link.description}
 
 
-def _slugs_by_status(contract: ViewContract, *, has_variables: bool) -> Iterator[tuple[int, list[str]]]:
-    slugs = {*contract.problems, *_EVERYWHERE}
-    if contract.body is not None:
+def _slugs_by_status(operation: Operation, *, has_variables: bool) -> Iterator[tuple[int, list[str]]]:
+    slugs = {*operation.problems, *_EVERYWHERE}
+    if operation.body is not None:
         slugs |= set(_WITH_BODY)
-    if contract.query is not None or has_variables:
+    if operation.query is not None or has_variables:
         slugs |= set(_WITH_PARAMETERS)
     for status in sorted({KINDS[slug].status for slug in slugs}):
         yield status, [slug for slug in KINDS if slug in slugs and KINDS[slug].status == status]

@@ -1,10 +1,11 @@
 import pytest
 
+from datastorage.platform.web.literals import shown
 from datastorage.platform.web.sent import Sent
 
 
 @pytest.mark.parametrize(
-    ("headers", "is_strict"),
+    ("fields", "is_strict"),
     [
         ([], False),
         (["handling=strict"], True),
@@ -17,5 +18,11 @@ from datastorage.platform.web.sent import Sent
         (["x-handling=strict"], False),
     ],
 )
-def test_preference_for_strict_handling_is_understood(headers: list[str], is_strict: bool) -> None:  # noqa: FBT001
-    assert Sent(prefer=",".join(headers)).prefers_strict is is_strict
+def test_preference_for_strict_handling_is_understood(fields: list[str], is_strict: bool) -> None:  # noqa: FBT001
+    assert Sent(prefer=",".join(fields)).prefers_strict is is_strict
+
+
+def test_shown_text_is_short_and_has_no_control_characters() -> None:
+    assert shown("生产 é 'x'") == "生产 é 'x'"
+    assert shown("a\n\x00\u202e\x1b[31m") == "a\\n\\x00\\u202e\\x1b[31m"
+    assert shown("x" * 101) == "x" * 100 + "…"

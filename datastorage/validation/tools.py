@@ -1,5 +1,6 @@
-"""Checks 9 and 10: the source tree. An installed package has none."""
+"""Checks 7, 9 and 10: what those who work on the project use; an installed package has no source tree."""
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -18,13 +19,36 @@ LAYOUT = (
     "Containerfile",
     "tox.ini",
 )
-_INSTALLED = "this is an installed package, not a source tree"
+INSTALL_ENGINE = (
+    "install the package podman (Fedora, RHEL, Debian), or docker.io (Debian) and start its service"
+)
+
+
+def container_tool(_subject: Subject, seconds: float) -> str:
+    """Ask podman, or docker, which version its engine has."""
+    silent = []
+    for name in ("podman", "docker"):
+        if (path := shutil.which(name)) is not None:
+            version = _engine_version(path, seconds / 2)
+            if version:
+                return f"container tool answers, {name}: {version}"
+            silent.append(f"{name}: no answer")
+    found = f"no container engine answers ({', '.join(silent)})"
+    raise Broken(found if silent else "neither podman nor docker is installed", INSTALL_ENGINE)
+
+
+def _engine_version(path: str, seconds: float) -> str:
+    command = [path, "version", "--format", "{{.Server.Version}}"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)  # noqa: S603 - found in PATH
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.strip()
 
 
 def linters(subject: Subject, seconds: float) -> str:
     """Run the linter and the type checker over the source tree."""
-    if not subject.is_checkout:
-        raise NotApplicable(_INSTALLED)
+    _require_checkout(subject)
     missing = [tool for tool in TOOLS if find_spec(tool) is None]
     if missing:
         raise Broken(f"not installed: {', '.join(missing)}", "make test installs the tools for development")
@@ -41,14 +65,16 @@ def linters(subject: Subject, seconds: float) -> str:
 
 def layout(subject: Subject, _seconds: float) -> str:
     """Look for the files and folders that every part of the project expects."""
-    if not subject.is_checkout:
-        raise NotApplicable(_INSTALLED)
-    missing = [name for name in LAYOUT if not _is_there(subject, name)]
+    _require_checkout(subject)
+    missing = " ".join(name for name in LAYOUT if not _is_there(subject, name))
     if missing:
-        raise Broken(
-            f"missing: {', '.join(missing)}", f"bring them back: git checkout -- {' '.join(missing)}"
-        )
+        raise Broken(f"missing: {missing.replace(' ', ', ')}", f"bring them back: git checkout -- {missing}")
     return f"all {len(LAYOUT)} files and folders of the project are there"
+
+
+def _require_checkout(subject: Subject) -> None:
+    if not subject.is_checkout:
+        raise NotApplicable("this is an installed package, not a source tree")
 
 
 def _is_there(subject: Subject, name: str) -> bool:

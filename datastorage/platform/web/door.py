@@ -1,0 +1,249 @@
+"""The way of every request: through the gates, into its operation, and out with one line in the log.
+
+The door stands in front of Flask and is the only entrance. ``run`` carries out what the gates admit: straight
+from the door, which is the quick entry, or from Flask, when the application has hooks that must see requests
+(CORS brings some) and for the views of packages. Either way the same function reads, acts and answers, and
+``problems.reply_to`` turns every error into a problem document. See docs/architecture.md.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import flask
+from flask import Flask, Response
+
+from datastorage.errors import DataStorageError
+from datastorage.platform.logs import log_lean
+from datastorage.platform.web.current import EXTENSION, services_of_request
+from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
+from datastorage.platform.web.http_metrics import HttpMetrics
+from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
+from datastorage.platform.web.replies import Headers, Reply
+from datastorage.platform.web.requests import CORRELATION_ID, FORCE_CLOSE, REQUEST_ID, ROUTE, Request
+from datastorage.platform.web.routing import Endpoint, Routes
+from datastorage.settings import ServerSettings
+
+logger = logging.getLogger("datastorage.access")
+
+_ADMISSION: Final = "datastorage.admission"
+"""Key of the WSGI environ: takes what the gates found out through Flask to the view."""
+
+
+def run(admission: Admission, grounds: Grounds) -> Reply:
+    """Carry out what was admitted: read, act, answer.
+
+    Raises:
+        Exception: what went wrong; ``problems.reply_to`` knows its answer.
+    """
+    request, endpoint = admission.request, admission.endpoint
+    if request.method == "OPTIONS":
+        methods = grounds.routes.methods_of(request.path)
+        return Reply(200, [("Allow", ", ".join(methods)), ("Content-Length", "0")])
+    arguments = _read(request, endpoint, grounds.max_body_bytes)
+    outcome = endpoint.operation.act(*arguments)
+    answer = endpoint.answer_of[type(outcome)]
+    if answer.log is not None:
+        request.log_fields = answer.log(outcome)
+    return answer.reply(outcome)
+
+
+def _read(request: Request, endpoint: Endpoint, max_body_bytes: int) -> list[Any]:
+    """Return the arguments of the view: from the path, the query and the body."""
+    arguments: list[Any] = []
+    if endpoint.path is not None:
+        arguments.append(endpoint.path.read(request.variables))
+    if (query := endpoint.query) is not None:
+        arguments.append(query.read(request.sent(query.resource, slug=query.encoding_slug)))
+    if (body := endpoint.body) is not None:
+        arguments.append(body.read(body.decode(request.read_body(max_body_bytes, body.resource))))
+    return arguments
+
+
+class Door:
+    """The WSGI application in front of Flask.
+
+    Args:
+        app: its blueprints are all registered, and its services filed.
+        settings: the metrics port, and the largest body.
+        metrics: measures every request but probes and scrapes.
+
+    Raises:
+        RouteError: a route does not say who may call it, or lacks a reader.
+    """
+
+    def __init__(self, app: Flask, settings: ServerSettings, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._services: dict[type, Any] = app.extensions[EXTENSION]
+        routes = self._services[Routes] = Routes(app, self._services)
+        self._grounds = Grounds(routes, str(settings.metrics_port), settings.max_body_bytes)
+        self._metrics = metrics
+        # No redirects are ever sent: a doubled slash is an unknown path like any other.
+        app.url_map.merge_slashes = False
+        app.register_error_handler(Exception, self._problem_in_flask)
+        app.view_functions = dict.fromkeys(app.view_functions, self._run_in_flask)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        services_of_request.set(self._services)
+        metrics = self._metrics
+        request = Request(environ, metrics.clock())
+        if is_probe(request.path):
+            reply = self._answer(request)
+            log_request(request, reply, metrics.clock() - request.started_seconds)
+            return self._send(request, reply, start_response, [])
+        metrics.begin()
+        reply = self._answer(request)
+        method, environ[ROUTE] = labels = request.labels
+        log_request(request, reply, metrics.clock() - request.started_seconds)
+        observe = partial(metrics.observe, (method, labels[1], str(reply.status)), request.started_seconds)
+        if reply.length is None:
+            return self._send(request, reply, start_response, [observe, metrics.end])
+        # Before the first byte: a client that has its answer finds it in the next scrape. The time that a
+        # slow reader takes is not the service's.
+        observe()
+        return self._send(request, reply, start_response, [metrics.end])
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return self._carry_out(request)
+        except Exception as error:  # noqa: BLE001 - the last handler: it logs what nobody expected, and answers
+            return reply_to(error, request)
+
+    def _carry_out(self, request: Request) -> Reply:
+        try:
+            admission = admit(request, self._grounds)
+        except DataStorageError as refusal:
+            return self._shown_to_hooks(request, reply_to(refusal, request))
+        if request.method == "OPTIONS":
+            return self._shown_to_hooks(request, run(admission, self._grounds))
+        if admission.endpoint.operation.is_flask_view or self._has_hooks:
+            return self._through_flask(admission)
+        return run(admission, self._grounds)
+
+    @property
+    def _has_hooks(self) -> bool:
+        """Whether the application has hooks, which see every request by the way through Flask."""
+        app = self._app
+        return bool(
+            app.before_request_funcs
+            or app.after_request_funcs
+            or app.teardown_request_funcs
+            or app.teardown_appcontext_funcs
+            or app.url_value_preprocessors
+        )
+
+    def _through_flask(self, admission: Admission) -> Reply:
+        environ = admission.request.environ
+        environ[_ADMISSION] = admission
+        with self._app.request_context(environ):
+            reply = Reply.of_response(self._app.full_dispatch_request(), environ)
+        return as_problem(reply, admission.request)
+
+    def _shown_to_hooks(self, request: Request, reply: Reply) -> Reply:
+        """Let hooks add to an answer that is none of a view: CORS has headers for refusals as well."""
+        if not self._has_hooks:
+            return reply
+        with self._app.request_context(request.environ):
+            response = self._app.process_response(reply.as_response())
+            return Reply.of_response(response, request.environ)
+
+    def _run_in_flask(self, **variables: Any) -> Any:
+        """Answer a request that Flask dispatches, with the endpoint that the gates found."""
+        admission = _admission_in_flask()
+        operation = admission.endpoint.operation
+        if operation.is_flask_view:
+            return operation.act(**variables)
+        return run(admission, self._grounds).as_response()
+
+    def _problem_in_flask(self, error: Exception) -> Response:
+        return reply_to(error, _admission_in_flask().request).as_response()
+
+    def _send(
+        self, request: Request, reply: Reply, start_response: StartResponse, ends: list[Callable[[], None]]
+    ) -> Iterable[bytes]:
+        """Begin to send; ``ends`` are called when it is over."""
+        if reply.closes_connection and FORCE_CLOSE in request.environ:
+            # The rest of the body was not read; its bytes would be taken for the next request.
+            request.environ[FORCE_CLOSE]()
+        start_response(reply.status_line, _complete(request, reply))
+        body, is_sent = reply.body, request.method != "HEAD"
+        if isinstance(body, bytes):
+            for end in ends:
+                end()
+            return [body] if is_sent else []
+        return Streamed(body, ends, is_sent=is_sent)
+
+
+def _complete(request: Request, reply: Reply) -> Headers:
+    """Return the headers with those that every answer has."""
+    headers, environ = reply.headers, request.environ
+    headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
+    if "HTTP_X_CORRELATION_ID" in environ:
+        headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+    if request.endpoint is not None and request.endpoint.operation.successor is not None:
+        headers.append(("Deprecation", "true"))
+        headers.append(("Link", f'<{request.endpoint.operation.successor}>; rel="successor-version"'))
+    return headers
+
+
+class Streamed:
+    """A body on its way out, until its last byte is sent or the client is gone.
+
+    Args:
+        body: read while it is sent; closed at the end if it can be.
+        ends: called at the end, once each.
+        is_sent: whether the client gets it at all; HEAD asks for the head alone.
+    """
+
+    __slots__ = ("_body", "_ends", "_is_sent")
+
+    def __init__(self, body: Iterable[bytes], ends: list[Callable[[], None]], *, is_sent: bool) -> None:
+        self._body = body
+        self._ends = ends
+        self._is_sent = is_sent
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body if self._is_sent else ())
+
+    def close(self) -> None:
+        """Finish: the server calls this after the last byte, and when the client went away."""
+        close = getattr(self._body, "close", None)
+        try:
+            if close is not None:
+                close()
+        finally:
+            ends, self._ends = self._ends, []
+            for end in ends:
+                end()
+
+
+def log_request(request: Request, reply: Reply, seconds: float) -> None:
+    """Write the one line about a request."""
+    if reply.status >= FIRST_SERVER_ERROR:
+        level = logging.ERROR
+    else:
+        level = logging.DEBUG if is_probe(request.path) else logging.INFO
+    fields: dict[str, object] = {
+        "method": request.method,
+        "path": request.path,
+        "route": request.rule,
+        "remote_addr": request.environ.get("REMOTE_ADDR"),
+        "status": reply.status,
+        "bytes": reply.length,
+        "duration_ms": round(seconds * 1000, 3),
+        **request.log_fields,
+    }
+    log_lean(logger, level, "HTTP request", fields, waits=level == logging.INFO)
+
+
+def _admission_in_flask() -> Admission:
+    """Return what the gates said about the request that Flask dispatches.
+
+    Raises:
+        KeyError: it never passed them.
+    """
+    admission: Admission = flask.request.environ[_ADMISSION]
+    return admission

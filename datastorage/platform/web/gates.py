@@ -1,0 +1,113 @@
+"""The gates: what every request has to pass, whatever carries it out.
+
+``GATES`` is the whole list, in order. Each gate looks at the head of a request alone, never at its body, and
+either writes down what it found out or raises the error that refuses the request. ``admit`` runs them all and
+is the only maker of an ``Admission``, without which nothing is carried out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.platform.web.requests import Request
+from datastorage.platform.web.routing import Endpoint, Routes
+
+PROBES: Final = ("/health", "/metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What the gates judge by: one for each application.
+
+    Attributes:
+        routes: every endpoint.
+        metrics_port: the port that serves metrics and probes only.
+        max_body_bytes: the largest body.
+    """
+
+    routes: Routes
+    metrics_port: str
+    max_body_bytes: int
+
+
+def identify(request: Request, _grounds: Grounds) -> None:
+    """Give the request its id: from here on every answer and every line of the log has one."""
+    request.identify()
+
+
+def choose_lane(request: Request, grounds: Grounds) -> None:
+    """Find the operation, and keep the metrics port to metrics and probes.
+
+    Raises:
+        NotFound: the metrics port does not serve this path.
+    """
+    if request.environ.get("SERVER_PORT") == grounds.metrics_port and not is_probe(request.path):
+        raise NotFound("this port serves /metrics and /health only")
+    try:
+        request.endpoint, request.variables = grounds.routes.find(request.method, request.path)
+    except (NotFound, MethodNotAllowed) as refusal:
+        # Who is allowed to know that is decided first: see refuse_unknown_route.
+        request.unrouted = refusal
+
+
+def check_body_head(request: Request, grounds: Grounds) -> None:
+    """Refuse a body of the wrong type or size by its headers.
+
+    Raises:
+        UnsupportedMediaType, RequestTooLarge: it is one.
+    """
+    if request.endpoint is not None and request.endpoint.body is not None:
+        request.check_body_head(grounds.max_body_bytes)
+
+
+def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
+    """Answer for paths and methods that nothing serves.
+
+    Raises:
+        NotFound: no rule fits the path.
+        MethodNotAllowed: the path has other methods.
+    """
+    if request.unrouted is not None:
+        raise request.unrouted
+
+
+Gate = Callable[[Request, Grounds], None]
+GATES: Final[tuple[Gate, ...]] = (identify, choose_lane, check_body_head, refuse_unknown_route)
+
+
+class Admission:
+    """A request that has passed every gate. ``admit`` makes it.
+
+    Attributes:
+        request: what was admitted.
+        endpoint: the operation that it asks for.
+    """
+
+    __slots__ = ("endpoint", "request")
+
+    def __init__(self, request: Request, endpoint: Endpoint, *, passed: object) -> None:
+        if passed is not _PASSED:
+            raise TypeError("only the gates admit a request")
+        self.request = request
+        self.endpoint = endpoint
+
+
+_PASSED: Final = object()
+
+
+def admit(request: Request, grounds: Grounds) -> Admission:
+    """Run every gate.
+
+    Raises:
+        DataStorageError: a gate refuses the request.
+    """
+    for gate in GATES:
+        gate(request, grounds)
+    assert request.endpoint is not None  # noqa: S101 - the last gate refuses what has none
+    return Admission(request, request.endpoint, passed=_PASSED)
+
+
+def is_probe(path: str) -> bool:
+    """Tell whether ``path`` is that of a probe or a scrape."""
+    return path.startswith(PROBES) and (path in PROBES or path.startswith("/health/"))

@@ -1,0 +1,16 @@
+"""What a caller must be allowed to do; the operation declares it, the gate of access control reads it."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """Four permissions, none of which implies another, and the two ways to need none of them."""
+
+    NOTHING = "nothing"
+    """Whoever reaches the port may call it: probes, the API document, its pages."""
+    IDENTITY = "identity"
+    """Every caller that has proved who it is."""
+    READ = "read"
+    EXPORT = "export"
+    WRITE = "write"
+    ADMIN = "admin"

@@ -1,0 +1,140 @@
+"""From method and path to an operation that is ready to run: its readers found, its answers filed by outcome.
+
+Flask's URL map is the only list of routes. It is read once, when every blueprint is registered; from then on
+a path that a rule spells out is found in a dictionary, others by Werkzeug. A path that is spelled out is a
+resource of its own, even where a rule with a variable fits too: ``GET /events/batch`` is 405, not an event.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from flask import Flask
+from werkzeug import exceptions
+from werkzeug.routing import Rule
+
+from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.platform.web.operations import Answer, Operation
+from datastorage.platform.web.permissions import Permission
+from datastorage.platform.web.readers import BodyReader, PathReader, QueryReader
+
+_VARIABLE = re.compile(r"<[^>]+>")
+
+
+class RouteError(RuntimeError):
+    """A route cannot work as it is declared; the service does not start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One operation under one rule, with everything that a request would otherwise look for.
+
+    Attributes:
+        operation: what to carry out.
+        name: what Flask calls it, ``<blueprint>.<view>``.
+        methods: by which it is asked for.
+        rule: as it was registered.
+        template: the rule with its variables named alike, as metrics call it.
+        path: reads the variables of the path, if the operation wants them.
+        query: reads the query parameters, likewise.
+        body: reads the body, likewise.
+        answer_of: how each type of outcome is sent.
+    """
+
+    operation: Operation
+    name: str
+    methods: frozenset[str]
+    rule: str
+    template: str
+    path: PathReader | None
+    query: QueryReader | None
+    body: BodyReader | None
+    answer_of: Mapping[type, Answer]
+
+    @classmethod
+    def bind(cls, view: object, rule: Rule, services: Mapping[type, Any]) -> Self:
+        """Return the endpoint of a view.
+
+        Raises:
+            RouteError: it is no operation, so nothing says who may call it; a reader is not among
+                ``services``; two answers have the same type of outcome.
+        """
+        if not isinstance(view, Operation):
+            raise RouteError(f"route without permission: {rule.rule}")
+        answer_of = {answer.outcome: answer for answer in view.answers}
+        if len(answer_of) != len(view.answers):
+            raise RouteError(f"route with two answers for one type of outcome: {rule.rule}")
+
+        def reader(cls: type | None) -> Any:
+            if cls is not None and cls not in services:
+                raise RouteError(f"route without its reader: {rule.rule} needs {cls.__name__} in the wiring")
+            return services[cls] if cls else None
+
+        return cls(
+            operation=view,
+            name=rule.endpoint,
+            methods=frozenset(rule.methods or ()),
+            rule=rule.rule,
+            template=_VARIABLE.sub(":id", rule.rule),
+            path=reader(view.path),
+            query=reader(view.query),
+            body=reader(view.body),
+            answer_of=answer_of,
+        )
+
+    @property
+    def permission(self) -> Permission:
+        """What the caller needs."""
+        return self.operation.permission
+
+
+class Routes:
+    """Every endpoint of one application.
+
+    Raises:
+        RouteError: a route cannot work.
+    """
+
+    def __init__(self, app: Flask, services: Mapping[type, Any]) -> None:
+        self._adapter = app.url_map.bind("")
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._spelled_out: dict[str, dict[str, Endpoint]] = {}
+        for rule in app.url_map.iter_rules():
+            endpoint = Endpoint.bind(app.view_functions[rule.endpoint], rule, services)
+            self._endpoints[_key(rule)] = endpoint
+            if not rule.arguments:
+                by_method = self._spelled_out.setdefault(rule.rule, {})
+                by_method.update(dict.fromkeys(rule.methods or (), endpoint))
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, Any]]:
+        """Return the endpoint and the variables of the path.
+
+        Raises:
+            NotFound: no rule fits.
+            MethodNotAllowed: one fits, with other methods.
+        """
+        by_method = self._spelled_out.get(path)
+        if by_method is not None:
+            if method not in by_method:
+                raise MethodNotAllowed(method, path, sorted(by_method))
+            return by_method[method], {}
+        try:
+            rule, variables = self._adapter.match(path, method, return_rule=True)
+        except exceptions.MethodNotAllowed as error:
+            raise MethodNotAllowed(method, path, sorted(error.valid_methods or ())) from error
+        except exceptions.NotFound as error:
+            raise NotFound(f"no route for {path}") from error
+        return self._endpoints[_key(rule)], variables
+
+    def methods_of(self, path: str) -> list[str]:
+        """Return the methods that a path has."""
+        by_method = self._spelled_out.get(path)
+        return sorted(self._adapter.allowed_methods(path) if by_method is None else by_method)
+
+
+def _key(rule: Rule) -> tuple[str, str]:
+    return rule.endpoint, rule.rule

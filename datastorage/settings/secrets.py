@@ -1,0 +1,64 @@
+"""Passwords and user names out of secret files. Problems name key and file, never what was found there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datastorage.settings.documents import read_mapping
+from datastorage.settings.keys import Key
+from datastorage.settings.sources import Findings, Given, Source
+
+_TARGETS = {
+    "database.username_key": "database.user",
+    "database.password_key": "database.password",
+    "redis.username_key": "redis.username",
+    "redis.password_key": "redis.password",
+    "redis.sentinel.password_key": "redis.sentinel.password",
+}
+"""The settings that name a key of the group's secret file, and what its value becomes."""
+
+
+def secret_values(
+    group: str, keys: Mapping[str, Key], given: Source, findings: Findings, *, is_optional: bool
+) -> Source:
+    """Read the passwords that are not given, and the user name beside them.
+
+    A group whose password ``is_optional`` can do without secret file, too.
+    """
+    file, main = f"{group}.secrets_file", f"{group}.password_key"
+    passwords = [path for path in _TARGETS if path.startswith(f"{group}.") and path.endswith("password_key")]
+    wanted = [
+        path
+        for path in passwords
+        if _TARGETS[path] not in given
+        and (path in given or (path == main and (file in given or not is_optional)))
+    ]
+    missing = [keys[path].label for path in (file, *wanted) if wanted and path not in given]
+    findings.secrets.extend(f"{label} required" for label in missing)
+    findings.is_incomplete |= bool(missing)
+    if missing or not wanted:
+        return {}
+    names = {path: str(given[path].value) for path in (*wanted, f"{group}.username_key") if path in given}
+    return _read(Path(str(given[file].value)), names, keys, findings)
+
+
+def _read(file: Path, names: Mapping[str, str], keys: Mapping[str, Key], findings: Findings) -> Source:
+    group = next(iter(names)).partition(".")[0]
+    try:
+        secrets = read_mapping(file)
+    except OSError as error:
+        findings.secrets.append(f"{group} secretsFile {file} cannot be read: {error.strerror}")
+        return {}
+    except ValueError as error:
+        findings.secrets.append(f"{group} secretsFile {file} {error}")
+        return {}
+    found: dict[str, Given] = {}
+    for path, name in names.items():
+        label, value = keys[path].label, secrets.get(name)
+        if isinstance(value, str):
+            found[_TARGETS[path]] = Given(value)
+        elif name in secrets:
+            problem = f"the value of {name} in {file} must be a string (put it in quotes)"
+            findings.secrets.append(f"{label}: {problem}")
+        elif path.endswith("password_key"):
+            findings.secrets.append(f"{label}: {file} has no key {name}")
+    return found

@@ -1,0 +1,59 @@
+"""An application with a few operations behind the door, for tests of what every request passes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask
+
+from datastorage.platform.afterwards import Afterwards
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.door import Door
+from datastorage.platform.web.http_metrics import HttpMetrics
+from datastorage.platform.web.operations import Answer, Operation, operation
+from datastorage.platform.web.permissions import Permission
+from datastorage.settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class Said:
+    """The outcome of most operations of these tests."""
+
+    text: str
+
+
+def _text(said: Said) -> str:
+    return said.text
+
+
+SAID = Answer(Said, 200, None, "It is said.", body=_text)
+
+
+def says(text: str) -> Operation:
+    """Return an operation that answers ``text``, whatever is in its path."""
+    return operation(Permission.NOTHING, answers=(SAID,))(lambda: Said(text))
+
+
+def small_app(
+    blueprint: Blueprint,
+    *,
+    services: Mapping[type, object] | None = None,
+    http_metrics: HttpMetrics | None = None,
+) -> Flask:
+    """Return an application with the operations of ``blueprint`` behind the door."""
+    app = Flask("small", static_folder=None)
+    metrics = Metrics()
+    app.extensions[EXTENSION] = {Metrics: metrics, **(services or {})}
+    app.register_blueprint(blueprint)
+    if http_metrics is None:
+        http_metrics = HttpMetrics(metrics, Afterwards(show_in_flight=metrics.http_requests_in_flight.set))
+    http_metrics.init_app(app)
+    app.wsgi_app = Door(app, ServerSettings(), http_metrics)  # type: ignore[method-assign] # Flask's way
+    return app
+
+
+def add(blueprint: Blueprint, rule: str, view: Any, *methods: str) -> None:
+    """Add an operation to a blueprint under a name made of its rule."""
+    name = "".join(character if character.isalnum() else "_" for character in rule)
+    blueprint.add_url_rule(rule, f"{name}_{'_'.join(methods)}", view, methods=list(methods) or ["GET"])
