@@ -29,20 +29,19 @@ class IncidentReader(ParameterReader[T]):
             *parameters,
             make=make,
             rules=rules,
-            refuse=_first_fault,
+            refuse=self._first_fault,
             encoding_slug=INVALID,
             can_be_strict=True,
         )
 
-
-def _first_fault(reader: ParameterReader[Any], reading: Reading) -> InvalidInput:
-    name, fault = next(iter(reading.faults.items()))
-    parameter, text = reader.declared(name), reading.text(name)
-    slug = INVALID
-    if parameter is not None:
-        slug = parameter.slug if text else parameter.missing_slug
-    detail = f"{name} {fault}; received '{shown(text)}'" if text else f"{name} {fault}"
-    return InvalidInput(detail, reading.faults, slug=slug, title=getattr(reader, "title", None))
+    def _first_fault(self, _: ParameterReader[Any], reading: Reading) -> InvalidInput:
+        name, fault = next(iter(reading.faults.items()))
+        parameter, text = self.declared(name), reading.text(name)
+        slug = INVALID
+        if parameter is not None:
+            slug = parameter.slug if text else parameter.missing_slug
+        detail = f"{name} {fault}; received '{shown(text)}'" if text else f"{name} {fault}"
+        return InvalidInput(detail, reading.faults, slug=slug, title=self.title)
 
 
 def number(minimum: int, maximum: int) -> Grammar:

@@ -18,15 +18,8 @@ class LegacyRateRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class NamespacesRequest:
-    """Counts by namespace; of all time without a window."""
-
-    window: timedelta | None
-
-
-@dataclass(frozen=True, slots=True)
-class SeveritiesRequest:
-    """Counts by severity; of all time without a window."""
+class CountRequest:
+    """Counts of all time, or of the window up to now."""
 
     window: timedelta | None
 

@@ -5,10 +5,9 @@ from datetime import timedelta
 
 from datastorage.errors import Fault
 from datastorage.incidents.aggregates.model import (
+    CountRequest,
     LegacyRateRequest,
-    NamespacesRequest,
     RateRequest,
-    SeveritiesRequest,
     TrendRequest,
 )
 from datastorage.incidents.parameters import INVALID, IncidentReader, choice
@@ -73,18 +72,11 @@ class LegacyRateQuery(IncidentReader[LegacyRateRequest]):
         )
 
 
-class NamespacesQuery(IncidentReader[NamespacesRequest]):
-    """The parameters of ``GET /api/v1/incidents/aggregate/by-namespace``."""
+class CountQuery(IncidentReader[CountRequest]):
+    """The parameters of ``GET /api/v1/incidents/aggregate/by-namespace`` and ``by-severity``."""
 
     def __init__(self) -> None:
-        super().__init__(_TIME_RANGE, make=lambda reading: NamespacesRequest(reading.values["time_range"]))
-
-
-class SeveritiesQuery(IncidentReader[SeveritiesRequest]):
-    """The parameters of ``GET /api/v1/incidents/aggregate/by-severity``."""
-
-    def __init__(self) -> None:
-        super().__init__(_TIME_RANGE, make=lambda reading: SeveritiesRequest(reading.values["time_range"]))
+        super().__init__(_TIME_RANGE, make=lambda reading: CountRequest(reading.values["time_range"]))
 
 
 class TrendQuery(IncidentReader[TrendRequest]):

@@ -1,8 +1,8 @@
 """How often actions succeed, and how much such a number is worth. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 LOW_SAMPLES = 5
 MEDIUM_SAMPLES = 20
@@ -27,8 +27,7 @@ def confidence_of(executions: int) -> Confidence:
     return Confidence.LOW if executions >= LOW_SAMPLES else Confidence.INSUFFICIENT_DATA
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeCounts:
+class OutcomeCounts(NamedTuple):
     """Counts of a group of actions; a status that is neither success nor failure counts in the total only."""
 
     total: int = 0
@@ -38,15 +37,10 @@ class OutcomeCounts:
     chained: int = 0
     manual_escalation: int = 0
 
-    def __add__(self, other: Self) -> "OutcomeCounts":
-        return OutcomeCounts(
-            self.total + other.total,
-            self.succeeded + other.succeeded,
-            self.failed + other.failed,
-            self.catalog_selected + other.catalog_selected,
-            self.chained + other.chained,
-            self.manual_escalation + other.manual_escalation,
-        )
+    @classmethod
+    def sum_of(cls, groups: Iterable["OutcomeCounts"]) -> Self:
+        """Return the counts of all groups together."""
+        return cls(*map(sum, zip(*groups, strict=True)))
 
     @property
     def success_fraction(self) -> float:

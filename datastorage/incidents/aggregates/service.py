@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import add
 from typing import Any
 
 from datastorage.incidents.aggregates.model import (
+    CountRequest,
     DataPoint,
     DayCount,
     Dimensions,
@@ -17,9 +16,7 @@ from datastorage.incidents.aggregates.model import (
     MultiDimensionalRate,
     NamespaceCount,
     NamespaceCounts,
-    NamespacesRequest,
     RateRequest,
-    SeveritiesRequest,
     SeverityCount,
     SeverityCounts,
     Trend,
@@ -60,7 +57,7 @@ class AggregateService:
             wanted.workflow_id, counts.total, counts.succeeded, counts.failed, counts.success_fraction
         )
 
-    def count_by_namespace(self, wanted: NamespacesRequest) -> NamespaceCounts:
+    def count_by_namespace(self, wanted: CountRequest) -> NamespaceCounts:
         """Return the incidents of each namespace, most first."""
         with timed_query(self._metrics, OPERATION):
             found = self._store.count_by_namespace(wanted.window)
@@ -73,7 +70,7 @@ class AggregateService:
             ]
         )
 
-    def count_by_severity(self, wanted: SeveritiesRequest) -> SeverityCounts:
+    def count_by_severity(self, wanted: CountRequest) -> SeverityCounts:
         """Return the incidents of each severity that occurs, worst first."""
         with timed_query(self._metrics, OPERATION):
             counts = self._store.count_by_severity(wanted.window)
@@ -98,7 +95,7 @@ class AggregateService:
         shares = [
             WorkflowShare(str(key[0]), str(key[1]), *_share(counts)) for key, counts in largest_first(groups)
         ]
-        members: dict[str, Any] = rate_members(wanted, _sum(groups))
+        members: dict[str, Any] = rate_members(wanted, OutcomeCounts.sum_of(groups.values()))
         return IncidentTypeRate(
             incident_type=wanted.dimension("incident_type"), breakdown_by_workflow=shares, **members
         )
@@ -108,7 +105,7 @@ class AggregateService:
         with timed_query(self._metrics, OPERATION):
             groups = self._store.count_by_incident_type(wanted)
         shares = [IncidentTypeShare(str(key[0]), *_share(counts)) for key, counts in largest_first(groups)]
-        members: dict[str, Any] = rate_members(wanted, _sum(groups))
+        members: dict[str, Any] = rate_members(wanted, OutcomeCounts.sum_of(groups.values()))
         return WorkflowRate(
             workflow_id=wanted.dimension("workflow_id"),
             workflow_version=wanted.dimension("workflow_version"),
@@ -138,10 +135,6 @@ def largest_first(groups: Mapping[Key, OutcomeCounts]) -> list[tuple[Key, Outcom
 
 def _share(counts: OutcomeCounts) -> tuple[int, float, float]:
     return counts.total, counts.success_fraction, counts.success_percent
-
-
-def _sum(groups: Mapping[Key, OutcomeCounts]) -> OutcomeCounts:
-    return reduce(add, groups.values(), OutcomeCounts())
 
 
 def fill_days(counts: list[DayCount], since: datetime, now: datetime) -> list[DayCount]:

@@ -1,19 +1,17 @@
 """Incidents counted: by workflow, namespace, severity and day."""
 
 from datastorage.incidents.aggregates.model import (
+    CountRequest,
     LegacyRate,
     LegacyRateRequest,
     NamespaceCounts,
-    NamespacesRequest,
-    SeveritiesRequest,
     SeverityCounts,
     Trend,
     TrendRequest,
 )
 from datastorage.incidents.aggregates.parameters import (
+    CountQuery,
     LegacyRateQuery,
-    NamespacesQuery,
-    SeveritiesQuery,
     TrendQuery,
 )
 from datastorage.incidents.aggregates.service import AggregateService
@@ -53,11 +51,11 @@ def get_success_rate(wanted: LegacyRateRequest) -> LegacyRate:
 @INCIDENTS.get("/aggregate/by-namespace")
 @operation(
     Permission.READ,
-    query=NamespacesQuery,
+    query=CountQuery,
     answers=(Answer(NamespaceCounts, 200, NamespaceCounts, "The counts, most first."),),
     problems=READ_PROBLEMS,
 )
-def count_by_namespace(wanted: NamespacesRequest) -> NamespaceCounts:
+def count_by_namespace(wanted: CountRequest) -> NamespaceCounts:
     """Count incidents by namespace."""
     return current(AggregateService).count_by_namespace(wanted)
 
@@ -65,11 +63,11 @@ def count_by_namespace(wanted: NamespacesRequest) -> NamespaceCounts:
 @INCIDENTS.get("/aggregate/by-severity")
 @operation(
     Permission.READ,
-    query=SeveritiesQuery,
+    query=CountQuery,
     answers=(Answer(SeverityCounts, 200, SeverityCounts, "The counts, worst first."),),
     problems=READ_PROBLEMS,
 )
-def count_by_severity(wanted: SeveritiesRequest) -> SeverityCounts:
+def count_by_severity(wanted: CountRequest) -> SeverityCounts:
     """Count incidents by severity."""
     return current(AggregateService).count_by_severity(wanted)
 

@@ -36,9 +36,10 @@ def test_percentage_is_not_rounded() -> None:
 
 
 def test_counts_add_up() -> None:
-    both = OutcomeCounts(1, 2, 3, 4, 5, 6) + OutcomeCounts(10, 20, 30, 40, 50, 60)
+    both = [OutcomeCounts(1, 2, 3, 4, 5, 6), OutcomeCounts(10, 20, 30, 40, 50, 60)]
 
-    assert both == OutcomeCounts(11, 22, 33, 44, 55, 66)
+    assert OutcomeCounts.sum_of([]) == OutcomeCounts()
+    assert OutcomeCounts.sum_of(both) == OutcomeCounts(11, 22, 33, 44, 55, 66)
 
 
 def test_groups_come_by_size_then_by_code_point_and_without_a_key_not_at_all() -> None:
