@@ -4,7 +4,6 @@ from flask import Flask
 from flask_cors import CORS
 
 from datastorage import routes, wiring
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.door import Door
@@ -29,7 +28,7 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     routes.register(app)
     if settings.server.cors_allowed_origins:
         allow_browsers(app, settings.server.cors_allowed_origins)
-    metrics = HttpMetrics(services[Metrics], services[Afterwards])
+    metrics = HttpMetrics(services[Metrics])
     metrics.init_app(app)
     # The door last: it reads which routes there are. Only traces stand in front of it.
     app.wsgi_app = Door(app, settings.server, metrics)  # type: ignore[method-assign] # Flask's way to add middleware

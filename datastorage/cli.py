@@ -10,7 +10,7 @@ from datastorage import __version__
 
 
 class Place(NamedTuple):
-    """Where a command is, an attribute of the same name there, and what the overview says about it."""
+    """The module that has a command, as an attribute of the same name, and a line for the overview."""
 
     module: str
     summary: str
@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Imports a command when somebody asks for it: ``serve`` must not wait for alembic."""
+    """Imports a command when it is asked for: ``serve`` must not wait for alembic."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the page above."""
@@ -42,7 +42,11 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name].module), cmd_name)
+        try:
+            command: click.Command = getattr(import_module(COMMANDS[cmd_name].module), cmd_name)
+        except ModuleNotFoundError as error:
+            message = f"{cmd_name} needs {error.name}: pip install 'datastorage[binary,embedded]'"
+            raise click.ClickException(message) from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,4 +1,4 @@
-"""What the operators' commands are handed: the write path of the service, for the time of one command."""
+"""The ``dlq`` commands, with the write path of the service behind them for the time of one command."""
 
 import uuid
 from collections.abc import Iterator
@@ -43,10 +43,10 @@ def replaying(settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
 
 
 def record_discard(settings: Settings, discard: Discard) -> None:
-    """Say in the audit trail who threw a record away, and why.
+    """Record in the audit trail who discarded a record, and why.
 
     Raises:
-        DataStorageError: the trail did not take it; nothing may be discarded then.
+        DataStorageError: the event was not recorded, so nothing may be discarded.
     """
     with _services(settings) as services:
         services[AuditService].record(discard_event(discard))

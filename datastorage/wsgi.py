@@ -19,8 +19,10 @@ from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.server import gunicorn_conf, metrics_files
+from datastorage.platform.server import metrics_files
+from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.web.current import EXTENSION
+from datastorage.settings import Settings
 from datastorage.wiring import Services, build_services
 
 logger = logging.getLogger(__name__)
@@ -30,12 +32,10 @@ CLOSE_TIMEOUT: Final = FLUSH_TIMEOUT + timedelta(seconds=1)
 PING_SECONDS: Final = 1.0
 
 
-def application() -> Flask:
+def application(settings: Settings, is_shutting_down: ShutdownFlag) -> Flask:
     """Build the application and start its loops."""
     metrics_files.require()
-    # Read from the module at each start of a worker: a reload changes them.
-    settings = gunicorn_conf.SETTINGS
-    services = build_services(settings, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
+    services = build_services(settings, is_shutting_down=is_shutting_down)
     app = create_app(settings, services)
     services.start()
     return app
@@ -53,10 +53,10 @@ def close(gunicorn_app: Any) -> None:
             logger.warning("Connections not closed in time")
 
 
-def drain_queue(deadline: float) -> None:
+def drain_queue(settings: Settings, is_shutting_down: ShutdownFlag, deadline: float) -> None:
     """Bring queued records back until ``deadline`` (monotonic seconds), then close the connections."""
     metrics_files.require()
-    services = build_services(gunicorn_conf.SETTINGS, is_shutting_down=gunicorn_conf.IS_SHUTTING_DOWN)
+    services = build_services(settings, is_shutting_down=is_shutting_down)
     with ExitStack() as stack:
         stack.callback(_close_redis, services[redis.Redis])
         stack.callback(_close_database, services[Database])

@@ -1,8 +1,7 @@
 """What a reader of audit events gets to see."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,12 +17,13 @@ from datastorage.audit.model import (
 )
 from datastorage.audit.store import AuditStore
 from datastorage.errors import NotFound
-from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.timing import timed_query
 from datastorage.platform.web.pages import Pagination
 
-T = TypeVar("T")
+OPERATION: Final = "audit_events"
+"""Every read of events in the metrics of queries."""
 
 
 class AuditReader:
@@ -45,11 +45,10 @@ class AuditReader:
             DatabaseError: classified; 503, 504 or 409 to the client.
         """
         # One row more than asked for tells whether there are more, with or without count and cursor.
-        rows, total = self._timed_query(
-            lambda: self._store.find_page(
+        with timed_query(self._metrics, OPERATION):
+            rows, total = self._store.find_page(
                 wanted.filter, limit=wanted.limit + 1, offset=wanted.offset, counted=wanted.include_total
             )
-        )
         data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
         next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
@@ -62,7 +61,8 @@ class AuditReader:
             NotFound: no such event is stored.
             DatabaseError: classified.
         """
-        text = self._timed_query(lambda: self._store.find(event_id))
+        with timed_query(self._metrics, OPERATION):
+            text = self._store.find(event_id)
         if text is None:
             raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
         return StoredEvent(text)
@@ -73,20 +73,10 @@ class AuditReader:
         Raises:
             DatabaseError: classified, also while the lines are consumed.
         """
-        end, chunks = self._timed_query(lambda: self._store.stream(wanted.filter, limit=wanted.limit))
+        with timed_query(self._metrics, OPERATION):
+            end, chunks = self._store.stream(wanted.filter, limit=wanted.limit)
         next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
         return EventExport(chunks, next_cursor)
-
-    def _timed_query(self, query: Callable[[], T]) -> T:
-        started = monotonic_seconds()
-        status = "failure"
-        try:
-            answer = query()
-            status = "success"
-            return answer
-        finally:
-            self._metrics.query_duration_seconds.labels("audit_events").observe(monotonic_seconds() - started)
-            self._metrics.query.labels("audit_events", status).inc()
 
 
 class _Key(msgspec.Struct):

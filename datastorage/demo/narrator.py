@@ -41,19 +41,15 @@ class Part:
     notifications: list[Record] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
 
-    def until(self, instant: datetime) -> "Part":
-        """Return what has happened by ``instant``."""
-        return self._up_to(rfc3339(instant), len(self.events))
-
-    def first(self, count: int) -> "Part":
-        """Return the first ``count`` events, one or more, and all else of that time."""
-        kept = self.events[:count]
-        return self._up_to(kept[-1]["event_timestamp"], len(kept))
-
-    def _up_to(self, last: str, count: int) -> "Part":
+    def first(self, count: int, instant: datetime) -> "Part":
+        """Return at most ``count`` events that have happened by ``instant``, and all else of their time."""
         # Timestamps of one format and zone sort like the instants they name.
+        last = rfc3339(instant)
+        events = [event for event in self.events if event["event_timestamp"] <= last][:count]
+        if len(events) == count:
+            last = events[-1]["event_timestamp"]
         return Part(
-            [event for event in self.events[:count] if event["event_timestamp"] <= last],
+            events,
             [sent for sent in self.notifications if sent["sent_at"] <= last],
             [ending for ending in self.endings if ending.known_at <= last],
         )

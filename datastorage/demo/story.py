@@ -107,10 +107,9 @@ def _until_enough(parts: Iterator[Part], now: datetime, wanted: int) -> Iterator
     for part in parts:
         if wanted <= 0:
             return
-        past = part.until(now)
-        if past.events:
-            yield past.first(wanted)
-            wanted -= len(past.events)
+        past = part.first(wanted, now)
+        yield past
+        wanted -= len(past.events)
 
 
 def _remediations(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from typing import Self
 
 from datastorage.errors import Conflict, InvalidInput
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.logs import belongs_to_request, log_lean
+from datastorage.platform.logs import log_lean
 
 
 class LoggedWrite:
@@ -41,8 +41,7 @@ class LoggedWrite:
         fields: dict[str, object] = {**self._fields, "outcome": outcome, "duration_ms": duration_ms}
         if self.queued_for is not None:
             fields["db_reason"] = self.queued_for
-        waits = level == logging.INFO and belongs_to_request()
-        log_lean(self._logger, level, self._message, fields, waits=waits)
+        log_lean(self._logger, level, self._message, fields)
 
     def _judge(self, error: BaseException | None) -> tuple[int, str]:
         if isinstance(error, InvalidInput | Conflict):

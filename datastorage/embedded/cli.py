@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 
@@ -129,7 +130,7 @@ def _launch(stack: Stack, port: int, metrics_port: int) -> "subprocess.Popen[byt
     }
     environ.setdefault("DATASTORAGE_LOGGING_FORMAT", "console")
     environ.setdefault("DATASTORAGE_LOGGING_LEVEL", "warn")
-    return subprocess.Popen(  # noqa: S603 - our own command
+    return subprocess.Popen(
         launch_command([sys.executable, "-m", "datastorage", "serve"]),
         env=environ,
         start_new_session=True,  # Ctrl-C is for this process, which then stops the service in good order
@@ -141,7 +142,7 @@ def _wait_until_ready(service: "subprocess.Popen[bytes]", port: int, stop: _Stop
     deadline = monotonic_seconds() + START_SECONDS
     while service.poll() is None:
         try:
-            if http.request("GET", f"http://{HOST}:{port}/health/ready").status == 200:  # noqa: PLR2004
+            if http.request("GET", f"http://{HOST}:{port}/health/ready").status == HTTPStatus.OK:
                 return
         except urllib3.exceptions.HTTPError:
             pass

@@ -43,7 +43,7 @@ class RunAs(StrEnum):
         if os.geteuid() != 0:
             return cls.SELF
         command = launch_command([str(binary), "--version"], cls.MAPPED)
-        attempt = subprocess.run(command, check=False, capture_output=True, cwd="/")  # noqa: S603 - our own
+        attempt = subprocess.run(command, check=False, capture_output=True, cwd="/")
         return cls.MAPPED if attempt.returncode == 0 else cls.NOBODY
 
 

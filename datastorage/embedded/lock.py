@@ -1,7 +1,7 @@
 """One server per data directory, and no orphan in it.
 
 The lock is an ``flock`` on a file whose descriptor the server and all its children inherit. It is free
-exactly when the last of them is gone, however it ended, so neither a crash nor a reused pid can make it lie.
+exactly when the last of them is gone, however it ended: neither a crash nor a reused pid can leave it wrong.
 The file names two pids, for people and for finding orphans: the server's and its starter's.
 """
 
@@ -74,19 +74,21 @@ def find_process(pid: int | None) -> psutil.Process | None:
 def _end_orphan(orphan: psutil.Process | None, server_name: str, stop_signal: signal.Signals) -> None:
     with suppress(psutil.NoSuchProcess):
         if orphan is not None and orphan.name() == server_name:
-            signal_tree(orphan, signal.SIGCONT)  # its starter may have frozen it
+            signal_tree(orphan.pid, signal.SIGCONT)  # its starter may have frozen it
             orphan.send_signal(stop_signal)
 
 
-def signal_tree(server: psutil.Process, number: signal.Signals) -> None:
-    """Send a signal to a server and everything below it.
+def signal_tree(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a server and everything below it; nothing happens when the server has ended.
 
     By parentage and not by process group: every PostgreSQL backend makes itself the leader of its own.
     """
-    server.suspend()  # no child appears behind our back, and nothing cleans up while the others die
-    for process in (*server.children(recursive=True), server):
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
+    with suppress(psutil.NoSuchProcess):
+        server = psutil.Process(pid)
+        server.suspend()  # no child appears behind our back, and nothing cleans up while the others die
+        for process in (*server.children(recursive=True), server):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
 
 def record(descriptor: int, server: int) -> None:

@@ -2,8 +2,11 @@
 
 import contextlib
 import importlib.util
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -11,12 +14,16 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from datastorage.embedded.cluster import SUPERUSER, Cluster
 from datastorage.embedded.errors import EmbeddedServerError
-from datastorage.embedded.launch import RunAs
-from datastorage.embedded.server import HOST, EmbeddedServer
+from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
+from datastorage.embedded.lock import find_process
+from datastorage.embedded.server import HOST, EmbeddedServer, new_password, write_private
 
+SUPERUSER = "postgres"
+_INITDB_DEADLINE_SECONDS = 120.0
 _CONNECT_TIMEOUT_SECONDS = 5
+# Older macOS has no C.UTF-8; plain C sorts the same way.
+_LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
 _DEFAULTS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
@@ -93,11 +100,65 @@ class EmbeddedPostgres(EmbeddedServer):
     def _choose_user(self, binary: Path) -> RunAs:
         return self._run_as or RunAs.best_for(binary)
 
+    @property
+    def _cluster(self) -> Path:
+        """What PostgreSQL calls its data directory."""
+        return self.data_dir / "cluster"
+
     def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
-        cluster = Cluster(self.data_dir / "cluster", self.password_file, binary.parent, run_as)
+        """Make the cluster when there is none, and write the settings for this start."""
+        if run_as is RunAs.NOBODY:
+            _require_reachable(binary.parent)
+            _require_reachable(self.data_dir)
+        if not self._cluster.exists():
+            self._create_cluster(binary.with_name("initdb"), run_as, lock)
+        _give_to(self._cluster, run_as.owner)
+        self._forget_reused_pid()
         forced = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
-        cluster.prepare(_DEFAULTS | self._settings | forced, lock)
-        return [str(binary), "-D", str(cluster.directory)]
+        settings = _DEFAULTS | self._settings | forced
+        # A file, not the command line: tools such as pg_rewind have to see the settings too.
+        lines = [f"{name} = {_quoted(value)}\n" for name, value in settings.items()]
+        write_private(self._cluster / "embedded.conf", "".join(lines), run_as.owner)
+        return [str(binary), "-D", str(self._cluster)]
+
+    def _create_cluster(self, initdb: Path, run_as: RunAs, lock: int) -> None:
+        """Run initdb beside the final place: an interrupted one leaves no half cluster behind."""
+        draft = self.data_dir / "cluster.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        _give_to(draft, run_as.owner)
+        write_private(self.password_file, new_password(), run_as.owner)
+        command = [*CLEAN_ENVIRONMENT, str(initdb), "-D", str(draft), "-U", SUPERUSER, "-E", "UTF8"]
+        command += [f"--pwfile={self.password_file}", "-A", "scram-sha-256"]
+        command += [f"--locale={_LOCALE}", "--data-checksums"]
+        result = subprocess.run(
+            launch_command(command, run_as),
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            pass_fds=[lock],  # held as long as initdb writes
+            timeout=_INITDB_DEADLINE_SECONDS,
+        )
+        if result.returncode != 0:
+            lines = result.stderr.splitlines()
+            reason = next((line for line in lines if "error:" in line or "FATAL:" in line), " ".join(lines))
+            raise EmbeddedServerError(f"initdb ended with status {result.returncode}: {reason}")
+        with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write("\ninclude_if_exists = 'embedded.conf'\n")
+        draft.rename(self._cluster)
+
+    def _forget_reused_pid(self) -> None:
+        """Remove postmaster.pid when its pid belongs to another program now.
+
+        We hold the lock, so our server is gone. PostgreSQL sees through a pid file whose process has ended,
+        and gives up when that pid was given to something else.
+        """
+        pid_file = self._cluster / "postmaster.pid"
+        if pid_file.exists():
+            holder = find_process(int(pid_file.read_text(encoding="utf-8").split(maxsplit=1)[0]))
+            if holder is not None and holder.name() != "postgres":
+                pid_file.unlink()
 
     def _is_ready(self) -> bool:
         try:
@@ -142,3 +203,25 @@ class EmbeddedPostgres(EmbeddedServer):
         password = self.password if user == SUPERUSER else self._role_passwords.get(user)
         credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
         return f"postgresql://{credentials}@{HOST}:{self.port}/{quote(database, safe='')}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _give_to(directory: Path, owner: int) -> None:
+    """Let ``owner`` have a tree; it changes hands only when root changes how the server runs."""
+    if directory.stat().st_uid == owner:
+        return
+    for path in [directory, *directory.rglob("*")]:
+        os.chown(path, owner, -1, follow_symlinks=False)
+
+
+def _require_reachable(path: Path) -> None:
+    for folder in [path, *path.parents]:
+        if not folder.stat().st_mode & 0o001:
+            raise EmbeddedServerError(
+                f"the server has to run as nobody, who cannot enter {folder}: "
+                "use another place, or start it as a normal user"
+            )

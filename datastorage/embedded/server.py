@@ -14,10 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
-
-import psutil
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
@@ -57,14 +54,14 @@ class EmbeddedServer(ABC):
             OSError: the data directory cannot be written.
         """
         binary = self._find_binary()
-        # Others may pass through, nothing in it is readable to them: the server may have to be nobody.
+        # Other users may pass through, nothing in it is readable to them: the server may run as nobody.
         self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with claim(self._lock_path, binary.name, self._stop_signal) as lock:
             self._port = port_to_use(self._wanted_port)
             run_as = self._choose_user(binary)
             command = self._prepare(binary, run_as, lock)
-            self._launch([*CLEAN_ENVIRONMENT, *command], run_as, lock)
-        self._wait_until_ready()
+            process = self._launch([*CLEAN_ENVIRONMENT, *command], run_as, lock)
+        self._wait_until_ready(process)
         return self
 
     @abstractmethod
@@ -86,13 +83,13 @@ class EmbeddedServer(ABC):
     def _is_ready(self) -> bool:
         """Tell whether the server answers."""
 
-    def _launch(self, command: Sequence[str], run_as: RunAs, lock: int) -> None:
+    def _launch(self, command: Sequence[str], run_as: RunAs, lock: int) -> "subprocess.Popen[bytes]":
         if self._process is not None:
             self._process.wait()  # the lock is ours, so it has ended, but it may be a zombie
         self.log_path.touch(mode=0o600)
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
+            process = subprocess.Popen(
                 launch_command(command, run_as, self._stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -101,11 +98,12 @@ class EmbeddedServer(ABC):
                 pass_fds=[lock],
                 start_new_session=True,
             )
-        record(lock, self._process.pid)
+        self._process = process
+        record(lock, process.pid)
+        return process
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         """Return as soon as the server answers; one that does not answer in time is killed."""
-        process = self._running()
         deadline = monotonic_seconds() + READY_DEADLINE_SECONDS
         with ExitStack() as on_failure:
             on_failure.callback(self.kill)
@@ -124,13 +122,12 @@ class EmbeddedServer(ABC):
 
     def stop(self) -> None:
         """End the server in good order, by force after a deadline; nothing happens when it is not running."""
-        if not self.is_running:
+        if self._process is None or self._process.poll() is not None:
             return
-        self.thaw()
-        process = self._running()
-        process.send_signal(self._stop_signal)
+        signal_tree(self._process.pid, signal.SIGCONT)  # a frozen server would not hear the next one
+        self._process.send_signal(self._stop_signal)
         try:
-            process.wait(STOP_DEADLINE_SECONDS)
+            self._process.wait(STOP_DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -143,7 +140,7 @@ class EmbeddedServer(ABC):
         if self._process is None:
             return
         if self.is_running:
-            self._signal_all(signal.SIGKILL)
+            signal_tree(self._process.pid, signal.SIGKILL)
             self._process.wait()
         if not wait_until(lambda: is_free(self._lock_path), KILL_DEADLINE_SECONDS):
             raise EmbeddedServerError(f"processes are left in {self.data_dir} after SIGKILL")
@@ -154,7 +151,7 @@ class EmbeddedServer(ABC):
         Raises:
             EmbeddedServerError: it is not running.
         """
-        self._signal_all(signal.SIGSTOP)
+        signal_tree(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen server go on.
@@ -162,17 +159,12 @@ class EmbeddedServer(ABC):
         Raises:
             EmbeddedServerError: it is not running.
         """
-        self._signal_all(signal.SIGCONT)
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        signal_tree(psutil.Process(self.pid), number)
+        signal_tree(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

@@ -23,7 +23,7 @@ class Stack:
     """The two servers behind a service, with data in ``data_dir``.
 
     The schema belongs to one role and the service logs in as another, as in production: a privilege
-    that the service lacks there is missing here too.
+    that it lacks there is missing here too.
     """
 
     def __init__(self, data_dir: Path) -> None:

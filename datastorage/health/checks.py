@@ -95,7 +95,7 @@ class Check:
         try:
             finding = Finding(is_up=True, fact=self._probe())
             cause = None
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the answer is "down"
+        except Exception as error:  # noqa: BLE001 - any fault of a probe means "down"
             finding, cause = Finding(is_up=False), error
         with self._condition:
             self._finding, self._found_at, self._running = finding, monotonic_seconds(), False

@@ -4,7 +4,6 @@ from contextlib import suppress
 from threading import Lock
 from typing import cast
 
-from redis import Redis
 from sqlalchemy import Connection, String, column, select, table
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
@@ -81,14 +80,3 @@ class DatabaseProbe:
             return connection.execute(_revision).scalar_one_or_none()
         except ProgrammingError:
             return None  # reachable, but there is no such table: never migrated
-
-
-class RedisProbe:
-    """``PING``."""
-
-    def __init__(self, client: Redis) -> None:
-        self._client = client
-
-    def __call__(self) -> bool:
-        """Return true, or raise ``redis.RedisError``."""
-        return bool(self._client.ping())

@@ -21,6 +21,7 @@ class HealthSchema(Schema):
     degraded = fields.String()
     database = fields.String()
     redis = fields.String()
+    log = fields.String()
     error = fields.String()
 
 

@@ -1,10 +1,12 @@
 """From findings to the answers of section health: alive, ready, healthy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from datastorage.health.checks import Check, findings
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.logs import line_writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class HealthService:
         database: Check,
         redis: Check,
         *,
-        is_shutting_down: Any,
+        is_shutting_down: Callable[[], bool],
         required_revision: str,
         readiness_requires_database: bool,
     ) -> None:
@@ -63,8 +65,8 @@ class HealthService:
         """Tell whether traffic should come here."""
         if self._is_shutting_down():
             return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
-        # Redis is always asked, for its gauge: in a pod nobody else asks. Its answer is waited for only where
-        # it counts.
+        # Redis is always asked, for its gauge: a pod has no other caller. Its answer is waited for only where
+        # readiness depends on it.
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
@@ -80,9 +82,9 @@ class HealthService:
     def health(self) -> Up | Down:
         """Tell what is reachable, for people and dashboards."""
         database, queue = findings(self._database, self._redis)
-        redis = "connected" if queue.is_up else "unreachable"
+        rest = {"redis": "connected" if queue.is_up else "unreachable"}
+        if any(writer.is_blocked() for writer in line_writers()):
+            rest["log"] = "blocked"
         if database.is_up:
-            return Up({"status": "healthy", "database": "connected", "redis": redis})
-        return Down(
-            {"status": "unhealthy", "database": "unreachable", "redis": redis, "error": DATABASE_FAILED}
-        )
+            return Up({"status": "healthy", "database": "connected", **rest})
+        return Down({"status": "unhealthy", "database": "unreachable", **rest, "error": DATABASE_FAILED})

@@ -60,7 +60,7 @@ def _shown(partition: Partition) -> dict[str, object]:
 def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
     """Create the months that are missing; leave everything else as it is.
 
-    Exits with 1 unless every month can take rows afterwards.
+    Exits with 1 unless every month can take rows then.
     """
     ahead = settings.partition.months_ahead if months is None else months
     with _store(settings) as store:

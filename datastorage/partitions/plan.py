@@ -34,13 +34,14 @@ class Month:
 
     def next(self) -> "Month":
         """Return the month after this one."""
-        return self._moved(1)
+        return self.moved(1)
 
     def previous(self) -> "Month":
         """Return the month before this one."""
-        return self._moved(-1)
+        return self.moved(-1)
 
-    def _moved(self, months: int) -> "Month":
+    def moved(self, months: int) -> "Month":
+        """Return the month so many months later."""
         year, index = divmod(self.year * _MONTHS_PER_YEAR + self.month - 1 + months, _MONTHS_PER_YEAR)
         return Month(year, index + 1)
 
@@ -95,20 +96,17 @@ def months_needed(now: datetime, months_ahead: int, max_event_age: timedelta | N
         max_event_age: the oldest event still accepted; ``None`` when any age is, which asks for nothing.
     """
     current = Month.of(now)
-    month = current.previous()
+    oldest = current.previous()
     if max_event_age is not None:
-        month = max(min(month, Month.of(now - max_event_age)), FIRST_MONTH)
-    needed = [month]
-    while (month := month.next()) <= current:
-        needed.append(month)
-    for _ in range(months_ahead):
-        needed.append(month)
-        month = month.next()
+        oldest = max(min(oldest, Month.of(now - max_event_age)), FIRST_MONTH)
+    needed = [oldest]
+    while needed[-1] < current.moved(months_ahead):
+        needed.append(needed[-1].next())
     return needed
 
 
 def months_covered_ahead(existing: Collection[Month], current: Month) -> int:
-    """Count the months after ``current`` that exist without a gap: what is beyond a gap helps nobody yet."""
+    """Count the months after ``current`` that exist, up to the first gap."""
     covered = 0
     while (current := current.next()) in existing:
         covered += 1

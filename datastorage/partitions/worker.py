@@ -21,6 +21,11 @@ RETRY_INTERVAL = timedelta(minutes=1)
 """Pause after a round that could not even read the catalogue, for example before the database is up."""
 
 _UNAVAILABLE = "unavailable"
+_MESSAGES = {
+    Outcome.CREATED: (logging.INFO, "Partition created"),
+    Outcome.DETACHED: (logging.WARNING, "Partition is detached"),
+    Outcome.FAILED: (logging.ERROR, "Partition could not be created"),
+}
 
 
 class PartitionWorker:
@@ -73,13 +78,7 @@ class PartitionWorker:
 
 
 def _log(ensured: EnsuredMonth) -> None:
-    extra = {"table": ensured.table, "partition": str(ensured.month)}
-    match ensured.outcome:
-        case Outcome.CREATED:
-            logger.info("Partition created", extra=extra)
-        case Outcome.DETACHED:
-            logger.warning("Partition is detached", extra=extra)
-        case Outcome.FAILED:
-            logger.error("Partition could not be created", extra=extra, exc_info=ensured.error)
-        case Outcome.EXISTS:
-            pass
+    if ensured.outcome in _MESSAGES:
+        level, message = _MESSAGES[ensured.outcome]
+        extra = {"table": ensured.table, "partition": str(ensured.month)}
+        logger.log(level, message, extra=extra, exc_info=ensured.error)

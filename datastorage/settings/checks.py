@@ -5,6 +5,7 @@ and need not be reported again as too large for its neighbour.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
 from operator import ge, le, lt, ne
@@ -53,11 +54,9 @@ def warnings(values: Values) -> Iterator[str]:
 
 def _found(checks: Checks, values: Values) -> Iterator[str]:
     for text, is_there in checks.items():
-        try:
+        with suppress(KeyError):
             if is_there(values):
                 yield text
-        except KeyError:
-            continue
 
 
 def _lacks_telemetry() -> bool:

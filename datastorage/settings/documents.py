@@ -25,7 +25,7 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
         content = _parse(path.read_text(encoding="utf-8"))
     except _DuplicateKeyError as error:
         raise ValueError(f"{error.problem}{_position(error)}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"is neither YAML nor JSON{_position(error)}") from None
     if not isinstance(content, Mapping):
         raise ValueError("must be an object")  # noqa: TRY004 - the reader asks for good or bad content
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping[Any, Any]:
     names: set[str] = set()
-    for name, _ in node.value:
+    for name in (name for name, _ in node.value if isinstance(name, yaml.ScalarNode)):
         if name.value in names:
             raise _DuplicateKeyError(problem=f"has the key {name.value} twice", problem_mark=name.start_mark)
         names.add(name.value)

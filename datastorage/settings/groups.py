@@ -6,19 +6,8 @@ A new setting is one line here and one row in ``docs/settings.md``.
 from dataclasses import dataclass
 from datetime import timedelta
 
+from datastorage.settings import kinds
 from datastorage.settings.keys import NO_FILE, optional, setting
-from datastorage.settings.kinds import (
-    choice,
-    duration,
-    flag,
-    host,
-    integer,
-    listing,
-    number,
-    origin,
-    pattern,
-    url,
-)
 
 _LOWEST_PORT = 1024  # below, a process needs privileges that ours does not have
 _HIGHEST_PORT = 65535
@@ -30,69 +19,69 @@ class ServerSettings:
     """The HTTP server: listeners, processes, and how it stops."""
 
     port: int = setting(
-        integer(_LOWEST_PORT, _HIGHEST_PORT),
+        kinds.integer(_LOWEST_PORT, _HIGHEST_PORT),
         "8080",
         label="server port",
         required_unless=NO_FILE,
         short="HTTP_PORT",
     )
-    host: str = setting(host(), "0.0.0.0")  # noqa: S104 - a pod is reached from outside
-    metrics_port: int = setting(integer(_LOWEST_PORT, _HIGHEST_PORT), "9090", short="METRICS_PORT")
-    workers: int = setting(integer(1), "2")
-    threads: int = setting(integer(1), "32")
-    read_timeout: timedelta = setting(duration(), "30s")
-    write_timeout: timedelta = setting(duration(), "30s")
-    shutdown_timeout: timedelta = setting(duration("1s", "120s"), "30s", short="SHUTDOWN_TIMEOUT")
-    endpoint_propagation_delay: timedelta = setting(duration("0s", "30s"), "5s")
-    shutdown_total_budget: timedelta = setting(duration(), "38s")
-    max_body_bytes: int = setting(integer(1), "10485760")
-    cors_allowed_origins: tuple[str, ...] = setting(listing(origin()), "")
-    readiness_requires_database: bool = setting(flag(), "true")
+    host: str = setting(kinds.host(), "0.0.0.0")  # noqa: S104 - a pod is reached from outside
+    metrics_port: int = setting(kinds.integer(_LOWEST_PORT, _HIGHEST_PORT), "9090", short="METRICS_PORT")
+    workers: int = setting(kinds.integer(1), "2")
+    threads: int = setting(kinds.integer(1), "32")
+    read_timeout: timedelta = setting(kinds.duration(), "30s")
+    write_timeout: timedelta = setting(kinds.duration(), "30s")
+    shutdown_timeout: timedelta = setting(kinds.duration("1s", "120s"), "30s", short="SHUTDOWN_TIMEOUT")
+    endpoint_propagation_delay: timedelta = setting(kinds.duration("0s", "30s"), "5s")
+    shutdown_total_budget: timedelta = setting(kinds.duration(), "38s")
+    max_body_bytes: int = setting(kinds.integer(1), "10485760")
+    cors_allowed_origins: tuple[str, ...] = setting(kinds.listing(kinds.origin()), "")
+    readiness_requires_database: bool = setting(kinds.flag(), "true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
     """Audit writes: how many events at once, and how long each part of a write may take."""
 
-    max_batch_size: int = setting(integer(1), "1000")
+    max_batch_size: int = setting(kinds.integer(1), "1000")
     extra_event_categories: tuple[str, ...] = setting(
-        listing(pattern(".{1,50}", "a list of texts of at most 50 characters")), ""
+        kinds.listing(kinds.pattern(".{1,50}", "a list of texts of at most 50 characters")), ""
     )
-    write_timeout: timedelta = setting(duration(), "5s")
-    batch_timeout: timedelta = setting(duration(), "30s")
-    dlq_timeout: timedelta = setting(duration(), "3s")
-    dlq_batch_timeout: timedelta = setting(duration(), "5s")
+    write_timeout: timedelta = setting(kinds.duration(), "5s")
+    batch_timeout: timedelta = setting(kinds.duration(), "30s")
+    dlq_timeout: timedelta = setting(kinds.duration(), "3s")
+    dlq_batch_timeout: timedelta = setting(kinds.duration(), "5s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSettings:
     """What an audit event may look like; an age limit of ``None`` is switched off."""
 
-    max_event_data_bytes: int = setting(integer(1), "1048576")
-    max_event_data_depth: int = setting(integer(1), "32")
-    max_event_age: timedelta | None = setting(duration(off=_OFF), "168h")
-    max_event_ahead: timedelta | None = setting(duration(off=_OFF), "5m")
+    max_event_data_bytes: int = setting(kinds.integer(1), "1048576")
+    max_event_data_depth: int = setting(kinds.integer(1), "32")
+    max_event_age: timedelta | None = setting(kinds.duration(off=_OFF), "168h")
+    max_event_ahead: timedelta | None = setting(kinds.duration(off=_OFF), "5m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSettings:
     """Monthly partitions."""
 
-    months_ahead: int = setting(integer(1), "3")
+    months_ahead: int = setting(kinds.integer(1), "3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowsSettings:
     """The workflow catalogue."""
 
-    content_hash_policy: str = setting(choice("warn", "enforce"), "warn")
+    content_hash_policy: str = setting(kinds.choice("warn", "enforce"), "warn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentsSettings:
     """Reading incidents."""
 
-    max_concurrent_exports: int = setting(integer(1), "2")
+    max_concurrent_exports: int = setting(kinds.integer(1), "2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +89,22 @@ class LoggingSettings:
     """The log on standard output."""
 
     level: str = setting(
-        choice("debug", "info", "warn", "error"), "info", label="log level", short="LOG_LEVEL"
+        kinds.choice("debug", "info", "warn", "error"), "info", label="log level", short="LOG_LEVEL"
     )
-    format: str = setting(choice("json", "console"), "json", label="log format", short="LOG_FORMAT")
+    format: str = setting(kinds.choice("json", "console"), "json", label="log format", short="LOG_FORMAT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuritySettings:
     """``strict`` refuses what is convenient in development and careless in production."""
 
-    strict: bool = setting(flag(), "false")
+    strict: bool = setting(kinds.flag(), "false")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
     """Tracing."""
 
-    enabled: bool = setting(flag(), "false")
-    otlp_endpoint: str | None = optional(url())
-    sample_ratio: float = setting(number(0, 1), "0.1")
+    enabled: bool = setting(kinds.flag(), "false")
+    otlp_endpoint: str | None = optional(kinds.url())
+    sample_ratio: float = setting(kinds.number(0, 1), "0.1")

@@ -177,19 +177,18 @@ def host(*, or_socket: bool = False) -> Field[str]:
         if not _is_host(name) and not (or_socket and name.startswith("/")):
             raise ValidationError("must be an IP address or a name")
 
-    return text(check, then=without_brackets)
+    return text(check, then=_without_brackets)
 
 
 def _is_host(name: str) -> bool:
     try:
-        ip_address(without_brackets(name))
+        ip_address(_without_brackets(name))
     except ValueError:
         return _NAME.fullmatch(name) is not None
     return True
 
 
-def without_brackets(name: str) -> str:
-    """Take ``[::1]`` out of its brackets."""
+def _without_brackets(name: str) -> str:
     return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 

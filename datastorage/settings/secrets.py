@@ -32,7 +32,7 @@ def secret_values(
         if _TARGETS[path] not in given
         and (path in given or (path == main and (file in given or not is_optional)))
     ]
-    missing = [keys[path].label for path in (file, *wanted) if wanted and path not in given]
+    missing = [_label(keys[path]) for path in (file, *wanted) if wanted and path not in given]
     findings.secrets.extend(f"{label} required" for label in missing)
     findings.is_incomplete |= bool(missing)
     if missing or not wanted:
@@ -53,7 +53,7 @@ def _read(file: Path, names: Mapping[str, str], keys: Mapping[str, Key], finding
         return {}
     found: dict[str, Given] = {}
     for path, name in names.items():
-        label, value = keys[path].label, secrets.get(name)
+        label, value = _label(keys[path]), secrets.get(name)
         if isinstance(value, str):
             found[_TARGETS[path]] = Given(value)
         elif name in secrets:
@@ -62,3 +62,7 @@ def _read(file: Path, names: Mapping[str, str], keys: Mapping[str, Key], finding
         elif path.endswith("password_key"):
             findings.secrets.append(f"{label}: {file} has no key {name}")
     return found
+
+
+def _label(key: Key) -> str:
+    return key.name.replace(".", " ", 1)  # database passwordKey

@@ -6,23 +6,13 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from datastorage.settings import kinds
 from datastorage.settings.keys import optional, secret, setting
-from datastorage.settings.kinds import (
-    address,
-    choice,
-    duration,
-    file,
-    flag,
-    host,
-    integer,
-    listing,
-    pattern,
-    text,
-)
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_LONGEST_STREAM = 1_000_000
 _LARGEST_ENTRY_BYTES = 32 * 1024 * 1024
+_LENGTH = kinds.integer(high=1_000_000)  # of a stream
+_BACKOFF = kinds.listing(kinds.duration(), least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +24,27 @@ class DatabaseSettings:
         prepare_threshold: ``None`` (``none`` or 0) switches server-side preparation off.
     """
 
-    host: str = setting(host(or_socket=True), label="database host", short="DB_HOST")
-    port: int = setting(integer(1, 65535), label="database port", short="DB_PORT")
-    name: str = setting(text(), label="database name", short="DB_NAME")
-    user: str = setting(text(), label="database user", short="DB_USER")
+    host: str = setting(kinds.host(or_socket=True), label="database host", short="DB_HOST")
+    port: int = setting(kinds.integer(1, 65535), label="database port", short="DB_PORT")
+    name: str = setting(kinds.text(), label="database name", short="DB_NAME")
+    user: str = setting(kinds.text(), label="database user", short="DB_USER")
     password: str = secret(short="DB_PASSWORD")
-    secrets_file: Path | None = optional(text(then=Path), spelled="secretsFile", label="database secretsFile")
-    username_key: str | None = optional(text(), spelled="usernameKey", label="database usernameKey")
-    password_key: str | None = optional(text(), spelled="passwordKey", label="database passwordKey")
-    ssl_mode: str = setting(choice(*_SSL_MODES), "prefer", short="DB_SSL_MODE")
-    ssl_root_cert: Path | None = optional(file())
-    ssl_cert: Path | None = optional(file())
-    ssl_key: Path | None = optional(file())
-    max_open_conns: int = setting(integer(1), "25", short="DB_MAX_OPEN_CONNS")
-    max_idle_conns: int = setting(integer(0), "5", short="DB_MAX_IDLE_CONNS")
-    conn_max_lifetime: timedelta = setting(duration(), "5m", short="DB_CONN_MAX_LIFETIME")
-    conn_max_idle_time: timedelta = setting(duration(), "10m")
-    pool_timeout: timedelta = setting(duration("100ms", "60s"), "30s")
-    connect_timeout: timedelta = setting(duration("2s"), "3s")
-    statement_timeout: timedelta = setting(duration(), "10s")
-    prepare_threshold: int | None = setting(integer(0, off=("none", "0")), "5")
-    write_lock_timeout: timedelta = setting(duration(), "2s")
+    secrets_file: Path | None = optional(kinds.text(then=Path), spelled="secretsFile")
+    username_key: str | None = optional(kinds.text(), spelled="usernameKey")
+    password_key: str | None = optional(kinds.text(), spelled="passwordKey")
+    ssl_mode: str = setting(kinds.choice(*_SSL_MODES), "prefer", short="DB_SSL_MODE")
+    ssl_root_cert: Path | None = optional(kinds.file())
+    ssl_cert: Path | None = optional(kinds.file())
+    ssl_key: Path | None = optional(kinds.file())
+    max_open_conns: int = setting(kinds.integer(1), "25", short="DB_MAX_OPEN_CONNS")
+    max_idle_conns: int = setting(kinds.integer(0), "5", short="DB_MAX_IDLE_CONNS")
+    conn_max_lifetime: timedelta = setting(kinds.duration(), "5m", short="DB_CONN_MAX_LIFETIME")
+    conn_max_idle_time: timedelta = setting(kinds.duration(), "10m")
+    pool_timeout: timedelta = setting(kinds.duration("100ms", "60s"), "30s")
+    connect_timeout: timedelta = setting(kinds.duration("2s"), "3s")
+    statement_timeout: timedelta = setting(kinds.duration(), "10s")
+    prepare_threshold: int | None = setting(kinds.integer(0, off=("none", "0")), "5")
+    write_lock_timeout: timedelta = setting(kinds.duration(), "2s")
 
     @property
     def url(self) -> URL:
@@ -80,21 +70,21 @@ class DatabaseSettings:
 class RedisTlsSettings:
     """Encryption towards Redis and its Sentinels; without ``ca_file`` the system's certificates vouch."""
 
-    enabled: bool = setting(flag(), "false")
-    ca_file: Path | None = optional(file(), spelled="caFile")
-    cert_file: Path | None = optional(file(), spelled="certFile")
-    key_file: Path | None = optional(file(), spelled="keyFile")
+    enabled: bool = setting(kinds.flag(), "false")
+    ca_file: Path | None = optional(kinds.file(), spelled="caFile")
+    cert_file: Path | None = optional(kinds.file(), spelled="certFile")
+    key_file: Path | None = optional(kinds.file(), spelled="keyFile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentinelSettings:
     """The Sentinels that know where the master is."""
 
-    master: str | None = optional(text())
-    addrs: tuple[str, ...] = setting(listing(address()), "")
-    username: str | None = optional(text())
+    master: str | None = optional(kinds.text())
+    addrs: tuple[str, ...] = setting(kinds.listing(kinds.address()), "")
+    username: str | None = optional(kinds.text())
     password: str = secret()
-    password_key: str | None = optional(text(), spelled="passwordKey")
+    password_key: str | None = optional(kinds.text(), spelled="passwordKey")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,34 +92,36 @@ class RedisSettings:
     """Redis and the queue of writes that PostgreSQL could not take; ``dlq_backoff`` waits in turn."""
 
     addr: str | None = optional(
-        address(), label="redis address", required_unless="redis.sentinel.master", short="REDIS_ADDR"
+        kinds.address(), label="redis address", required_unless="redis.sentinel.master", short="REDIS_ADDR"
     )
-    db: int = setting(integer(0, 15), "0", short="REDIS_DB")
-    username: str | None = optional(text())
+    db: int = setting(kinds.integer(0, 15), "0", short="REDIS_DB")
+    username: str | None = optional(kinds.text())
     password: str = secret(short="REDIS_PASSWORD")
-    secrets_file: Path | None = optional(text(then=Path), spelled="secretsFile", label="redis secretsFile")
-    username_key: str | None = optional(text(), spelled="usernameKey", label="redis usernameKey")
-    password_key: str | None = optional(text(), spelled="passwordKey", label="redis passwordKey")
-    dlq_max_len: int = setting(integer(high=_LONGEST_STREAM), "10000", positive_or_default=True)
-    dlq_dead_letter_max_len: int = setting(integer(high=_LONGEST_STREAM), "10000", positive_or_default=True)
+    secrets_file: Path | None = optional(kinds.text(then=Path), spelled="secretsFile")
+    username_key: str | None = optional(kinds.text(), spelled="usernameKey")
+    password_key: str | None = optional(kinds.text(), spelled="passwordKey")
+    dlq_max_len: int = setting(_LENGTH, "10000", positive_or_default=True)
+    dlq_dead_letter_max_len: int = setting(_LENGTH, "10000", positive_or_default=True)
     dlq_consumer_group: str = setting(
-        pattern("[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores"),
+        kinds.pattern("[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores"),
         "data-storage-retry-workers",
     )
-    dlq_poll_interval: timedelta = setting(duration("100ms", "10m"), "30s")
-    dlq_max_batch_size: int = setting(integer(1, 1000), "10")
-    dlq_max_retries: int = setting(integer(1, 100), "6")
-    dlq_backoff: tuple[timedelta, ...] = setting(listing(duration(), least=1), "1m,5m,15m,1h,4h,24h")
-    dlq_read_timeout: timedelta = setting(duration(), "5s")
-    dlq_claim_interval: timedelta = setting(duration(), "30s")
-    dlq_claim_min_idle: timedelta = setting(duration(), "60s")
-    dlq_claim_count: int = setting(integer(1), "10")
-    dlq_max_deliveries: int = setting(integer(1), "5")
-    dlq_drain_timeout: timedelta = setting(duration("0s", "60s"), "10s")
-    dlq_max_entry_bytes: int = setting(integer(1, _LARGEST_ENTRY_BYTES), "2097152")
-    dlq_require_aof: str = setting(choice("auto", "true", "false"), "auto")
-    connect_timeout: timedelta = setting(duration(), "1s")
-    socket_timeout: timedelta = setting(duration(), "2s")
+    dlq_poll_interval: timedelta = setting(kinds.duration("100ms", "10m"), "30s")
+    dlq_max_batch_size: int = setting(kinds.integer(1, 1000), "10")
+    dlq_max_retries: int = setting(kinds.integer(1, 100), "6")
+    dlq_backoff: tuple[timedelta, ...] = setting(
+        kinds.listing(kinds.duration(), least=1), "1m,5m,15m,1h,4h,24h"
+    )
+    dlq_read_timeout: timedelta = setting(kinds.duration(), "5s")
+    dlq_claim_interval: timedelta = setting(kinds.duration(), "30s")
+    dlq_claim_min_idle: timedelta = setting(kinds.duration(), "60s")
+    dlq_claim_count: int = setting(kinds.integer(1), "10")
+    dlq_max_deliveries: int = setting(kinds.integer(1), "5")
+    dlq_drain_timeout: timedelta = setting(kinds.duration("0s", "60s"), "10s")
+    dlq_max_entry_bytes: int = setting(kinds.integer(1, _LARGEST_ENTRY_BYTES), "2097152")
+    dlq_require_aof: str = setting(kinds.choice("auto", "true", "false"), "auto")
+    connect_timeout: timedelta = setting(kinds.duration(), "1s")
+    socket_timeout: timedelta = setting(kinds.duration(), "2s")
     tls: RedisTlsSettings = field(default_factory=RedisTlsSettings)
     sentinel: SentinelSettings = field(default_factory=SentinelSettings)
 

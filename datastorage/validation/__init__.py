@@ -1,6 +1,6 @@
-"""``datastorage validate``: does everything stand that the service, and those who work on it, need?
+"""``datastorage validate``: does this machine have what the service and its developers need?
 
-Ten checks, each a small object in the list of ``contents.py``. A check measures one thing and returns it
-as a sentence, or says what is broken and what to type. Nothing outside the standard library is imported
-before the check that needs it: a missing package is one of the findings.
+Ten checks, listed in ``contents.py``. A check measures one thing and returns it as a sentence, or says what
+is broken and how to repair it. Nothing but click and the standard library is imported before the check that
+needs it: a missing package is one of the findings.
 """

@@ -23,7 +23,7 @@ class Broken(Exception):
 
 
 class NotApplicable(Exception):
-    """There is nothing to examine here; the text says why."""
+    """There is nothing to examine on this machine; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

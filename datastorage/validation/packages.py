@@ -64,7 +64,7 @@ def _consistency(seconds: float) -> str:
     if find_spec("pip") is None:
         return ""  # a virtual environment of uv has no pip
     command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)  # noqa: S603 - our own
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     if result.returncode != 0:
         raise Broken(f"pip check: {'; '.join(result.stdout.splitlines())}", INSTALL)
     return ", and pip finds no conflict"

@@ -65,7 +65,7 @@ def _embedded_server() -> Iterator[str]:
     except ImportError as error:
         raise Broken(f"no server for a scratch database: {error}", _NAME_A_SERVER) from error
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # root runs the server as nobody, who has to get in
+        Path(folder).chmod(0o755)  # root runs the server as the user nobody
         try:
             with start(Path(folder) / "postgres") as server:
                 yield server.url("postgres")

@@ -8,10 +8,10 @@ from datastorage.validation.check import Broken, Check, Finding, NotApplicable
 from datastorage.validation.subject import Subject
 
 BUDGET_SECONDS = 55.0
-"""What is left of the minute is for starting Python, and for what is stopped after its time."""
+"""The rest of the minute is for starting Python, and for checks that stop after their time."""
 
 GRACE_SECONDS = 1.0
-"""For a check to stop what it started, when its time is over."""
+"""Time for a check that is over to stop what it started."""
 
 
 def run(

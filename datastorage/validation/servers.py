@@ -54,7 +54,7 @@ def postgresql(subject: Subject, _seconds: float) -> str:
 
 
 def _require_listener(settings: DatabaseSettings) -> None:
-    """Part a wrong address from a wrong login: the driver's errors carry no code that tells them apart."""
+    """Tell a wrong address from a wrong login: the driver's errors have no code that does."""
     if settings.host.startswith("/"):
         return  # a Unix socket
     try:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import urllib3
@@ -57,7 +58,7 @@ def _running(subject: Subject, folder: Path, port: int) -> Iterator["subprocess.
         "TMPDIR": str(folder),
     }
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             subject.command("serve"),
             env=environ,
             stdout=log,
@@ -77,7 +78,7 @@ def _running(subject: Subject, folder: Path, port: int) -> Iterator["subprocess.
 
 def _is_alive(http: urllib3.PoolManager, port: int) -> bool:
     try:
-        return http.request("GET", f"http://{_HOST}:{port}/health/live").status == 200  # noqa: PLR2004
+        return http.request("GET", f"http://{_HOST}:{port}/health/live").status == HTTPStatus.OK
     except urllib3.exceptions.HTTPError:
         return False
 

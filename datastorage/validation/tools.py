@@ -1,4 +1,4 @@
-"""Checks 7, 9 and 10: what those who work on the project use; an installed package has no source tree."""
+"""Checks 7, 9 and 10: the tools and the source tree of the project's developers."""
 
 import shutil
 import subprocess
@@ -40,7 +40,7 @@ def container_tool(_subject: Subject, seconds: float) -> str:
 def _engine_version(path: str, seconds: float) -> str:
     command = [path, "version", "--format", "{{.Server.Version}}"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)  # noqa: S603 - found in PATH
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
@@ -54,7 +54,7 @@ def linters(subject: Subject, seconds: float) -> str:
         raise Broken(f"not installed: {', '.join(missing)}", "make test installs the tools for development")
     for tool, arguments in TOOLS.items():
         command = [sys.executable, "-m", tool, *arguments]
-        result = subprocess.run(  # noqa: S603 - our own command
+        result = subprocess.run(
             command, cwd=subject.root, capture_output=True, text=True, check=False, timeout=seconds
         )
         if result.returncode != 0:

@@ -5,10 +5,9 @@
 
 from datetime import timedelta
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database, application_name
-from datastorage.platform.logs import write_waiting_lines
+from datastorage.platform.logs import line_writers
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
@@ -24,8 +23,8 @@ __all__ = ["Services", "build_services", "trace_requests"]
 PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
 """A scrape is answered by one worker; the others measure themselves this often."""
 
-CATCH_UP_INTERVAL = timedelta(milliseconds=250)
-"""How late a request is counted and logged while another one lasts, and how often those in flight are."""
+DEFERRED_METRICS_INTERVAL = timedelta(milliseconds=250)
+"""How late a request is counted while another one lasts, and how often those in flight are."""
 
 
 def build_services(
@@ -41,7 +40,9 @@ def build_services(
     services = Services()
     services.add(services)
     metrics = add_schemas(services, settings, clock)
-    _add_afterwards(services, metrics)
+    services.starters.append(lambda: _write_log_from_a_thread(metrics))
+    services.loops.append(Loop("deferred metrics", metrics.write_deferred, DEFERRED_METRICS_INTERVAL))
+    services.closers.append(metrics.write_deferred)
     database = Database(
         settings.database,
         share=settings.database.max_open_conns // settings.server.workers,
@@ -62,10 +63,7 @@ def build_services(
     return services
 
 
-def _add_afterwards(services: Services, metrics: Metrics) -> None:
-    show_in_flight = metrics.http_requests_in_flight.set
-    afterwards = Afterwards(metrics.observations.write, write_waiting_lines, show_in_flight=show_in_flight)
-    metrics.observations.keep_while(afterwards.is_busy)
-    services.loops.append(Loop("afterwards", afterwards.catch_up, CATCH_UP_INTERVAL))
-    services.closers.append(afterwards.catch_up)
-    services.add(afterwards)
+def _write_log_from_a_thread(metrics: Metrics) -> None:
+    for writer in line_writers():
+        writer.count_dropped = lambda kind: metrics.log_lines_dropped.labels(kind).inc()
+        writer.start()

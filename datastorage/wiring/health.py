@@ -6,7 +6,7 @@ import redis
 
 from datastorage.dlq.breaker import CircuitBreaker
 from datastorage.health.checks import Check
-from datastorage.health.probes import DatabaseProbe, RedisProbe
+from datastorage.health.probes import DatabaseProbe
 from datastorage.health.service import HealthService
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
@@ -26,7 +26,7 @@ def add_health(services: Services, settings: Settings, is_shutting_down: Shutdow
             Check(
                 "database", database_probe, abort=database_probe.abort, on_finding=_database_finding(services)
             ),
-            Check("redis", RedisProbe(services[redis.Redis]), on_finding=_sets(metrics.redis_up.set)),
+            Check("redis", services[redis.Redis].ping, on_finding=_sets(metrics.redis_up.set)),
             is_shutting_down=is_shutting_down,
             required_revision=SCHEMA_REVISION,
             readiness_requires_database=settings.server.readiness_requires_database,

@@ -4,8 +4,9 @@ import logging
 
 import msgspec
 
-from datastorage.platform.clock import Clock, monotonic_seconds
+from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.timing import timed_query
 from datastorage.workflows import events
 from datastorage.workflows.events import Journal
 from datastorage.workflows.explain import explanation, rejections
@@ -49,17 +50,10 @@ class WorkflowSearch:
         Raises:
             DatabaseError: classified; no event is written.
         """
-        started = monotonic_seconds()
-        status = "failure"
-        try:
+        with timed_query(self._metrics, "search") as timed:
             found = self._store.find_best(request)
             answer = self._answer(request, found)
-            status = "success"
-        finally:
-            duration_seconds = monotonic_seconds() - started
-            self._metrics.query_duration_seconds.labels("search").observe(duration_seconds)
-            self._metrics.query.labels("search", status).inc()
-        duration_ms = round(duration_seconds * 1000)
+        duration_ms = round(timed.duration_seconds * 1000)
         finished = events.Finished(found=found, duration_ms=duration_ms, at=self._clock())
         event = events.search_completed(request, answer, finished, maximum_bytes=self._maximum_event_bytes)
         self._journal.submit(event)

@@ -2,14 +2,14 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
 from datastorage.errors import Conflict, Fault, InvalidInput, NotFound, RowRefused
-from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.timing import timed_query, timed_write
 from datastorage.settings import WorkflowsSettings
 from datastorage.workflows import events, lifecycle
 from datastorage.workflows.events import Journal
@@ -98,7 +98,8 @@ class WorkflowService:
             NotFound: there is no such workflow.
             DatabaseError: classified.
         """
-        found = self._measured_read("get", lambda: self._store.find(workflow_id))
+        with self._measured_read("get"):
+            found = self._store.find(workflow_id)
         if found is None:
             raise _not_found(workflow_id)
         return found
@@ -109,9 +110,8 @@ class WorkflowService:
         Raises:
             DatabaseError: classified.
         """
-        rows, total = self._measured_read(
-            "list", lambda: self._store.find_page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
-        )
+        with self._measured_read("list"):
+            rows, total = self._store.find_page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
         return WorkflowPage(rows, wanted.limit, wanted.offset, total)
 
     def find_versions(self, workflow_name: str) -> VersionList:
@@ -120,7 +120,8 @@ class WorkflowService:
         Raises:
             DatabaseError: classified.
         """
-        versions = self._measured_read("list", lambda: self._store.find_versions(workflow_name))
+        with self._measured_read("list"):
+            versions = self._store.find_versions(workflow_name)
         return VersionList(workflow_name, versions, len(versions))
 
     def _check_content_hash(self, workflow: NewWorkflow) -> None:
@@ -136,41 +137,25 @@ class WorkflowService:
 
     @contextmanager
     def _measured_write(self, message: str, **ids: Any) -> Iterator[dict[str, Any]]:
-        started = monotonic_seconds()
-        status, logged = "failure", ids
+        timed = timed_write(self._metrics, TABLE, refusals=(Conflict, InvalidInput))
         try:
-            yield logged
-            status = "success"
-        except (Conflict, InvalidInput):
-            status = "refused"
-            raise
+            with timed:
+                yield ids
         except RowRefused as refused:  # PostgreSQL would refuse it on every retry
-            logged |= {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
+            ids |= {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
             raise refusal({"body": UNSTORABLE}) from refused
         finally:
-            duration_seconds = monotonic_seconds() - started
-            if status != "refused":  # a refusal is an answer, not a database that fails
-                self._metrics.write_duration_seconds.labels(TABLE).observe(duration_seconds)
-                self._metrics.write.labels(TABLE, status).inc()
-            logger.info(
-                message, extra=logged | {"status": status, "duration_ms": round(duration_seconds * 1000, 3)}
-            )
+            logger.info(message, extra=ids | {"status": timed.status, "duration_ms": timed.duration_ms})
 
-    def _measured_read(self, operation: str, read: Callable[[], T]) -> T:
-        started = monotonic_seconds()
-        status = "failure"
+    @contextmanager
+    def _measured_read(self, operation: str) -> Iterator[None]:
+        timed = timed_query(self._metrics, operation)
         try:
-            found = read()
-            status = "success"
-            return found
+            with timed:
+                yield
         finally:
-            duration_seconds = monotonic_seconds() - started
-            self._metrics.query_duration_seconds.labels(operation).observe(duration_seconds)
-            self._metrics.query.labels(operation, status).inc()
-            named = {"operation": operation, "status": status}
-            logger.info(
-                "Workflow read finished", extra=named | {"duration_ms": round(duration_seconds * 1000, 3)}
-            )
+            extra = {"operation": operation, "status": timed.status, "duration_ms": timed.duration_ms}
+            logger.info("Workflow read finished", extra=extra)
 
 
 def _not_found(workflow_id: UUID) -> NotFound:

@@ -164,6 +164,15 @@ def test_data_of_a_newer_version_are_left_alone(dev: DevProcess) -> None:
     assert "Traceback" not in dev.output
 
 
+def test_missing_package_is_one_line() -> None:
+    script = "import sys; sys.modules['psutil'] = None; from datastorage.cli import main; main(['dev'])"
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+    assert result.returncode == 1
+    assert result.stderr == "Error: dev needs psutil: pip install 'datastorage[binary,embedded]'\n"
+
+
 def test_data_survive_a_restart(dev: DevProcess) -> None:
     event = an_event()
     dev.start()

@@ -20,7 +20,7 @@ from tests.support.service import ServiceProcess
 from tests.support.timeline import Watched
 from tests.support.waiting import eventually
 
-PLAIN_GUNICORN = ("-m", "gunicorn", "-c", "python:datastorage.platform.server.gunicorn_conf")
+PLAIN_GUNICORN = ("-m", "gunicorn", "-c", "python:datastorage.gunicorn_conf")
 REFUSED = "Reload refused, the old configuration stays"
 
 

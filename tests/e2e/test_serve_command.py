@@ -273,7 +273,7 @@ def test_runtime_directory_goes_with_the_service(tmp_path: Path, settings_urls: 
 class PlainGunicorn(ServiceProcess):
     """The service as gunicorn's own command starts it."""
 
-    arguments = ("-m", "gunicorn", "-c", "python:datastorage.platform.server.gunicorn_conf")
+    arguments = ("-m", "gunicorn", "-c", "python:datastorage.gunicorn_conf")
 
 
 def test_plain_gunicorn_starts_the_same_service(tmp_path: Path, settings_urls: tuple[str, str]) -> None:

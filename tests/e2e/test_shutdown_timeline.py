@@ -26,7 +26,7 @@ CLIENTS = 20
 class PlainGunicorn(ServiceProcess):
     """The service as gunicorn's own command starts it."""
 
-    arguments = ("-m", "gunicorn", "-c", "python:datastorage.platform.server.gunicorn_conf")
+    arguments = ("-m", "gunicorn", "-c", "python:datastorage.gunicorn_conf")
 
 
 @dataclass

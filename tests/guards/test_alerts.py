@@ -33,6 +33,7 @@ EXPECTED = {
     "HighQueryErrorRate": "critical",
     "HighThroughput": "warning",
     "HighWriteErrorRate": "critical",
+    "LogBlocked": "warning",
     "P95LatencyHigh": "warning",
     "PartitionsLow": "critical",
     "PoolSaturated": "critical",

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, Flask
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.door import Door
@@ -47,7 +46,7 @@ def small_app(
     app.extensions[EXTENSION] = {Metrics: metrics, **(services or {})}
     app.register_blueprint(blueprint)
     if http_metrics is None:
-        http_metrics = HttpMetrics(metrics, Afterwards(show_in_flight=metrics.http_requests_in_flight.set))
+        http_metrics = HttpMetrics(metrics)
     http_metrics.init_app(app)
     app.wsgi_app = Door(app, ServerSettings(), http_metrics)  # type: ignore[method-assign] # Flask's way
     return app

@@ -21,11 +21,6 @@ request_context: ContextVar[RequestContext] = ContextVar("request_context", defa
 """The request this thread works for. The web layer sets it at the start of each; threads are used again."""
 
 
-def belongs_to_request() -> bool:
-    """Tell whether this thread works for a request, whose own line will be the last one about it."""
-    return request_context.get() is not NO_REQUEST
-
-
 def correlate(correlation_id: str) -> None:
     """Give the following lines of this request the correlation id of the event or query it is about."""
     request_context.set(replace(request_context.get(), correlation_id=correlation_id))

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from os import getpid
 from traceback import format_tb
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
-from pythonjsonlogger.core import RESERVED_ATTRS, BaseJsonFormatter, LogData
 
 from datastorage.platform.logs.context import NO_REQUEST, RequestContext, request_context
 from datastorage.platform.logs.redaction import can_hold_secret, is_plain, redact
@@ -26,24 +25,25 @@ _LEVEL_NAMES: Final = {
     logging.CRITICAL: "error",
 }
 _OWN_FIELDS: Final = frozenset({"ts", "level", "msg", "logger", "service", "version", "pod", "pid"})
-_RESERVED: Final = frozenset(RESERVED_ATTRS) | {"taskName"}
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+Members = dict[str, object]
 
 
 class Entry(NamedTuple):
-    """An entry that has no record: nobody asks where it comes from."""
+    """What a line is made of."""
 
     created: float
     """Unix time."""
     level: int
     message: str
-    """What every line of this kind says."""
     logger_name: str
     fields: Mapping[str, object]
-    """None of them under a name that the line has anyway."""
+    """Further members of the line; none of them has a name that every line has."""
     context: RequestContext
 
 
-class JsonLines(BaseJsonFormatter):
+class JsonLines(logging.Formatter):
     """Formats an entry as one line of JSON.
 
     Args:
@@ -53,106 +53,76 @@ class JsonLines(BaseJsonFormatter):
     def __init__(self, identity: Mapping[str, str]) -> None:
         super().__init__()
         self._identity = dict(identity)
-        self._constant_parts: dict[tuple[int, str, str, int], str] = {}
+        self.note_process()
 
-    def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Collect the members of the line; what the caller adds cannot replace what the service says."""
-        context = request_context.get()
-        log_data.update(self._beginning(record.created, record.levelno, record.message, record.name, context))
-        stack = message_dict.pop("exc_info", "") or message_dict.pop("stack_info", "")
-        for fields in (message_dict, record.__dict__):
-            for name in [name for name in fields if name not in _RESERVED]:
-                log_data[name if name not in _OWN_FIELDS else f"extra_{name}"] = fields[name]
-        if record.exc_info and record.exc_info[1]:
-            log_data["error"] = describe(record.exc_info[1])
-            log_data["error_type"] = type(record.exc_info[1]).__qualname__
-        if stack:
-            log_data["stack"] = stack
+    def note_process(self) -> None:
+        """Learn the id of this process, which a fork changes; asking with each line would cost more."""
+        self._process: Members = {**self._identity, "pid": getpid()}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record; what the caller adds cannot replace what the service says."""
+        message, context = record.getMessage(), request_context.get()
+        return self.line_of(
+            Entry(record.created, record.levelno, message, record.name, _fields_of(record), context)
+        )
 
     def line_of(self, entry: Entry) -> str:
-        """Return the line of an entry that has no record."""
-        return self._joined(entry) or self._line_of_members(entry)
-
-    def _joined(self, entry: Entry) -> str | None:
-        """Return the line, put together from parts, or ``None`` if it might not be the same line."""
-        if "correlation_id" in entry.fields and entry.context.correlation_id is not None:
-            return None
-        if not is_plain(entry.fields):
-            return None
-        try:
-            context, fields = _ENCODER.encode(entry.context), _ENCODER.encode(entry.fields)
-        except (UnicodeEncodeError, OverflowError):
-            return None
-        members = [self._constant_part(*entry[1:4], getpid()), context[1:-1].decode(), fields[1:-1].decode()]
-        line = f'{{"ts":"{_timestamp(entry.created)}",{",".join(filter(None, members))}}}'
-        return line if line.isascii() and "\x7f" not in line and not can_hold_secret(line) else None
-
-    def _constant_part(self, level: int, message: str, logger_name: str, pid: int) -> str:
-        key = level, message, logger_name, pid
-        found = self._constant_parts.get(key)
-        if found is None:
-            members = self._constant_members(level, message, logger_name, pid)
-            found = self._constant_parts[key] = _ENCODER.encode(members)[1:-1].decode()
-        return found
-
-    def _line_of_members(self, entry: Entry) -> str:
-        log_data = self._beginning(
-            entry.created, entry.level, entry.message, entry.logger_name, entry.context
-        )
-        log_data.update(entry.fields)
-        return self.jsonify_log_record(log_data)
-
-    def _beginning(
-        self, created: float, level: int, message: str, logger_name: str, context: RequestContext
-    ) -> LogData:
-        constant = self._constant_members(level, message, logger_name, getpid())
-        log_data: LogData = {"ts": _timestamp(created), **constant}
-        _add_context(log_data, context)
-        return log_data
-
-    def _constant_members(self, level: int, message: str, logger_name: str, pid: int) -> LogData:
-        return {
-            "level": _LEVEL_NAMES.get(level, "info"),
-            "msg": message,
-            "logger": logger_name,
-            **self._identity,
-            "pid": pid,
-        }
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
-        """Return the traces of the exception and its causes, the first cause first."""
-        return "\n\n".join(_stacks(ei[1]))
-
-    def jsonify_log_record(self, log_data: LogData) -> str:
         """Return the line, without its end and without secrets.
 
         Most lines hold nothing that could be one. To see that in the finished line takes less time than to
         look at each of its values.
         """
-        if is_plain(log_data):
-            line = _encode(log_data)
+        members = self._members_of(entry)
+        if is_plain(entry.fields):
+            line = _encode(members)
             if not can_hold_secret(line):
                 return line
-        return _encode(_redacted(log_data))
+        return _encode(_redacted(members))
+
+    def _members_of(self, entry: Entry) -> Members:
+        members: Members = {
+            "ts": _timestamp(entry.created),
+            "level": _LEVEL_NAMES.get(entry.level, "info"),
+            "msg": entry.message,
+            "logger": entry.logger_name,
+            **self._process,
+        }
+        if entry.context is not NO_REQUEST:
+            members |= msgspec.to_builtins(entry.context)
+        members |= entry.fields
+        return members
 
 
 class ConsoleLines(JsonLines):
     """Formats an entry for a person at a terminal, with the same promises."""
 
     def line_of(self, entry: Entry) -> str:
-        """Return the line of an entry that has no record."""
-        return self._line_of_members(entry)
-
-    def jsonify_log_record(self, log_data: LogData) -> str:
         """Return the entry as one line, then its stack with every line of it marked."""
-        log_data = _redacted(log_data)
-        stack = log_data.pop("stack", "")
-        fields = [
-            f"{_escape(name)}={_encode(log_data[name])}" for name in log_data if name not in _OWN_FIELDS
-        ]
-        head = f"{log_data['ts']} {log_data['level'].upper():5} {log_data['logger']}: {log_data['msg']}"
+        members = _redacted(self._members_of(entry))
+        stack = str(members.pop("stack", ""))
+        fields = [f"{_escape(name)}={_encode(members[name])}" for name in members if name not in _OWN_FIELDS]
+        level = str(members["level"]).upper()
+        head = f"{members['ts']} {level:5} {members['logger']}: {members['msg']}"
         lines = [" ".join([head, *fields]), *(f"    | {line}" for line in stack.split("\n") if line)]
         return "\n".join(map(_escape, lines))
+
+
+def _fields_of(record: logging.LogRecord) -> Members:
+    fields: Members = {
+        name if name not in _OWN_FIELDS else f"extra_{name}": value
+        for name, value in vars(record).items()
+        if name not in _OF_EVERY_RECORD
+    }
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        fields |= {
+            "error": describe(error),
+            "error_type": type(error).__qualname__,
+            "stack": "\n\n".join(_stacks(error)),
+        }
+    elif record.stack_info:
+        fields["stack"] = record.stack_info
+    return fields
 
 
 def _timestamp(created: float) -> str:
@@ -165,16 +135,8 @@ def _begun_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _redacted(members: LogData) -> LogData:
+def _redacted(members: Members) -> Members:
     return {name: redact(name, value) for name, value in members.items()}
-
-
-def _add_context(log_data: LogData, context: RequestContext) -> None:
-    if context is not NO_REQUEST:
-        for name in RequestContext.__struct_fields__:
-            value = getattr(context, name)
-            if value is not None:
-                log_data[name] = value
 
 
 # The client library of the database adds the values of the row to its messages.

@@ -8,15 +8,18 @@ last in any worker.
 
 import platform
 from collections.abc import Collection, Iterable
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
+from datastorage.platform.metrics.deferred import DeferredUpdates
 from datastorage.platform.metrics.labels import (
     DB_ERROR_REASONS,
     DEAD_LETTER_REASONS,
     ENQUEUE_FAILURES,
+    LOG_LINES,
     OPERATIONS,
     OUTCOMES,
     QUEUED_TYPES,
@@ -31,7 +34,6 @@ from datastorage.platform.metrics.labels import (
     WRITTEN_TABLES,
     label_or_unknown,
 )
-from datastorage.platform.metrics.observations import Observations
 from datastorage.platform.metrics.process import open_file_descriptors, resident_memory_bytes
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 
@@ -104,6 +106,8 @@ class Metrics:
     process_resident_memory_bytes = gauge("Resident memory of all workers", mode="livesum")
     process_open_fds = gauge("Open file descriptors of all workers", mode="livesum")
 
+    log_lines_dropped = counter("Log lines that standard output did not take", each(kind=LOG_LINES))
+
     # Partitions
     partition_months_ahead = gauge("Future months of audit_events that have a partition", mode="mostrecent")
     partition_write_failures = counter("Events refused by a partition failure", Labels(("partition",)))
@@ -158,10 +162,10 @@ class Metrics:
         clock: Clock = utc_now,
     ) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
-        self.observations = Observations()
+        self.deferred = DeferredUpdates()
         self.known_fields = known_fields | {"body"}
         for row in _rows():
-            row.build(self, self.registry, self.observations)
+            row.build(self, self.registry, self.deferred)
         self._start_services(extra_services)
         self._start_month(clock().strftime("%Y_%m"))
         self.build_info.labels(__version__, revision, platform.python_version()).set(1)
@@ -188,6 +192,11 @@ class Metrics:
         """Count one database error by the code of the failure classification, else as ``unknown``."""
         self.db_errors.labels(label_or_unknown(reason, DB_ERROR_REASONS)).inc()
 
+    def write_deferred(self) -> None:
+        """Write the updates that wait for an answer, and how many requests are in flight."""
+        self.http_requests_in_flight.set(self.deferred.in_flight_count)
+        self.deferred.write()
+
     def update_process_gauges(self) -> None:
         """Measure this process: each worker does so at every scrape it answers, now and then in a loop."""
         memory, descriptors = resident_memory_bytes(), open_file_descriptors()
@@ -197,5 +206,5 @@ class Metrics:
             self.process_open_fds.set(descriptors)
 
 
-def _rows() -> Iterable[Row[Counter] | Row[Gauge] | Row[Histogram]]:
+def _rows() -> Iterable[Row[Any]]:
     return (row for row in vars(Metrics).values() if isinstance(row, Row))

@@ -61,6 +61,7 @@ DB_ERROR_REASONS: Final = (
     UNKNOWN,
 )
 WORKER_EXITS: Final = ("exit", "signal", "timeout")
+LOG_LINES: Final = ("access", "other")
 
 STREAMS: Final = ("events", "notifications")
 QUEUED_TYPES: Final = (("events", "audit_event"), ("notifications", "notification_audit"))

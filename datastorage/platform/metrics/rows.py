@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from datastorage.platform.metrics.observations import Observations
+from datastorage.platform.metrics.deferred import DeferredUpdates
 
 PREFIX: Final = "datastorage_"
 
@@ -23,10 +23,6 @@ PREFIX: Final = "datastorage_"
 disable_created_metrics()  # type: ignore[no-untyped-call] # the client forgot its annotation
 
 GaugeMode = Literal["livesum", "max", "mostrecent"]
-_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
-
-NOWHERE: Final = Observations()
-"""Keeps nothing."""
 _LONG_AGO: Final = 1.0
 """A Unix time before any value that was really set."""
 
@@ -48,16 +44,69 @@ NO_LABELS: Final = each()
 """One combination, the empty one."""
 
 
+AT_ONCE: Final = DeferredUpdates()
+"""Keeps nothing: no request belongs to it."""
+
+
+class _Deferring:
+    """Lets updates be written later, and finds a labelled child without the client's lock."""
+
+    updates = AT_ONCE
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._found: dict[tuple[object, ...], Self] = {}
+        super().__init__(*args, **options)
+
+    def labels(self, *values: object, **named: object) -> Self:
+        found: Self | None = None if named else self._found.get(values)
+        if found is None:
+            found = super().labels(*values, **named)  # type: ignore[misc] # of the class beside this one
+            found.updates = self.updates
+            if not named:
+                self._found[values] = found
+        return found
+
+
+class _Counter(_Deferring, Counter):
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        if not self.updates.defer(self, amount):
+            super().inc(amount, exemplar)
+
+    def add(self, values: list[float]) -> None:
+        super().inc(sum(values))
+
+
+class _Gauge(_Deferring, Gauge):
+    def set(self, value: float) -> None:
+        if not self.updates.defer(self, value):
+            super().set(value)
+
+    def add(self, values: list[float]) -> None:
+        super().set(values[-1])
+
+
+class _Histogram(_Deferring, Histogram):
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        if not self.updates.defer(self, amount):
+            super().observe(amount, exemplar)
+
+    def add(self, values: list[float]) -> None:
+        self._sum.inc(sum(values))
+        for place, count in Counts(bisect_left(self._upper_bounds, value) for value in values).items():
+            self._buckets[place].inc(count)
+
+
+_Metric = TypeVar("_Metric", bound=_Counter | _Gauge | _Histogram)
+
+
 class Row(Generic[_Metric]):
     """One row of the table; on an instance of ``Metrics`` it stands for the metric itself."""
 
-    def __init__(
-        self,
-        create: Callable[[str, CollectorRegistry, Observations], _Metric],
-        initial: Sequence[tuple[str, ...]],
-    ) -> None:
-        self._create: Callable[[str, CollectorRegistry, Observations], _Metric] = create
-        self._initial = initial
+    def __init__(self, kind: Callable[..., _Metric], meaning: str, labels: Labels, **options: Any) -> None:
+        self._kind: Callable[..., _Metric] = kind
+        self._meaning = meaning
+        self._labels = labels
+        self._options = options
         self._attribute = ""
 
     def __set_name__(self, owner: type, attribute: str) -> None:
@@ -75,10 +124,19 @@ class Row(Generic[_Metric]):
             return self
         raise AttributeError(f"{self._attribute} was not built")
 
-    def build(self, table: object, registry: CollectorRegistry, observations: Observations = NOWHERE) -> None:
-        """Create the metric on ``registry``, with its first series, as an attribute of ``table``."""
-        metric = self._create(PREFIX + self._attribute, registry, observations)
-        for values in self._initial:
+    def build(self, table: object, registry: CollectorRegistry, updates: DeferredUpdates = AT_ONCE) -> None:
+        """Create the metric on ``registry``, with its first series, as an attribute of ``table``.
+
+        Args:
+            table: gets the metric.
+            registry: where it is registered.
+            updates: what keeps its updates while requests are under way; absent, each is written at once.
+        """
+        metric = self._kind(
+            PREFIX + self._attribute, self._meaning, self._labels.names, registry=registry, **self._options
+        )
+        metric.updates = updates
+        for values in self._labels.initial:
             start(metric, *values)
         vars(table)[self._attribute] = metric
 
@@ -95,84 +153,16 @@ def start(metric: Counter | Gauge | Histogram, *values: str) -> None:
         child._value.set(0.0, timestamp=_LONG_AGO)  # noqa: SLF001 - see above
 
 
-def counter(meaning: str, labels: Labels = NO_LABELS) -> Row[Counter]:
+def counter(meaning: str, labels: Labels = NO_LABELS) -> Row[_Counter]:
     """Return the row of a counter."""
-
-    def create(name: str, registry: CollectorRegistry, observations: Observations) -> Counter:
-        metric = _Counter(name, meaning, labels.names, registry=registry)
-        return metric.kept_in(observations)
-
-    return Row(create, labels.initial)
+    return Row(_Counter, meaning, labels)
 
 
-def gauge(meaning: str, labels: Labels = NO_LABELS, *, mode: GaugeMode) -> Row[Gauge]:
+def gauge(meaning: str, labels: Labels = NO_LABELS, *, mode: GaugeMode) -> Row[_Gauge]:
     """Return the row of a gauge; ``mode`` says how the values of several workers become one."""
-
-    def create(name: str, registry: CollectorRegistry, observations: Observations) -> Gauge:
-        metric = _Gauge(name, meaning, labels.names, registry=registry, multiprocess_mode=mode)
-        return metric.kept_in(observations)
-
-    return Row(create, labels.initial)
+    return Row(_Gauge, meaning, labels, multiprocess_mode=mode)
 
 
-def histogram(meaning: str, labels: Labels = NO_LABELS, *, buckets: Sequence[float]) -> Row[Histogram]:
+def histogram(meaning: str, labels: Labels = NO_LABELS, *, buckets: Sequence[float]) -> Row[_Histogram]:
     """Return the row of a histogram; ``buckets`` are upper bounds, without +Inf."""
-
-    def create(name: str, registry: CollectorRegistry, observations: Observations) -> Histogram:
-        metric = _Histogram(name, meaning, labels.names, registry=registry, buckets=buckets)
-        return metric.kept_in(observations)
-
-    return Row(create, labels.initial)
-
-
-class _Kept:
-    """Gives observations away to be kept, and finds a labelled child without the client's lock."""
-
-    _observations = NOWHERE
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._found: dict[tuple[object, ...], Self] = {}
-        super().__init__(*args, **options)
-
-    def kept_in(self, observations: Observations) -> Self:
-        self._observations = observations
-        return self
-
-    def labels(self, *values: object, **named: object) -> Self:
-        child = None if named else self._found.get(values)
-        if child is None:
-            created: Self = super().labels(*values, **named)  # type: ignore[misc] # of the class beside this one
-            created.kept_in(self._observations)
-            if named:
-                return created
-            self._found[values] = child = created
-        return child
-
-
-class _Counter(_Kept, Counter):
-    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
-        if not self._observations.keep(self, amount):
-            super().inc(amount, exemplar)
-
-    def add(self, values: list[float]) -> None:
-        super().inc(sum(values))
-
-
-class _Gauge(_Kept, Gauge):
-    def set(self, value: float) -> None:
-        if not self._observations.keep(self, value):
-            super().set(value)
-
-    def add(self, values: list[float]) -> None:
-        super().set(values[-1])
-
-
-class _Histogram(_Kept, Histogram):
-    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
-        if not self._observations.keep(self, amount):
-            super().observe(amount, exemplar)
-
-    def add(self, values: list[float]) -> None:
-        self._sum.inc(sum(values))
-        for place, count in Counts(bisect_left(self._upper_bounds, value) for value in values).items():
-            self._buckets[place].inc(count)
+    return Row(_Histogram, meaning, labels, buckets=buckets)

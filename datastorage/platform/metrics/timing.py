@@ -1,7 +1,7 @@
 """Measuring reads and writes where they are decided: duration and outcome, whatever ends them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from prometheus_client import Counter, Histogram
 
@@ -9,27 +9,57 @@ from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics.catalogue import Metrics
 
 
-@contextmanager
-def timed_query(metrics: Metrics, operation: str) -> Iterator[None]:
-    """Observe one read in ``query_duration_seconds`` and ``query_total``."""
-    with _timed(metrics.query_duration_seconds, metrics.query, operation):
-        yield
+class Timed:
+    """Measures the work inside ``with``; afterwards it tells how long that took and how it ended.
+
+    Args:
+        durations: gets the seconds.
+        outcomes: counts ``success`` or ``failure``.
+        label: of both.
+        refusals: errors that are an answer and no failure; such work is not measured.
+    """
+
+    def __init__(
+        self,
+        durations: Histogram,
+        outcomes: Counter,
+        label: str,
+        refusals: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.status = "failure"
+        self.duration_seconds = 0.0
+        self._durations = durations
+        self._outcomes = outcomes
+        self._label = label
+        self._refusals = refusals
+
+    @property
+    def duration_ms(self) -> float:
+        """Milliseconds, as the log gives them."""
+        return round(self.duration_seconds * 1000, 3)
+
+    def __enter__(self) -> Self:
+        self._started_seconds = monotonic_seconds()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.duration_seconds = monotonic_seconds() - self._started_seconds
+        if isinstance(error, self._refusals):
+            self.status = "refused"
+            return
+        if error is None:
+            self.status = "success"
+        self._durations.labels(self._label).observe(self.duration_seconds)
+        self._outcomes.labels(self._label, self.status).inc()
 
 
-@contextmanager
-def timed_write(metrics: Metrics, table: str) -> Iterator[None]:
-    """Observe one write in ``write_duration_seconds`` and ``write_total``."""
-    with _timed(metrics.write_duration_seconds, metrics.write, table):
-        yield
+def timed_query(metrics: Metrics, operation: str) -> Timed:
+    """Return what measures one read in ``query_duration_seconds`` and ``query_total``."""
+    return Timed(metrics.query_duration_seconds, metrics.query, operation)
 
 
-@contextmanager
-def _timed(durations: Histogram, outcomes: Counter, label: str) -> Iterator[None]:
-    started = monotonic_seconds()
-    status = "failure"
-    try:
-        yield
-        status = "success"
-    finally:
-        durations.labels(label).observe(monotonic_seconds() - started)
-        outcomes.labels(label, status).inc()
+def timed_write(metrics: Metrics, table: str, *, refusals: tuple[type[BaseException], ...] = ()) -> Timed:
+    """Return what measures one write in ``write_duration_seconds`` and ``write_total``."""
+    return Timed(metrics.write_duration_seconds, metrics.write, table, refusals)

@@ -18,11 +18,12 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.logs import line_writers
 from datastorage.platform.server.last_child import run_in_child
 from datastorage.platform.server.shutdown import Shutdown
 
 if TYPE_CHECKING:
-    from datastorage.platform.server.tally import RequestTally
+    from datastorage.platform.server.in_flight import InFlightRequests
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class ShutdownControl:
         self._was_interrupted = False
         self._is_reloading = False
         self._repeated: deque[int] = deque()
-        self._tallies: list[RequestTally] = []
+        self._workers_in_flight: list[InFlightRequests] = []
 
     def take_over(self) -> None:
         """Replace the methods and register the signals that need another handler."""
@@ -181,7 +182,12 @@ class ShutdownControl:
         logger.warning("Signal ignored: the number of workers is fixed by the configuration")
 
     def reap_workers(self) -> None:
-        """Also say what was ignored, and do not wait for the old workers of a reload for ever."""
+        """Also say what was ignored, and do not wait for the old workers of a reload for ever.
+
+        gunicorn calls this every second, so lines that standard output did not take are tried again.
+        """
+        for writer in line_writers():
+            writer.write()
         if self._is_reloading and self._shutdown.is_requested:
             raise ReloadInterrupted
         self._report_repeated()
@@ -217,7 +223,7 @@ class ShutdownControl:
             Arbiter.stop(self._arbiter, graceful)
             return
         started = monotonic_seconds()
-        self._tallies = [worker.tally for worker in self._arbiter.WORKERS.values()]
+        self._workers_in_flight = [worker.in_flight for worker in self._arbiter.WORKERS.values()]
         seconds = self._shutdown.begin_drain(self._in_flight())
         self._arbiter.cfg.set("graceful_timeout", seconds)
         try:
@@ -229,11 +235,11 @@ class ShutdownControl:
             Arbiter.kill_workers(self._arbiter, signal.SIGKILL)
         self._reap_killed()
         if not self._shutdown.reasons:
-            drained = sum(tally.drained_count for tally in self._tallies)
+            drained = sum(worker.drained_count for worker in self._workers_in_flight)
             self._shutdown.end_drain(drained, monotonic_seconds() - started)
 
     def _in_flight(self) -> int:
-        return sum(tally.in_flight_count for tally in self._tallies)
+        return sum(worker.count for worker in self._workers_in_flight)
 
     def _reap_killed(self) -> None:
         deadline = monotonic_seconds() + REAP_SECONDS

@@ -9,7 +9,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 if TYPE_CHECKING:
     from pathlib import Path
 
-GUNICORN_CONFIGURATION = "python:datastorage.platform.server.gunicorn_conf"
+GUNICORN_CONFIGURATION = "python:datastorage.gunicorn_conf"
 
 
 @click.command()

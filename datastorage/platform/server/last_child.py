@@ -7,7 +7,6 @@ the server it waits for does. A process is killed, and the kernel closes its con
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -59,5 +58,5 @@ def _be_the_child(work: Callable[[], None]) -> None:
     except Exception:
         logger.exception("Work at the end of the process failed")
     finally:
-        sys.stdout.flush()
+        logging.shutdown()
         os._exit(code)  # what is registered at exit belongs to the parent

@@ -19,12 +19,12 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.idle_connections import hang_up, has_queued
-from datastorage.platform.server.lingering import Lingering
+from datastorage.platform.server.in_flight import InFlightRequests
+from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
-from datastorage.platform.server.tally import RequestTally
 from datastorage.platform.web.requests import FORCE_CLOSE, ROUTE, UNMATCHED
 from datastorage.settings import ServerSettings
 
@@ -68,7 +68,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
     server_settings: ServerSettings
     is_shutting_down: ShutdownFlag
-    tally: RequestTally
+    in_flight: InFlightRequests
     share: Share
     inherited_signals: SimpleQueue[int]
     """What this process was sent before it had handlers of its own."""
@@ -94,7 +94,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         for _ in range(self.cfg.threads):
             pool.submit(together.wait)
         together.wait()
-        self._lingering = Lingering(pool, self.cfg.threads)
+        self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
     def init_signals(self) -> None:
@@ -194,7 +194,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         The main thread would wait for the client to hang up.
         """
         keep = super().handle(conn)
-        while keep is True and self.alive and self._lingering.sees_next_request(conn):
+        while keep is True and self.alive and self._keep_alive.sees_next_request(conn):
             keep = super().handle(conn)
         if not keep:
             conn.close(graceful=True)
@@ -202,7 +202,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
-        with self.tally.one_more():
+        with self.in_flight.one_more():
             conn.expect_body()
             try:
                 keep: bool = super().handle_request(req, conn)
@@ -216,7 +216,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
                 conn.sock.forget()
                 conn.expect_head()
         if not self.alive:
-            self.tally.drained()
+            self.in_flight.drained()
         return keep
 
     def _keepalive_after(self, conn: PatientConnection, keepalive: bool) -> bool:  # noqa: FBT001 - gunicorn's signature

@@ -236,7 +236,7 @@ def log_request(request: Request, reply: Reply, seconds: float) -> None:
         "duration_ms": round(seconds * 1000, 3),
         **request.log_fields,
     }
-    log_lean(logger, level, "HTTP request", fields, waits=level == logging.INFO)
+    log_lean(logger, level, "HTTP request", fields)
 
 
 def _admission_in_flask() -> Admission:

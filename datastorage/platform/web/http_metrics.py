@@ -13,7 +13,6 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.values import ValueClass
 from prometheus_flask_exporter import PrometheusMetrics
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.operations import Operation
@@ -32,17 +31,13 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
 
     Args:
         metrics: where the observations go.
-        afterwards: writes them; told of every request that is measured.
         clock: seconds that never jump; when requests begin is told by it.
     """
 
-    def __init__(
-        self, metrics: Metrics, afterwards: Afterwards, *, clock: Callable[[], float] = monotonic_seconds
-    ) -> None:
+    def __init__(self, metrics: Metrics, *, clock: Callable[[], float] = monotonic_seconds) -> None:
         super().__init__(None, path=METRICS_PATH, export_defaults=False, registry=metrics.registry)
         self._metrics = metrics
         self.clock = clock
-        self._afterwards = afterwards
         self._series: dict[Labels, _Series] = {}
 
     def init_app(self, app: Flask) -> None:
@@ -63,25 +58,25 @@ class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has n
         """
         del accept_header
         self._metrics.update_process_gauges()
-        self._afterwards.catch_up()
+        self._metrics.write_deferred()
         selected = None if ValueClass._multiprocess else names  # noqa: SLF001 - there is no public question
         exposition: tuple[str, str] = super().generate_metrics(None, selected)
         return exposition
 
     def begin(self) -> None:
         """Note that a request has begun."""
-        self._afterwards.begin()
+        self._metrics.deferred.begin()
 
     def observe(self, labels: Labels, started_seconds: float) -> None:
         """Measure a request whose answer is ready: method, path template and status."""
         total, duration = self._series.get(labels) or self._find_series(labels)
         total.inc()
         duration.observe(max(self.clock() - started_seconds, 0.0))
-        self._afterwards.answered()
+        self._metrics.deferred.answered()
 
     def end(self) -> None:
         """Note that a request is over."""
-        self._afterwards.end()
+        self._metrics.deferred.end()
 
     def _find_series(self, labels: Labels) -> _Series:
         total = self._metrics.http_request.labels(*labels)

@@ -4,8 +4,6 @@ import pytest
 
 from datastorage.dlq.write_log import LoggedWrite
 from datastorage.errors import Conflict, InvalidInput, QueueUnusable
-from datastorage.platform.logs import RequestContext, log_lean, request_context
-from tests.support.logs import Configure
 
 logger = logging.getLogger("datastorage.test")
 
@@ -30,37 +28,6 @@ def test_write_is_logged_when_it_is_done(write: LoggedWrite, caplog: pytest.LogC
         assert caplog.records == []
 
     assert only(caplog) == (logging.INFO, "success")
-
-
-def test_line_of_a_request_waits_for_the_requests_own(configure_alone: Configure) -> None:
-    output = configure_alone()
-    request_context.set(RequestContext("req-7"))
-
-    with LoggedWrite(logger, "Write finished", {}):
-        pass
-
-    assert output.text == ""
-    log_lean(logger, logging.INFO, "HTTP request", {})
-    assert [line["msg"] for line in output.lines] == ["Write finished", "HTTP request"]
-
-
-def test_line_of_nobodys_request_does_not_wait(configure_alone: Configure) -> None:
-    output = configure_alone()
-
-    with LoggedWrite(logger, "Write finished", {}):
-        pass
-
-    assert output.only["msg"] == "Write finished"
-
-
-def test_line_that_matters_does_not_wait(configure_alone: Configure) -> None:
-    output = configure_alone()
-    request_context.set(RequestContext("req-7"))
-
-    with LoggedWrite(logger, "Write finished", {}) as line:
-        line.queued_for = "db_unreachable"
-
-    assert output.only["level"] == "warn"
 
 
 def test_queued_write_is_a_warning_that_says_why(

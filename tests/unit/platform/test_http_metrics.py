@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 from flask_cors import CORS
 from werkzeug.test import EnvironBuilder
 
-from datastorage.platform.afterwards import Afterwards
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.operations import Answer, operation
@@ -41,13 +40,8 @@ def clock() -> Seconds:
 
 
 @pytest.fixture
-def afterwards(metrics: Metrics) -> Afterwards:
-    return Afterwards(show_in_flight=metrics.http_requests_in_flight.set)
-
-
-@pytest.fixture
-def app(metrics: Metrics, afterwards: Afterwards, clock: Seconds) -> Flask:
-    http_metrics = HttpMetrics(metrics, afterwards, clock=clock)
+def app(metrics: Metrics, clock: Seconds) -> Flask:
+    http_metrics = HttpMetrics(metrics, clock=clock)
     app = small_app(views(clock), services={Metrics: metrics}, http_metrics=http_metrics)
     CORS(app, origins=["https://console.example"])
     return app
@@ -105,8 +99,8 @@ def requests_counted(metrics: Metrics) -> dict[tuple[str, str, str], float]:
     }
 
 
-def in_flight(afterwards: Afterwards, metrics: Metrics) -> float | None:
-    afterwards.catch_up()
+def in_flight(metrics: Metrics) -> float | None:
+    metrics.write_deferred()
     return metrics.registry.get_sample_value("datastorage_http_requests_in_flight")
 
 
@@ -240,41 +234,37 @@ def test_a_streamed_answer_lasts_until_its_last_byte(app: Flask, metrics: Metric
     assert metrics.registry.get_sample_value("datastorage_http_request_duration_seconds_sum", labels) == 4
 
 
-def test_a_request_is_in_flight_until_the_server_closes_the_answer(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_a_request_is_in_flight_until_the_server_closes_the_answer(app: Flask, metrics: Metrics) -> None:
     first, second = send(app, "/api/v1/incidents/1"), send(app, "/api/v1/export")
-    assert in_flight(afterwards, metrics) == 2
+    assert in_flight(metrics) == 2
 
     first.close()
-    assert in_flight(afterwards, metrics) == 1
+    assert in_flight(metrics) == 1
     second.close()
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
-def test_a_client_that_goes_away_in_the_middle_leaves_nothing_in_flight(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_a_client_that_goes_away_in_the_middle_leaves_nothing_in_flight(app: Flask, metrics: Metrics) -> None:
     answer = send(app, "/api/v1/export")
     next(iter(answer.body))
 
     answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
     assert requests_counted(metrics) == {("GET", "/api/v1/export", "200"): 1}
 
 
-def test_closing_twice_counts_once(app: Flask, afterwards: Afterwards, metrics: Metrics) -> None:
+def test_closing_twice_counts_once(app: Flask, metrics: Metrics) -> None:
     answer = send(app, "/api/v1/export")
 
     answer.close()
     answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
     assert requests_counted(metrics) == {("GET", "/api/v1/export", "200"): 1}
 
 
-def test_a_body_that_cannot_be_closed_is_still_gone(afterwards: Afterwards, metrics: Metrics) -> None:
+def test_a_body_that_cannot_be_closed_is_still_gone(metrics: Metrics) -> None:
     class Stuck:
         def __iter__(self) -> Iterator[bytes]:
             return iter([b""])
@@ -285,13 +275,13 @@ def test_a_body_that_cannot_be_closed_is_still_gone(afterwards: Afterwards, metr
     blueprint = Blueprint("stuck", "stuck")
     stuck = Answer(Said, 200, None, "Never ends.", body=lambda _: Stuck(), stream=True)
     add(blueprint, "/stuck", operation(Permission.READ, answers=(stuck,))(lambda: Said("")))
-    app = small_app(blueprint, http_metrics=HttpMetrics(metrics, afterwards))
+    app = small_app(blueprint, http_metrics=HttpMetrics(metrics))
     answer = send(app, "/stuck")
 
     with pytest.raises(OSError, match="stuck"):
         answer.close()
 
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
 def test_an_unhandled_exception_is_counted_by_route(client: FlaskClient, metrics: Metrics) -> None:
@@ -312,14 +302,12 @@ def test_an_answer_on_purpose_is_no_unhandled_exception(
     assert exceptions_counted(metrics) == 0
 
 
-def test_an_unexpected_exception_counts_as_a_500(
-    app: Flask, afterwards: Afterwards, metrics: Metrics
-) -> None:
+def test_an_unexpected_exception_counts_as_a_500(app: Flask, metrics: Metrics) -> None:
     send(app, "/api/v1/broken").close()
 
     assert requests_counted(metrics) == {("GET", "/api/v1/broken", "500"): 1}
     assert exceptions_counted(metrics) == 1
-    assert in_flight(afterwards, metrics) == 0
+    assert in_flight(metrics) == 0
 
 
 def test_the_metrics_endpoint_answers_in_the_text_format(client: FlaskClient) -> None:

@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
-from datastorage.platform.logs import RequestContext, log_lean, request_context, write_waiting_lines
+from datastorage.platform.logs import RequestContext, line_writers, log_lean, request_context
 from tests.support.logs import Configure
+from tests.support.waiting import eventually
 
 logger = logging.getLogger("datastorage.test")
 
@@ -87,14 +88,15 @@ def test_lean_line_that_cannot_be_written_ends_nothing(configure_alone: Configur
     log_lean(logger, logging.INFO, "HTTP request", {"status": 201})
 
 
-def test_line_that_waits_belongs_to_the_request_that_left_it(configure_alone: Configure) -> None:
+def test_line_that_is_made_later_belongs_to_the_request_that_left_it(configure_alone: Configure) -> None:
     output = configure_alone()
+    [writer] = line_writers()
+    writer.start()
 
     for number in (1, 2):
         request_context.set(RequestContext(f"req-{number}"))
-        log_lean(logger, logging.INFO, "HTTP request", {"number": number}, waits=True)
-    assert output.text == ""
-    write_waiting_lines()
+        log_lean(logger, logging.INFO, "HTTP request", {"number": number})
+    eventually(lambda: len(output.lines) == 2)
 
     assert [(line["request_id"], line["number"]) for line in output.lines] == [("req-1", 1), ("req-2", 2)]
 
@@ -107,8 +109,7 @@ def test_line_that_cannot_be_made_does_not_take_others_along(configure_alone: Co
             raise RuntimeError("hunter2")
 
     for value in (1, Broken(), 3):
-        log_lean(logger, logging.INFO, "HTTP request", {"value": value}, waits=True)
-    write_waiting_lines()
+        log_lean(logger, logging.INFO, "HTTP request", {"value": value})
 
     first, failure, last = output.lines
     assert (first["value"], last["value"]) == (1, 3)
@@ -118,11 +119,3 @@ def test_line_that_cannot_be_made_does_not_take_others_along(configure_alone: Co
         "RuntimeError",
     )
     assert "hunter2" not in output.text
-
-
-def test_writing_what_waits_raises_nothing_when_nobody_reads(configure_alone: Configure) -> None:
-    output = configure_alone()
-    log_lean(logger, logging.INFO, "HTTP request", {}, waits=True)
-    output.stream.close()
-
-    write_waiting_lines()

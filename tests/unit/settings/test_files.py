@@ -19,7 +19,18 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["server: [", "- a\n- b\n", "", "a: 2025-13-45\n", "a: *hidden\n", "\xff"]
+    "content",
+    [
+        "server: [",
+        "- a\n- b\n",
+        "",
+        "a: 2025-13-45\n",
+        "a: *hidden\n",
+        "\xff",
+        "? [hidden]\n: 1\n",
+        "[" * 2000,
+        "a: &b [*b]\n",
+    ],
 )
 def test_file_that_is_no_yaml_mapping_cannot_be_parsed(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config.yaml"

@@ -88,7 +88,7 @@ def test_password_of_the_sentinels_is_read_although_that_of_redis_is_in_the_envi
 
     assert error.message == "Failed to load secrets"
     [problem] = error.problems
-    assert problem.startswith("redis.sentinel.passwordKey: ")
+    assert problem.startswith("redis sentinel.passwordKey: ")
     assert problem.endswith("has no key watchers")
 
 

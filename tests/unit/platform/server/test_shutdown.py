@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from datastorage.platform.server.in_flight import InFlightRequests
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shutdown import Shutdown
-from datastorage.platform.server.tally import RequestTally
 from datastorage.settings import Settings
 
 SERVERS = {
@@ -134,10 +134,10 @@ def test_clean_end_has_exit_code_zero(clock: Seconds) -> None:
 
 
 def test_requests_are_counted_while_they_run_and_when_they_drained() -> None:
-    tally = RequestTally()
+    in_flight = InFlightRequests()
 
-    with tally.one_more(), tally.one_more():
-        assert tally.in_flight_count == 2
-    tally.drained()
+    with in_flight.one_more(), in_flight.one_more():
+        assert in_flight.count == 2
+    in_flight.drained()
 
-    assert (tally.in_flight_count, tally.drained_count) == (0, 1)
+    assert (in_flight.count, in_flight.drained_count) == (0, 1)

@@ -14,7 +14,7 @@ _IN_FLIGHT: Final = 0
 _DRAINED: Final = 1
 
 
-class RequestTally:
+class InFlightRequests:
     """Two numbers of one worker, made before the fork; the worker counts and the arbiter reads."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class RequestTally:
             self._numbers[_DRAINED] += 1
 
     @property
-    def in_flight_count(self) -> int:
+    def count(self) -> int:
         """How many requests the worker works on right now."""
         return self._numbers[_IN_FLIGHT]
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from datastorage.platform.server.slow_clients import PatientConnection, PatientReader
 
-LINGERING_SHARE: Final = 5 / 8
-"""Of a worker's threads; the others never linger, so that a new connection finds one at once."""
+KEEP_ALIVE_SHARE: Final = 5 / 8
+"""Of a worker's threads; the others never do, so that a new connection finds one at once."""
 
 
-class Lingering:
+class KeepAlive:
     """Decides whether a thread may stay with a connection, and does the waiting.
 
     Args:
@@ -28,7 +28,7 @@ class Lingering:
         self._pool = pool
         # A queue counts in C; a Semaphore is Python behind a lock that all threads want at every request.
         self._places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(int(threads * LINGERING_SHARE)):
+        for _ in range(int(threads * KEEP_ALIVE_SHARE)):
             self._places.put(None)
 
     def sees_next_request(self, conn: PatientConnection) -> bool:

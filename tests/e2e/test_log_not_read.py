@@ -1,0 +1,127 @@
+"""Standard output is a pipe that nobody reads: everything goes on, and lines without room are counted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.support.builders import EVENTS, an_event, unique
+from tests.support.exposition import Scrape
+from tests.support.servers import TestDatabase
+from tests.support.service import ServiceProcess
+from tests.support.waiting import eventually
+
+LONG_PATH = "/" + "x" * 3500
+"""Its access line fills the buffers with few requests; a pipe still takes it whole."""
+SHUTDOWN_SECONDS = 39
+WORKERS = 2
+
+
+class Unread(ServiceProcess):
+    """The service at one end of a pipe; the test holds the other, and reads when it wants to."""
+
+    asked = 0
+    """Requests with a long access line."""
+
+    def launch(self) -> None:
+        (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
+        self.reader, writing = os.pipe()
+        self._received = b""
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, *self.arguments], env=self._environ, stdout=writing, start_new_session=True
+        )
+        os.close(writing)
+
+    def read(self) -> None:
+        """Read from now on, until the last process is gone."""
+        self._reading = Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        while received := os.read(self.reader, 1 << 16):
+            self._received += received
+
+    @property
+    def log(self) -> str:
+        return self._received.decode()
+
+    def all_lines(self) -> list[dict[str, Any]]:
+        """Wait for the end of the log and return its lines."""
+        self._reading.join(SHUTDOWN_SECONDS)
+        assert not self._reading.is_alive()
+        return self.log_lines
+
+    def dropped(self, kind: str) -> float:
+        return Scrape(self.metrics_api).value("log_lines_dropped_total", kind=kind)
+
+
+@pytest.fixture
+def unread(database: TestDatabase, redis_url: str, tmp_path: Path) -> Iterator[Unread]:
+    """A service whose log nobody has read until access lines were dropped."""
+    url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
+    service = Unread(tmp_path, url, redis_url, SERVER_WORKERS=str(WORKERS))
+    service.start()
+    with ThreadPoolExecutor(8) as clients:
+        while not service.dropped("access"):
+            statuses = list(clients.map(lambda _: service.api.get(LONG_PATH).status, range(50)))
+            assert set(statuses) == {404}
+            service.asked += len(statuses)
+    yield service
+    service.stop()
+    os.close(service.reader)
+
+
+def test_service_goes_on_and_says_so(unread: Unread) -> None:
+    statuses = {unread.api.post(EVENTS, an_event()).status for _ in range(20)}
+
+    eventually(lambda: json.loads(unread.api.get("/health").body).get("log") == "blocked")
+    health = unread.api.get("/health")
+    assert statuses == {201}
+    assert (health.status, json.loads(health.body)["status"]) == (200, "healthy")
+    assert unread.api.get("/health/ready").status == 200
+    assert unread.metrics_api.get("/metrics").status == 200
+
+
+def test_shutdown_does_not_wait_for_the_reader(unread: Unread) -> None:
+    began = time.monotonic()
+
+    unread.signal(signal.SIGTERM)
+    code = unread.wait(SHUTDOWN_SECONDS)
+
+    assert code == 0
+    assert time.monotonic() - began < SHUTDOWN_SECONDS
+
+
+def test_lines_flow_again_with_the_reader(unread: Unread) -> None:
+    # No access line: it has its own room.
+    kept = unique("kept-while-blocked")
+    unread.api.request("GET", "/api/v1/workflows", headers={"X-Request-ID": kept})
+
+    unread.read()
+    eventually(lambda: "log" not in json.loads(unread.api.get("/health").body))
+    after = unique("after-the-blockade")
+    unread.api.request("GET", "/api/v1/workflows", headers={"X-Request-ID": after})
+    eventually(lambda: after in unread.log)
+    dropped = unread.dropped("access")
+    code = unread.stop()
+    lines = unread.all_lines()
+
+    assert code == 0
+    assert 0 < dropped < unread.asked
+    # Every line was either sent, once, or counted as dropped: with two workers the last ones come late.
+    assert unread.log.count(LONG_PATH) == unread.asked - dropped
+    assert "Workflow read finished" in {line["msg"] for line in lines if line.get("request_id") == kept}
+    assert {line["msg"] for line in lines if line.get("request_id") == after} == {
+        "Workflow read finished",
+        "HTTP request",
+    }
+    assert lines[-1]["msg"] == "Server shutdown complete"
