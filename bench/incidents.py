@@ -10,10 +10,13 @@ from bench.figures import Figure, Goal, figure
 from bench.load import CopyTarget, HttpTarget, Request, SqlTarget, Statement
 from bench.rounds import Effort, compare, failures, latencies, rates
 from bench.stand import Stand, literal_sql, statement
-from datastorage.incidents import queries
-from datastorage.incidents.cursor import cursor_after, fingerprint
-from datastorage.incidents.model import IncidentFilter, View
-from datastorage.incidents.readers import MAX_PAGE_ROWS
+from datastorage.incidents.reading import queries
+from datastorage.incidents.reading.cursor import cursor_after, fingerprint
+from datastorage.incidents.reading.model import IncidentFilter
+from datastorage.incidents.reading.parameters import MAX_PAGE_ROWS
+from datastorage.incidents.representations import View
+from datastorage.platform.db.conditions import equals
+from datastorage.tables import resource_action_traces
 
 INCIDENTS = "/api/v1/incidents"
 YEAR = timedelta(days=365)
@@ -87,7 +90,7 @@ def _lists(stand: Stand, effort: Effort) -> list[Figure]:
     uncounted: Asked = [(IncidentFilter(), {"count": "none"})]
     # Each its own: clients that ask for the same share a transaction, and here they cannot.
     namespaces: Asked = [
-        (IncidentFilter(equals={"namespace": name}), {"namespace": name})
+        (IncidentFilter((equals(resource_action_traces.c.namespace, name),)), {"namespace": name})
         for name in (f"team-{number}" for number in range(NAMESPACES))
     ]
     return [
@@ -154,7 +157,7 @@ def _cursor(stand: Stand) -> str:
     with psycopg.connect(stand.app_url) as connection:
         found = connection.execute(key.sql.encode(), key.parameters).fetchone()
         assert found is not None, "the table has fewer rows than that"
-        last = statement(queries.one(found[1], found[0]))
+        last = statement(queries.one_of_month().params(action_timestamp=found[0], incident_id=found[1]))
         row = connection.execute(last.sql.encode(), last.parameters).fetchone()
     assert row is not None
     return cursor_after(row[0], fingerprint({}))

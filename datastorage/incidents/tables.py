@@ -1,28 +1,29 @@
 """The three tables of incidents: a resource, its action history, and one trace per action.
 
-Names and columns are inherited: other tools insert with plain SQL. The last six columns of a trace
-are additions that a trigger of the migrations fills from the parents, so that no read has to join.
+Names and columns are inherited: other tools insert with plain SQL. Columns of a trace are the members of
+``Trace``; a trigger of the migrations fills those that say where it happened, so that no read has to join.
 """
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     Numeric,
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     UniqueConstraint,
     func,
 )
 
 from datastorage.incidents.enumerations import EXECUTION_STATUSES, SEVERITIES
-from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ, metadata
+from datastorage.incidents.trace import MEMBERS
+from datastorage.platform.db.columns import TIMESTAMPTZ, metadata
+from datastorage.platform.records import columns_of
 
 TRACES_PARTITIONED_BY = "action_timestamp"
 
@@ -50,7 +51,9 @@ resource_references = Table(
     Column("last_seen", TIMESTAMPTZ, server_default=func.now()),
     Column("deleted_at", TIMESTAMPTZ),
     UniqueConstraint("resource_uid"),
-    # A cluster-scoped resource has no namespace, which is a value like any other: it exists once.
+    # A cluster-scoped resource has no namespace, which is a value like any other: it exists once. The longest
+    # names together would not fit a row of this index, see ``cluster_in_key``; a constraint on a digest would
+    # fit, but other tools and the release before say ON CONFLICT with these four columns.
     UniqueConstraint("cluster_name", "namespace", "kind", "name", postgresql_nulls_not_distinct=True),
 )
 
@@ -87,62 +90,10 @@ Index("idx_ah_next_analysis", action_histories.c.next_analysis_at)
 resource_action_traces = Table(
     "resource_action_traces",
     metadata,
+    # The record knows the type; that PostgreSQL counts is the table's affair.
     Column("id", BigInteger, autoincrement=True),
-    Column(
-        "action_history_id",
-        BigInteger,
-        ForeignKey("action_histories.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("action_id", String(64), nullable=False),
-    Column("correlation_id", String(64)),
-    Column(TRACES_PARTITIONED_BY, TIMESTAMPTZ, nullable=False),
-    Column("execution_start_time", TIMESTAMPTZ),
-    Column("execution_end_time", TIMESTAMPTZ),
-    Column("execution_duration_ms", Integer),
-    Column("signal_name", String(200), nullable=False),
-    Column("signal_severity", String(20), nullable=False),
-    Column("signal_labels", JSON_DOCUMENT),
-    Column("signal_annotations", JSON_DOCUMENT),
-    Column("signal_firing_time", TIMESTAMPTZ),
-    Column("model_used", String(100), nullable=False),
-    Column("routing_tier", String(20)),
-    Column("model_confidence", Numeric(4, 3), nullable=False),
-    Column("model_reasoning", Text),
-    Column("alternative_actions", JSON_DOCUMENT),
-    Column("action_type", String(50), nullable=False),
-    Column("action_parameters", JSON_DOCUMENT),
-    Column("resource_state_before", JSON_DOCUMENT),
-    Column("resource_state_after", JSON_DOCUMENT),
-    Column("execution_status", String(20), nullable=False, server_default="pending"),
-    Column("execution_error", Text),
-    Column("kubernetes_operations", JSON_DOCUMENT),
-    Column("effectiveness_score", Numeric(4, 3)),
-    Column("effectiveness_criteria", JSON_DOCUMENT),
-    Column("effectiveness_assessed_at", TIMESTAMPTZ),
-    Column("effectiveness_assessment_due", TIMESTAMPTZ),
-    Column("effectiveness_assessment_method", String(20)),
-    Column("effectiveness_notes", Text),
-    Column("follow_up_actions", JSON_DOCUMENT),
-    Column("created_at", TIMESTAMPTZ, nullable=False, server_default=func.now()),
-    Column("updated_at", TIMESTAMPTZ, nullable=False, server_default=func.now()),
-    Column("incident_type", String(100)),
-    Column("alert_name", String(255)),
-    Column("incident_severity", String(20)),
-    Column("workflow_id", String(64)),
-    Column("workflow_version", String(20)),
-    Column("workflow_step_number", Integer),
-    Column("workflow_execution_id", String(64)),
-    Column("ai_selected_workflow", Boolean, server_default="false"),
-    Column("ai_chained_workflows", Boolean, server_default="false"),
-    Column("ai_manual_escalation", Boolean, server_default="false"),
-    Column("ai_workflow_customization", JSON_DOCUMENT),
-    Column("namespace", String(63)),
-    Column("cluster_name", String(255)),
-    Column("environment", String(100)),
-    Column("signal_fingerprint", String(64)),
-    Column("resource_kind", String(100)),
-    Column("resource_name", String(253)),
+    *columns_of(each for each in MEMBERS if each.name != "id"),
+    ForeignKeyConstraint(["action_history_id"], ["action_histories.id"], ondelete="CASCADE"),
     PrimaryKeyConstraint("id", TRACES_PARTITIONED_BY),
     UniqueConstraint("action_id", TRACES_PARTITIONED_BY),
     _one_of("signal_severity", SEVERITIES),

@@ -1,5 +1,7 @@
 """The features: what their views ask for, and the background work they bring."""
 
+from typing import Any
+
 from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
@@ -11,15 +13,15 @@ from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
 from datastorage.dlq.service import DeadLetterQueue
-from datastorage.incidents import readers as incident_readers
-from datastorage.incidents import schemas as incident_schemas
-from datastorage.incidents import tally_readers
-from datastorage.incidents.service import IncidentService
-from datastorage.incidents.store import IncidentStore
-from datastorage.incidents.tally_service import TallyService
-from datastorage.incidents.tally_store import TallyStore
-from datastorage.incidents.write_service import IncidentWriteService
-from datastorage.incidents.write_store import IncidentWriteStore
+from datastorage.incidents.aggregates import parameters as aggregate_parameters
+from datastorage.incidents.aggregates.service import AggregateService
+from datastorage.incidents.aggregates.store import AggregateStore
+from datastorage.incidents.reading.parameters import IncidentExportQuery, IncidentIdPath, IncidentQuery
+from datastorage.incidents.reading.service import IncidentService
+from datastorage.incidents.reading.store import IncidentStore
+from datastorage.incidents.writing import schemas as incident_schemas
+from datastorage.incidents.writing.service import IncidentWriteService
+from datastorage.incidents.writing.store import IncidentWriteStore
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.notifications.service import NotificationService
 from datastorage.notifications.store import NotificationStore
@@ -30,6 +32,7 @@ from datastorage.platform.db.database import Database
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.web.parameters import ParameterReader
 from datastorage.settings import Settings, environment
 from datastorage.wiring.services import Services
 from datastorage.workflows import schemas as workflow_schemas
@@ -88,27 +91,32 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
 def add_incidents(
     services: Services, settings: Settings, clock: Clock, is_shutting_down: ShutdownFlag
 ) -> None:
-    """Add incidents: listing, tallies and writes."""
+    """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
     new_incident = incident_schemas.NewIncidentSchema(clock)
     services.add(
         IncidentService(IncidentStore(database), settings.incidents, metrics, is_shutting_down),
-        TallyService(TallyStore(database), metrics, clock),
+        AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
-        incident_readers.IncidentQuery(clock),
-        incident_readers.IncidentExportQuery(clock),
-        incident_readers.IncidentIdPath(),
-        tally_readers.LegacyRateQuery(),
-        tally_readers.NamespacesQuery(),
-        tally_readers.SeveritiesQuery(),
-        tally_readers.TrendQuery(),
-        tally_readers.IncidentTypeRateQuery(),
-        tally_readers.WorkflowRateQuery(),
-        tally_readers.MultiDimensionalRateQuery(),
+        IncidentIdPath(),
+        *_incident_readers(clock),
         new_incident,
         incident_schemas.IncidentBatch(new_incident),
         incident_schemas.OutcomeSchema(),
     )
+
+
+def _incident_readers(clock: Clock) -> list[ParameterReader[Any]]:
+    return [
+        IncidentQuery(clock),
+        IncidentExportQuery(clock),
+        aggregate_parameters.LegacyRateQuery(),
+        aggregate_parameters.CountQuery(),
+        aggregate_parameters.TrendQuery(),
+        aggregate_parameters.IncidentTypeRateQuery(),
+        aggregate_parameters.WorkflowRateQuery(),
+        aggregate_parameters.MultiDimensionalRateQuery(),
+    ]
 
 
 def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics:
@@ -125,7 +133,8 @@ def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics
         notification_schema,
     )
     fields = {*event_schema.fields, *(each.name for each in search.parameters), *notification_schema.fields}
-    fields |= incident_schemas.field_names() | incident_readers.FIELD_NAMES | tally_readers.FIELD_NAMES
+    fields |= incident_schemas.FIELD_NAMES | {"id"}
+    fields |= {each.name for reader in _incident_readers(clock) for each in reader.parameters}
     fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
     metrics = Metrics(
         known_fields=frozenset(fields),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
-from datastorage.errors import Conflict, Fault, InvalidInput, NotFound
+from datastorage.errors import Conflict, Fault, InvalidInput, NotFound, RowRefused
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query, timed_write
 from datastorage.settings import WorkflowsSettings
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TABLE = "remediation_workflow_catalog"
+UNSTORABLE = Fault("the workflow has a value that cannot be stored", "database_constraint")
 MISMATCH = Fault("must be the SHA-256 of content in hexadecimal", "mismatch")
 
 
@@ -140,6 +141,9 @@ class WorkflowService:
         try:
             with timed:
                 yield ids
+        except RowRefused as refused:  # PostgreSQL would refuse it on every retry
+            ids |= {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
+            raise refusal({"body": UNSTORABLE}) from refused
         finally:
             logger.info(message, extra=ids | {"status": timed.status, "duration_ms": timed.duration_ms})
 

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from datastorage.tables import audit_events, notification_audit
-from tests.support.builders import BATCH, EVENTS, NOTIFICATIONS, a_notification, an_event, unique
+from tests.support.builders import BATCH, EVENTS, NOTIFICATIONS, a_notification, an_event, unique, widest
 from tests.support.exposition import Scrape
 from tests.support.http import assert_problem
+from tests.support.incident_builders import INCIDENTS, an_incident
 from tests.support.isolated import IsolatedService
 from tests.support.waiting import eventually
+from tests.support.workflow_builders import WORKFLOWS, a_workflow
 
 QUICK_SECONDS = 2.0
 
@@ -22,6 +24,30 @@ def rows(isolated: IsolatedService, correlation_id: str) -> int:
     with isolated.owner() as owner:
         ours = audit_events.c.correlation_id == correlation_id
         return int(owner.execute(select(func.count()).where(ours)).scalar_one())
+
+
+TOO_WIDE: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("audit_events", "error_message", EVENTS, an_event()),
+    ("notification_audit", "message_summary", NOTIFICATIONS, a_notification()),
+    ("remediation_workflow_catalog", "description", WORKFLOWS, a_workflow()),
+    ("resource_action_traces", "model_reasoning", INCIDENTS, an_incident()),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "path", "body"), TOO_WIDE)
+def test_row_beyond_a_limit_of_postgresql_is_refused_for_good(
+    isolated: IsolatedService, table: str, column: str, path: str, body: dict[str, Any]
+) -> None:
+    with isolated.owner() as owner:
+        owner.execute(text(f"CREATE INDEX too_wide ON {table} ({column})"))
+        try:
+            answer = isolated.api.post(path, body | {column: widest(1000)})
+        finally:
+            owner.execute(text("DROP INDEX too_wide"))
+
+    problem = assert_problem(answer, 400, "validation-error")
+    assert list(problem["field_errors"]) == ["body"]
+    assert "too_wide" not in answer.body.decode()
 
 
 READS = [EVENTS, f"{EVENTS}?format=ndjson", f"{EVENTS}/0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11"]

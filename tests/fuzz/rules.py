@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from datastorage.incidents.schemas import ALIASES as OLDER_INCIDENT_MEMBERS
+from datastorage.incidents.writing.schemas import ALIASES as OLDER_INCIDENT_MEMBERS
 
 EVENTS = "/api/v1/audit"
 NOTIFICATIONS = "/api/v1/audit/notifications"

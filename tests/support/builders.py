@@ -51,6 +51,11 @@ def unique(prefix: str = "rr") -> str:
     return f"{prefix}-{secrets.token_hex(8)}"
 
 
+def widest(characters: int) -> str:
+    """Return the text of so many characters that takes most room: four bytes each, not to be compressed."""
+    return "".join(chr(0x10000 + secrets.randbelow(0x100000)) for _ in range(characters))
+
+
 def an_event(**fields: Any) -> dict[str, Any]:
     """Return the smallest valid event, with ``fields`` added, replaced or (``ABSENT``) removed."""
     event = {

@@ -64,6 +64,7 @@ _BY_CLASS: dict[str, tuple[str, type[DatabaseError]]] = {
     "53": ("db_overloaded", Unavailable),  # insufficient resources
     "28": ("misconfigured", Unavailable),  # invalid authorization
     "22": ("database_constraint", RowRefused),  # data exception
+    "54": ("database_constraint", RowRefused),  # program limit exceeded, such as the size of an index row
 }
 
 _DETAILS: dict[type[DatabaseError], tuple[str, int | None]] = {

@@ -138,3 +138,74 @@ def _absolute(text: str) -> datetime | None:
     if day is not None:
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
     return parse_instant(_BLANK_OFFSET.sub(r"\1+\2", text))
+
+
+def worded(grammar: Grammar, sentence: str) -> Grammar:
+    """Say the same about every text that ``grammar`` refuses."""
+    fault = Fault(sentence)
+
+    def judge(text: str) -> Any:
+        value = grammar.judge(text)
+        return fault if isinstance(value, Fault) else value
+
+    return grammar._replace(judge=judge)
+
+
+LONGEST_AGO = timedelta(days=3650)
+NOT_A_TIME = Fault("must be a duration such as 24h or 1h30m, an RFC 3339 timestamp, or a date")
+NOT_A_WINDOW = Fault("must be a number of hours or days such as 24h or 7d, above zero and up to 3650d")
+
+_WHOLE_AGO_PATTERN = r"^(?=[0-9])([0-9]{1,12}d)?([0-9]{1,12}h)?([0-9]{1,12}m)?([0-9]{1,12}s)?$"
+_WHOLE_AGO = re.compile(
+    r"(?=[0-9])(?:(?P<days>[0-9]{1,12})d)?(?:(?P<hours>[0-9]{1,12})h)?"
+    r"(?:(?P<minutes>[0-9]{1,12})m)?(?:(?P<seconds>[0-9]{1,12})s)?",
+    re.ASCII,
+)
+_EXACT_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?", re.ASCII)
+_WINDOW = re.compile(r"(?P<number>[0-9]+)(?P<unit>[hd])", re.ASCII)
+# What the API document cannot say in numbers.
+_UP_TO_3650 = "([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650)"
+_UP_TO_87600 = "([1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-6][0-9]{3}|87[0-5][0-9]{2}|87600)"
+
+
+def exact_time(clock: Clock) -> Grammar:
+    """Accept a duration before now in whole units, each once, or an absolute time; a missing zone is UTC."""
+    forms = [{"format": "date-time"}, {"format": "date"}, {"pattern": _WHOLE_AGO_PATTERN}]
+    examples = ["24h", "2026-11-20T10:15:00Z", "2026-11-20"]
+    return Grammar(
+        lambda text: _exactly_before_now(text, clock) or _exact(text) or NOT_A_TIME,
+        {"type": "string", "anyOf": forms, "examples": examples},
+    )
+
+
+def _exactly_before_now(text: str, clock: Clock) -> datetime | None:
+    match = _WHOLE_AGO.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        ago = timedelta(**{unit: int(number) for unit, number in match.groupdict(default="0").items()})
+    except OverflowError:
+        return None
+    return clock() - ago if timedelta(0) < ago <= LONGEST_AGO else None
+
+
+def _exact(text: str) -> datetime | None:
+    if _EXACT_LOCAL.fullmatch(text):
+        return parse_instant(f"{text}Z")
+    day = parse_date(text)
+    if day is not None:
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return parse_instant(text)
+
+
+def _window(text: str) -> timedelta | Fault:
+    match = _WINDOW.fullmatch(text)
+    number = strict_integer(match["number"]) if match else None
+    if match is None or number is None or number > LONGEST_AGO / timedelta(hours=1):
+        return NOT_A_WINDOW
+    length = timedelta(hours=number) if match["unit"] == "h" else timedelta(days=number)
+    return length if timedelta(0) < length <= LONGEST_AGO else NOT_A_WINDOW
+
+
+WINDOW = Grammar(_window, {"type": "string", "pattern": f"^0*({_UP_TO_87600}h|{_UP_TO_3650}d)$"})
+"""A number of hours or days to look back."""

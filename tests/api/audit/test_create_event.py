@@ -6,7 +6,7 @@ import re
 import pytest
 from sqlalchemy import Connection
 
-from tests.support.builders import ABSENT, EVENTS, MAXIMUM_CHARACTERS, an_event, unique
+from tests.support.builders import ABSENT, EVENTS, MAXIMUM_CHARACTERS, an_event, unique, widest
 from tests.support.http import Api
 from tests.support.stored import stored_event
 from tests.support.writes import created, read_again
@@ -198,6 +198,12 @@ def test_length_is_counted_in_code_points(api: Api, name: str, maximum: int) -> 
     longest = "\N{ROCKET}" * maximum
 
     assert read_again(api, an_event(**{name: longest}))[name] == longest
+
+
+def test_event_whose_texts_are_all_as_long_as_documented_is_stored(api: Api) -> None:
+    texts = {name: widest(maximum) for name, maximum in MAXIMUM_CHARACTERS.items() if name != "error_message"}
+
+    assert read_again(api, an_event(**texts)).items() >= texts.items()
 
 
 def test_text_is_kept_to_the_letter(api: Api) -> None:

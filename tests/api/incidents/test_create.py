@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from datastorage.tables import action_histories, resource_action_traces, resource_references
-from tests.support.builders import ABSENT, now, rfc3339, unique
+from tests.support.builders import ABSENT, now, rfc3339, unique, widest
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.incident_builders import INCIDENTS, an_incident, insert_history
 from tests.support.incident_stand import CHINESE, ids
@@ -115,6 +115,25 @@ def test_text_is_stored_as_sent(api: Api, text: str) -> None:
 
     stored = api.get(f"{INCIDENTS}/{incident['id']}").json
     assert (stored["model_used"], stored["error_message"]) == (text, text)
+
+
+WIDEST = {
+    "resource_kind": 100, "resource_name": 253, "namespace": 63, "cluster_name": 255, "alert_name": 255,
+    "signal_name": 200, "incident_type": 100, "workflow_id": 64, "workflow_version": 20, "action_type": 50,
+    "workflow_execution_id": 64, "correlation_id": 64, "action_id": 64,
+}  # fmt: skip
+
+
+def test_names_as_long_as_documented_are_stored_once(api: Api) -> None:
+    names = {name: widest(characters) for name, characters in WIDEST.items()}
+
+    first = created(api.post(INCIDENTS, an_incident(**names)))
+    second = created(api.post(INCIDENTS, an_incident(**names | {"action_id": widest(64)})))
+
+    assert {name: first[name] for name in names} == names
+    assert api.get(f"{INCIDENTS}/{first['id']}").json == first
+    assert second["action_history_id"] == first["action_history_id"]
+    assert second["cluster_name"] == first["cluster_name"]
 
 
 def test_confidence_keeps_three_decimals(api: Api) -> None:

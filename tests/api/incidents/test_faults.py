@@ -27,7 +27,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IsolatedServi
 
 @contextmanager
 def session(isolated: IsolatedService) -> Iterator[Connection]:
-    """Open a transaction of somebody else, who may do anything."""
+    """Open a transaction of another program, which may do anything."""
     url = isolated.postgres.url(str(isolated.database.owner_url.database))
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.begin() as connection:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Row, select
 
 from datastorage.tables import notification_audit
-from tests.support.builders import ABSENT, NOTIFICATIONS, a_notification, now, rfc3339
+from tests.support.builders import ABSENT, NOTIFICATIONS, a_notification, now, rfc3339, widest
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.stored import count_notifications
 
@@ -23,6 +23,12 @@ def created(api: Api, notification: dict[str, Any]) -> Answer:
 def stored(owner: Connection, notification: dict[str, Any]) -> Row[Any]:
     of_id = notification_audit.c.notification_id == notification["notification_id"]
     return owner.execute(select(notification_audit).where(of_id)).one()
+
+
+def test_names_as_long_as_documented_are_stored(api: Api) -> None:
+    names = {name: widest(255) for name in ("notification_id", "remediation_id", "recipient")}
+
+    assert created(api, a_notification(**names)).json.items() >= names.items()
 
 
 def test_record_is_stored_and_returned(api: Api, owner: Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from datastorage.tables import remediation_workflow_catalog as catalog
-from tests.support.builders import ABSENT, unique
+from tests.support.builders import ABSENT, unique, widest
 from tests.support.http import Api, assert_problem
 from tests.support.workflow_builders import WORKFLOWS, a_workflow, labels, path_of, register
 
@@ -57,6 +57,16 @@ def test_smallest_workflow_has_no_members_without_a_value(api: Api) -> None:
         "successful_executions", "created_at", "updated_at",
     }  # fmt: skip
     assert created["detected_labels"] == {}
+
+
+def test_names_and_labels_as_long_as_documented_are_stored(api: Api) -> None:
+    wide = {name: widest(255) for name in ("signal_type", "component", "environment")}
+    named = {"workflow_name": widest(255), "version": widest(50), "container_digest": widest(71)}
+
+    created = register(api, labels=labels("any/high/any/any/P1") | wide, **named)
+
+    assert created.items() >= named.items()
+    assert created["labels"].items() >= wide.items()
 
 
 def test_second_version_takes_over_from_the_first(api: Api) -> None:

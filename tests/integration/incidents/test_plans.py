@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Select, text
 
-from datastorage.incidents import queries, tally_queries
-from datastorage.incidents.model import IncidentFilter, Position, View
-from datastorage.incidents.tallies import LegacyRateRequest, RateRequest
+from datastorage.incidents.aggregates import queries as aggregates
+from datastorage.incidents.aggregates.model import LegacyRateRequest
+from datastorage.incidents.reading import queries
+from datastorage.incidents.representations import View
+from datastorage.platform.db.keyset import Position
 from tests.support.incident_builders import insert_history
+from tests.support.incident_filters import executions, incidents
 from tests.support.schema import RoleUrls, engine_for, fresh_database, upgrade
 
 ROWS = 60_000
@@ -105,9 +108,8 @@ def filled(urls: RoleUrls) -> set[str]:
         return set(connection.execute(text(query)).scalars())
 
 
-def list_of(*, after: Position | None = None, **filters: Any) -> Select[Any]:
-    bounds = {name: filters.pop(name) for name in ("since", "until", "alert_name") if name in filters}
-    return queries.page(IncidentFilter(equals=filters, **bounds), view=View.SUMMARY, limit=101, after=after)
+def list_of(*, after: Position[int] | None = None, **filters: Any) -> Select[Any]:
+    return queries.page(incidents(**filters), view=View.SUMMARY, limit=101, after=after)
 
 
 LISTS: list[tuple[dict[str, Any], set[str]]] = [
@@ -115,21 +117,21 @@ LISTS: list[tuple[dict[str, Any], set[str]]] = [
     ({"namespace": "namespace-7"}, {"idx_rat_namespace"}),
     ({"signal_name": "signal-7"}, {"idx_rat_signal_name"}),
     ({"alert_name": "alert-10"}, {"idx_alert_name_lookup", "idx_rat_signal_name"}),
-    ({"signal_severity": "high"}, {"idx_rat_signal_severity"}),
-    ({"cluster_name": "cluster-7"}, {"idx_rat_cluster"}),
+    ({"severity": "high"}, {"idx_rat_signal_severity"}),
+    ({"cluster": "cluster-7"}, {"idx_rat_cluster"}),
     ({"environment": "env-1"}, {"idx_rat_time_id"}),
     ({"action_type": "action-7"}, {"idx_rat_action_type"}),
-    ({"execution_status": "failed"}, {"idx_rat_execution_status"}),
+    ({"status": "failed"}, {"idx_rat_execution_status"}),
     ({"incident_type": "type-7"}, {"idx_incident_type_success"}),
     ({"workflow_id": "workflow-7"}, {"idx_workflow_success"}),
     ({"correlation_id": "rr-77"}, {"idx_rat_correlation_id"}),
     ({"action_id": "a-77"}, {"uq_resource_action_traces_action_id_action_timestamp"}),
-    ({"namespace": "namespace-7", "signal_severity": "high"}, {"idx_rat_namespace"}),
-    ({"cluster_name": "cluster-7", "namespace": "namespace-7"}, {"idx_rat_namespace"}),
-    ({"signal_severity": "high", "execution_status": "failed"}, set()),
-    ({"environment": "env-1", "signal_severity": "high"}, {"idx_rat_signal_severity"}),
-    ({"action_type": "action-7", "execution_status": "completed"}, set()),
-    ({"workflow_id": "workflow-7", "execution_status": "failed"}, set()),
+    ({"namespace": "namespace-7", "severity": "high"}, {"idx_rat_namespace"}),
+    ({"cluster": "cluster-7", "namespace": "namespace-7"}, {"idx_rat_namespace"}),
+    ({"severity": "high", "status": "failed"}, set()),
+    ({"environment": "env-1", "severity": "high"}, {"idx_rat_signal_severity"}),
+    ({"action_type": "action-7", "status": "completed"}, set()),
+    ({"workflow_id": "workflow-7", "status": "failed"}, set()),
 ]
 
 
@@ -172,9 +174,9 @@ def test_page_after_a_position_leaves_out_newer_months(app: Connection, filled: 
 
 
 @pytest.mark.parametrize("after", [None, Position(NOW - timedelta(days=300), 1)])
-@pytest.mark.parametrize("filters", [{}, {"signal_severity": "high"}, {"execution_status": "failed"}])
+@pytest.mark.parametrize("filters", [{}, {"severity": "high"}, {"status": "failed"}])
 def test_page_comes_out_of_the_index_in_order(
-    app: Connection, filled: set[str], after: Position | None, filters: dict[str, Any]
+    app: Connection, filled: set[str], after: Position[int] | None, filters: dict[str, Any]
 ) -> None:
     root = explain(app, list_of(after=after, **filters))
 
@@ -189,7 +191,7 @@ def test_page_comes_out_of_the_index_in_order(
 def test_count_of_everything_reads_only_indexes(
     app: Connection, filled: set[str], since: datetime | None
 ) -> None:
-    root = explain(app, queries.count(IncidentFilter(since=since)))
+    root = explain(app, queries.count(incidents(**({"since": since} if since else {}))))
 
     read = [node for node in nodes_of(root) if node.get("Relation Name") in filled]
     assert {node["Node Type"] for node in read} == {"Index Only Scan"}
@@ -198,29 +200,25 @@ def test_count_of_everything_reads_only_indexes(
 
 
 def test_one_incident_is_found_by_its_key_in_every_month(app: Connection, filled: set[str]) -> None:
-    plan = plan_of(app, queries.one(77))
+    plan = plan_of(app, queries.one().params(incident_id=77))
 
     assert plan.indexes == {"pk_resource_action_traces"}
     assert not plan.read_in_full & filled
 
 
-def rate(**dimensions: Any) -> RateRequest:
-    return RateRequest(**dimensions, time_range="7d", window=timedelta(days=7), min_samples=5)
-
-
 WEEK = timedelta(days=7)
-TALLIES: list[tuple[Select[Any], set[str]]] = [
-    (tally_queries.tally_by_workflow(rate(incident_type="type-7")), {"idx_incident_type_success"}),
-    (tally_queries.tally_by_incident_type(rate(workflow_id="workflow-7")), {"idx_workflow_success"}),
-    (tally_queries.tally(rate(action_type="action-7")), {"idx_rat_action_type"}),
-    (tally_queries.counts_by_day(NOW - WEEK), {"idx_rat_time_id"}),
-    (tally_queries.counts_by_severity(WEEK), set()),
-    (tally_queries.outcomes_by_namespace(WEEK), set()),
+AGGREGATES: list[tuple[Select[Any], set[str]]] = [
+    (aggregates.outcomes_by_workflow(executions(incident_type="type-7")), {"idx_incident_type_success"}),
+    (aggregates.outcomes_by_incident_type(executions(workflow_id="workflow-7")), {"idx_workflow_success"}),
+    (aggregates.outcomes(executions(action_type="action-7")), {"idx_rat_action_type"}),
+    (aggregates.counts_by_day(NOW - WEEK), {"idx_rat_time_id"}),
+    (aggregates.counts_by_severity(WEEK), set()),
+    (aggregates.outcomes_by_namespace(WEEK), set()),
 ]
 
 
-@pytest.mark.parametrize(("statement", "indexes"), TALLIES)
-def test_tally_of_a_week_reads_it_through_an_index(
+@pytest.mark.parametrize(("statement", "indexes"), AGGREGATES)
+def test_aggregate_of_a_week_reads_it_through_an_index(
     app: Connection, filled: set[str], statement: Select[Any], indexes: set[str]
 ) -> None:
     root = explain(app, statement, "ANALYZE,")
@@ -236,7 +234,7 @@ def test_tally_of_a_week_reads_it_through_an_index(
 def test_older_success_rate_finds_workflow_and_action_through_their_indexes(
     app: Connection, filled: set[str]
 ) -> None:
-    plan = plan_of(app, tally_queries.workflow_outcomes(LegacyRateRequest("workflow-7", None)))
+    plan = plan_of(app, aggregates.workflow_outcomes(LegacyRateRequest("workflow-7", None)))
 
     assert plan.indexes == {"idx_workflow_success", "uq_resource_action_traces_action_id_action_timestamp"}
     assert not plan.read_in_full & filled

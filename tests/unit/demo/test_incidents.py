@@ -9,7 +9,7 @@ import pytest
 from datastorage.demo import story
 from datastorage.demo.narrator import Record
 from datastorage.demo.story import Story
-from datastorage.incidents.schemas import NewIncidentSchema
+from datastorage.incidents.writing.schemas import NewIncidentSchema
 
 NOON = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 

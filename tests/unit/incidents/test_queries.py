@@ -6,24 +6,18 @@ import pytest
 from sqlalchemy import create_mock_engine
 from sqlalchemy.sql import ClauseElement
 
-from datastorage.incidents import queries, tally_queries
-from datastorage.incidents.model import IncidentFilter, Position, View
-from datastorage.incidents.tallies import LegacyRateRequest, RateRequest
+from datastorage.incidents.aggregates import queries as aggregates
+from datastorage.incidents.aggregates.model import LegacyRateRequest
+from datastorage.incidents.reading import queries
+from datastorage.incidents.reading.model import IncidentFilter
+from datastorage.incidents.representations import View
+from datastorage.platform.db.keyset import Position
+from tests.support.incident_filters import executions, incidents
 
 HOSTILE = "'; DROP TABLE resource_action_traces--"
 AT = datetime(2026, 11, 20, tzinfo=UTC)
-WANTED = IncidentFilter(
-    equals={"namespace": HOSTILE, "signal_severity": HOSTILE}, alert_name=HOSTILE, since=AT, until=AT
-)
-RATE = RateRequest(
-    incident_type=HOSTILE,
-    workflow_id=HOSTILE,
-    workflow_version=HOSTILE,
-    action_type=HOSTILE,
-    time_range="7d",
-    window=timedelta(days=7),
-    min_samples=1,
-)
+WANTED = incidents(namespace=HOSTILE, cluster=HOSTILE, alert_name=HOSTILE, since=AT, until=AT)
+RATE = executions(incident_type=HOSTILE, workflow_id=HOSTILE, workflow_version=HOSTILE, action_type=HOSTILE)
 
 DIALECT = create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
 
@@ -37,14 +31,14 @@ def test_every_value_is_a_bound_parameter() -> None:
         queries.page(WANTED, view=View.FULL, limit=1234, after=Position(AT, 91011)),
         queries.key_of_row(WANTED, 5679),
         queries.count(WANTED),
-        queries.one(121314),
-        tally_queries.workflow_outcomes(LegacyRateRequest(HOSTILE, timedelta(days=7))),
-        tally_queries.outcomes_by_namespace(timedelta(days=7)),
-        tally_queries.counts_by_severity(timedelta(days=7)),
-        tally_queries.counts_by_day(AT),
-        tally_queries.tally(RATE),
-        tally_queries.tally_by_workflow(RATE),
-        tally_queries.tally_by_incident_type(RATE),
+        queries.one().params(incident_id=121314),
+        aggregates.workflow_outcomes(LegacyRateRequest(HOSTILE, timedelta(days=7))),
+        aggregates.outcomes_by_namespace(timedelta(days=7)),
+        aggregates.counts_by_severity(timedelta(days=7)),
+        aggregates.counts_by_day(AT),
+        aggregates.outcomes(RATE),
+        aggregates.outcomes_by_workflow(RATE),
+        aggregates.outcomes_by_incident_type(RATE),
     ]
 
     for statement in statements:
@@ -69,8 +63,53 @@ def test_no_read_joins_tables() -> None:
     assert "action_histories" not in text
 
 
-@pytest.mark.parametrize("column", ["incident_type", "workflow_id", "environment"])
-def test_plan_of_a_filter_without_order_is_made_for_its_value(column: str) -> None:
-    assert IncidentFilter(equals={column: "rare"}).depends_on_value
-    assert IncidentFilter(alert_name="rare").depends_on_value
-    assert not IncidentFilter(equals={"namespace": "n"}, since=AT).depends_on_value
+@pytest.mark.parametrize("name", ["incident_type", "workflow_id", "environment", "alert_name"])
+def test_plan_of_a_filter_without_order_is_made_for_its_value(name: str) -> None:
+    assert incidents(**{name: "rare"}).depends_on_value
+    assert not incidents(namespace="n", since=AT).depends_on_value
+
+
+ALL: dict[str, str | datetime] = {
+    "severity": "high", "status": "failed", "since": AT, "until": AT, "namespace": "n", "signal_name": "s",
+    "alert_name": "a", "cluster": "c", "environment": "e", "action_type": "t", "incident_type": "i",
+    "workflow_id": "w", "correlation_id": "r", "action_id": "x",
+}  # fmt: skip
+
+
+def test_statements_that_are_kept_say_the_same_as_those_that_are_built() -> None:
+    wanted, after = incidents(**ALL), Position(AT, 7)
+    pairs = [
+        (
+            queries.find_page(wanted, view=View.FULL, limit=3, after=after),
+            queries.page(wanted, view=View.FULL, limit=3, after=after),
+        ),
+        (queries.find_key(wanted, 5), queries.key_of_row(wanted, 5)),
+        (queries.find_count(wanted), queries.count(wanted)),
+    ]
+
+    for bound, built in pairs:
+        compiled = built.compile(dialect=DIALECT)
+        assert bound.statement.text == str(compiled)
+        assert bound.values == compiled.params
+
+
+def test_order_of_parameters_makes_no_other_statement() -> None:
+    one, other = incidents(namespace="a", status="failed"), incidents(status="failed", namespace="b")
+
+    texts = {queries.find_count(wanted).statement for wanted in (one, other)}
+
+    assert len(texts) == 1
+    assert queries.find_count(one).values == {"namespace": "a", "status": "failed"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_filter_is_part_of_page_position_and_count(name: str) -> None:
+    wanted = incidents(**{name: ALL[name]})
+
+    for bound in (
+        queries.find_page(wanted, view=View.SUMMARY, limit=1),
+        queries.find_key(wanted, 1),
+        queries.find_count(wanted),
+    ):
+        assert f"%({name})s" in bound.statement.text
+        assert bound.values[name] == wanted.conditions[0].value

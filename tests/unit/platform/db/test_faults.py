@@ -45,6 +45,7 @@ def raised(sqlstate: str) -> psycopg.Error:
         ("23505", RowRefused, "unique"),
         ("23503", RowRefused, "foreign_key"),
         ("22003", RowRefused, "database_constraint"),
+        ("54000", RowRefused, "database_constraint"),
         ("42601", DatabaseError, "unknown"),
     ],
 )

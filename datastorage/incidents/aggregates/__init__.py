@@ -1,0 +1,1 @@
+"""Many incidents at once: counts and success rates (BR-STORAGE-030..034)."""

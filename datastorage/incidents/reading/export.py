@@ -1,0 +1,95 @@
+"""An export under way: one page after another, each in a transaction of its own.
+
+No connection is held while bytes are written, so a slow reader cannot drain the pool, and memory is
+bounded by a page.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from datastorage.incidents.reading.cursor import cursor_after, position_of
+from datastorage.incidents.reading.model import ExportRequest
+from datastorage.platform.db.keyset import Position
+
+PAGE_ROWS = 1000
+
+ReadPage = Callable[[Position[int] | None, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportEnd:
+    """Where an export stopped: ``reason`` and ``next_cursor`` are ``None`` when nothing was left."""
+
+    rows: int
+    next_cursor: str | None
+    reason: str | None = None
+
+
+class IncidentExport:
+    """Pages of incidents, the first of which is read before anything is sent.
+
+    Args:
+        wanted: the filter and the number of rows at most.
+        read_page: reads up to so many rows behind a position.
+        is_shutting_down: asked between pages.
+        release: called once when the export is over, however it ends.
+
+    Raises:
+        DatabaseError: the first page could not be read.
+    """
+
+    def __init__(
+        self,
+        wanted: ExportRequest,
+        read_page: ReadPage,
+        *,
+        is_shutting_down: Callable[[], bool],
+        release: Callable[[], None],
+    ) -> None:
+        self._wanted = wanted
+        self._read_page = read_page
+        self._is_shutting_down = is_shutting_down
+        self._release = release
+        self._is_closed = False
+        self._sent = 0
+        self._next_cursor: str | None = None
+        self._rows = self._read(wanted.after)
+
+    def pages(self) -> Iterator[list[str]]:
+        """Yield the rows, page by page; afterwards ``end`` tells why there are no more.
+
+        Raises:
+            DatabaseError: a later page could not be read.
+        """
+        while True:
+            rows, self._rows = self._rows, []
+            page = rows[: self._room()]
+            self._sent += len(page)
+            has_more = len(rows) > len(page)
+            self._next_cursor = cursor_after(page[-1], self._wanted.filter.fingerprint) if has_more else None
+            yield page
+            cursor = self._next_cursor
+            if cursor is None or self._room() <= 0 or self._is_shutting_down():
+                return
+            self._rows = self._read(position_of(cursor, self._wanted.filter.fingerprint))
+
+    def _room(self) -> int:
+        return min(PAGE_ROWS, self._wanted.max_rows - self._sent)
+
+    def _read(self, after: Position[int] | None) -> list[str]:
+        # One row more than is sent tells whether there are more.
+        return self._read_page(after, self._room() + 1)
+
+    @property
+    def end(self) -> ExportEnd:
+        """Where it stands now."""
+        reason = None
+        if self._next_cursor is not None:
+            reason = "max_rows" if self._room() <= 0 else "shutting_down"
+        return ExportEnd(self._sent, self._next_cursor, reason)
+
+    def close(self) -> None:
+        """Make room for another export; safe to call again."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._release()

@@ -1,0 +1,113 @@
+"""What is decided about reading incidents: where a page ends, and how many exports run at once."""
+
+from collections.abc import Callable
+from threading import BoundedSemaphore
+
+import msgspec
+
+from datastorage.errors import NotFound, QueryTimeout
+from datastorage.incidents.errors import TooManyExports
+from datastorage.incidents.reading.cursor import cursor_after
+from datastorage.incidents.reading.export import IncidentExport
+from datastorage.incidents.reading.model import (
+    Envelope,
+    ExportRequest,
+    Incident,
+    IncidentPage,
+    PageRequest,
+)
+from datastorage.incidents.reading.shared_pages import SharedPages
+from datastorage.incidents.reading.store import IncidentStore
+from datastorage.platform.db.keyset import Position
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.timing import timed_query
+from datastorage.platform.web.pages import Pagination
+from datastorage.settings import IncidentsSettings
+
+TOO_SLOW = "the list took too long - bound it in time with since, or leave out the total with count=none"
+
+
+class IncidentService:
+    """Lists, reads and exports incidents (BR-STORAGE-021, -022, -023, -027).
+
+    Args:
+        store: the table.
+        settings: how many exports may run in this process.
+        metrics: counts and durations of reads.
+        is_shutting_down: ends exports between two pages.
+    """
+
+    def __init__(
+        self,
+        store: IncidentStore,
+        settings: IncidentsSettings,
+        metrics: Metrics,
+        is_shutting_down: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._pages = SharedPages(store.find_pages)
+        self._metrics = metrics
+        self._is_shutting_down = is_shutting_down
+        self._max_exports = settings.max_concurrent_exports
+        self._export_slots = BoundedSemaphore(self._max_exports)
+
+    def find_page(self, wanted: PageRequest) -> IncidentPage:
+        """Return one page and where it lies.
+
+        Raises:
+            DatabaseError: classified; a timeout says what makes the request cheaper.
+        """
+        try:
+            with timed_query(self._metrics, "list"):
+                found = self._pages.find(wanted)
+        except QueryTimeout as error:
+            error.detail = TOO_SLOW
+            raise
+        rows, has_more = found.rows[: wanted.limit], len(found.rows) > wanted.limit
+        next_cursor = cursor_after(rows[-1], wanted.filter.fingerprint) if has_more else None
+        pagination = Pagination(wanted.limit, wanted.offset, found.total, has_more, next_cursor)
+        shown = [msgspec.Raw(row.encode("utf-8")) for row in rows]
+        return IncidentPage(
+            data=None if wanted.envelope is Envelope.INCIDENTS else shown,
+            incidents=None if wanted.envelope is Envelope.DATA else shown,
+            total=found.total,
+            pagination=pagination,
+        )
+
+    def find(self, incident_id: int) -> Incident:
+        """Return one incident in full.
+
+        Raises:
+            NotFound: there is none with this id.
+            DatabaseError: classified.
+        """
+        with timed_query(self._metrics, "get"):
+            text = self._store.find(incident_id)
+        if text is None:
+            raise NotFound(f"no incident has the id {incident_id}", title="Incident Not Found")
+        return Incident(text)
+
+    def export(self, wanted: ExportRequest) -> IncidentExport:
+        """Start an export; the caller closes it.
+
+        Raises:
+            TooManyExports: as many run as may.
+            DatabaseError: the first page could not be read.
+        """
+        if not self._export_slots.acquire(blocking=False):
+            raise TooManyExports(f"{self._max_exports} exports are running already - please retry")
+
+        def read_page(after: Position[int] | None, limit: int) -> list[str]:
+            with timed_query(self._metrics, "export"):
+                return self._store.read_export(wanted, after=after, limit=limit)
+
+        try:
+            return IncidentExport(
+                wanted,
+                read_page,
+                is_shutting_down=self._is_shutting_down,
+                release=self._export_slots.release,
+            )
+        except BaseException:
+            self._export_slots.release()
+            raise

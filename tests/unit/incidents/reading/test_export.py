@@ -1,0 +1,121 @@
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from datastorage.errors import Unavailable
+from datastorage.incidents.reading.export import PAGE_ROWS, IncidentExport
+from datastorage.incidents.reading.model import ExportRequest, IncidentFilter
+from datastorage.platform.db.keyset import Position
+
+
+class Rows:
+    """Rows numbered downwards, read a page at a time; remembers how many were asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.asked: list[int] = []
+        self.released = 0
+
+    def read(self, after: Position[int] | None, limit: int) -> list[str]:
+        self.asked.append(limit)
+        first = self.count if after is None else after.id - 1
+        return [row(number) for number in range(first, max(first - limit, 0), -1)]
+
+    def release(self) -> None:
+        self.released += 1
+
+    def export(self, max_rows: int = 100_000, **changed: Any) -> IncidentExport:
+        wanted = ExportRequest(filter=IncidentFilter(), max_rows=max_rows)
+        options: dict[str, Any] = {"is_shutting_down": lambda: False, "release": self.release} | changed
+        return IncidentExport(wanted, options.pop("read", self.read), **options)
+
+
+def row(number: int) -> str:
+    return f'{{"id":{number},"action_timestamp":"2026-11-20T10:15:00Z"}}'
+
+
+def test_everything_is_yielded_once_in_pages() -> None:
+    export = Rows(2500).export()
+
+    pages = list(export.pages())
+
+    assert [len(page) for page in pages] == [1000, 1000, 500]
+    assert [text for page in pages for text in page] == [row(number) for number in range(2500, 0, -1)]
+    assert (export.end.rows, export.end.next_cursor, export.end.reason) == (2500, None, None)
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE_ROWS, 2 * PAGE_ROWS])
+def test_whole_pages_leave_no_empty_one_behind(count: int) -> None:
+    export = Rows(count).export()
+
+    pages = list(export.pages())
+
+    assert [len(page) for page in pages] == ([PAGE_ROWS] * (count // PAGE_ROWS) or [count])
+    assert export.end.next_cursor is None
+
+
+@pytest.mark.parametrize("max_rows", [1, 999, 1000, 1001, 2499])
+def test_export_stops_at_max_rows_and_reads_only_one_more(max_rows: int) -> None:
+    rows = Rows(2500)
+    export = rows.export(max_rows)
+
+    yielded = sum(len(page) for page in export.pages())
+
+    assert yielded == max_rows
+    assert (export.end.reason, export.end.next_cursor is None) == ("max_rows", False)
+    assert sum(rows.asked) - len(rows.asked) == max_rows
+
+
+def test_export_of_exactly_max_rows_is_complete() -> None:
+    export = Rows(2500).export(2500)
+
+    list(export.pages())
+
+    assert export.end.next_cursor is None
+
+
+def test_shutdown_ends_it_between_two_pages() -> None:
+    export = Rows(2500).export(is_shutting_down=lambda: True)
+
+    pages = list(export.pages())
+
+    assert len(pages) == 1
+    assert (export.end.rows, export.end.reason) == (1000, "shutting_down")
+    assert export.end.next_cursor is not None
+
+
+def test_shutdown_after_the_last_page_changes_nothing() -> None:
+    export = Rows(5).export(is_shutting_down=lambda: True)
+
+    list(export.pages())
+
+    assert (export.end.reason, export.end.next_cursor) == (None, None)
+
+
+def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
+    rows = Rows(2500)
+
+    def read_twice(after: Position[int] | None, limit: int) -> list[str]:
+        if len(rows.asked) == 2:
+            raise Unavailable("database unavailable - please retry")
+        return rows.read(after, limit)
+
+    export = rows.export(read=read_twice)
+    pages = export.pages()
+
+    assert len(list(islice(pages, 2))) == 2
+    with pytest.raises(Unavailable):
+        next(pages)
+    assert export.end.rows == 2000
+    assert export.end.next_cursor is not None
+
+
+def test_room_is_made_once() -> None:
+    rows = Rows(5)
+    export = rows.export()
+
+    export.close()
+    export.close()
+
+    assert rows.released == 1
