@@ -195,11 +195,7 @@ class Normaliser(Generic[T]):
         members = members_of(record)
         _require_filled(each for each in members if each.name not in supplied)
         self._renamed = tuple((each.wire, each.name) for each in members if each.wire != each.name)
-        defaults = {each.name: each.default for each in members if each.default is not None}
-        derived = {name: default for name, default in defaults.items() if callable(default)}
-        # Behind the others: they may be made of those.
-        self._derived = tuple(derived.items())
-        self._constants = tuple((name, defaults[name]) for name in defaults.keys() - derived.keys())
+        self._constants, self._derived = _defaults_of(members)
 
     def __call__(self, values: Values) -> T:
         """Return the record; ``values`` are used up."""
@@ -213,6 +209,15 @@ class Normaliser(Generic[T]):
             if not given(name):
                 values[name] = derive(values)
         return self._record(**values)
+
+
+def _defaults_of(
+    members: Members,
+) -> tuple[tuple[tuple[str, Any], ...], tuple[tuple[str, Callable[[Values], Any]], ...]]:
+    """Return the constant defaults, and those that are made of the other values."""
+    defaults = [(each.name, each.default) for each in members if each.default is not None]
+    derived = tuple((name, default) for name, default in defaults if callable(default))
+    return tuple((name, default) for name, default in defaults if not callable(default)), derived
 
 
 def _require_filled(members: Iterable[Member]) -> None:
