@@ -157,7 +157,8 @@ class AuditSearch:
     def __init__(self, clock: Clock) -> None:
         self._page = AuditQuery(clock)
         self._export = AuditExportQuery(clock)
-        self.resource, self.encoding_slug = self._page.resource, self._page.encoding_slug
+        self.resource = self._page.resource
+        self.encoding_slug = self._page.encoding_slug
         self.parameters = self._page.parameters
 
     def read(self, sent: Sent) -> PageRequest | ExportRequest:

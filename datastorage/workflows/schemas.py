@@ -88,14 +88,14 @@ class DetectedLabels(Contract):
 
     resource = "workflow"
 
-    gitOpsManaged = web_fields.Boolean()  # noqa: N815 - the wire has these names
-    gitOpsTool = fields.OneOf((*DETECTED["gitOpsTool"].choices, WILDCARD), also=("",))  # noqa: N815 - as above
-    pdbProtected = web_fields.Boolean()  # noqa: N815 - as above
-    serviceMesh = fields.OneOf((*DETECTED["serviceMesh"].choices, WILDCARD), also=("",))  # noqa: N815 - as above
-    networkIsolated = web_fields.Boolean()  # noqa: N815 - as above
-    helmManaged = web_fields.Boolean()  # noqa: N815 - as above
+    gitOpsManaged = web_fields.Boolean()
+    gitOpsTool = fields.OneOf((*DETECTED["gitOpsTool"].choices, WILDCARD), also=("",))
+    pdbProtected = web_fields.Boolean()
+    serviceMesh = fields.OneOf((*DETECTED["serviceMesh"].choices, WILDCARD), also=("",))
+    networkIsolated = web_fields.Boolean()
+    helmManaged = web_fields.Boolean()
     stateful = web_fields.Boolean()
-    hpaEnabled = web_fields.Boolean()  # noqa: N815 - as above
+    hpaEnabled = web_fields.Boolean()
     failed_detections = label_fields.ListOf(DETECTIONS)
 
 
