@@ -209,7 +209,9 @@ class Arrivals:
     def _leave(self, conn: Any) -> None:
         if conn.waits_for is None:
             return
-        del self._waiting[conn.waits_for][conn]
+        deadline = self._waiting[conn.waits_for].pop(conn)
+        if conn.waits_for is Wait.TURN:
+            conn.body_expires_at = deadline
         if conn.waits_for in READING:
             self._poller.unregister(conn.sock)
         conn.waits_for = None

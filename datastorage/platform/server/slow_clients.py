@@ -48,6 +48,7 @@ class PatientConnection(TConn):
         address: of the client, without its port.
         arrival: how much of the next request is there.
         waits_for: what the main thread watches it for, if it does.
+        body_expires_at: deadline of a body that had to wait for its turn; others have the whole time.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class PatientConnection(TConn):
         self.address: str = address[0] if isinstance(address, tuple) else ""
         self.arrival = Arrival(settings.max_body_bytes)
         self.waits_for: Any = None
+        self.body_expires_at: float | None = None
         self._read_timeout = settings.read_timeout
 
     def init(self) -> None:
@@ -77,6 +79,7 @@ class PatientConnection(TConn):
 
     def begin_next(self) -> None:
         """Look at what came behind the request that is answered."""
+        self.body_expires_at = None
         self.arrival.begin(self.parser.unreader.take_buffered())
 
     def close(self, graceful: bool = False) -> None:
@@ -89,8 +92,8 @@ class PatientConnection(TConn):
         self.parser.unreader.expect(is_body=False)
 
     def expect_body(self) -> None:
-        """Begin to wait for a body, with all the time there is."""
-        self.parser.unreader.expect(is_body=True)
+        """Begin to wait for a body, with all the time that is left."""
+        self.parser.unreader.expect(is_body=True, expires_at=self.body_expires_at)
 
 
 class PatientReader(SocketUnreader):
@@ -102,9 +105,9 @@ class PatientReader(SocketUnreader):
         self._expires_at: float | None = None
         self._is_body = False
 
-    def expect(self, *, is_body: bool) -> None:
-        """Start over: what comes next is a head or a body."""
-        self._expires_at = None
+    def expect(self, *, is_body: bool, expires_at: float | None = None) -> None:
+        """Start over: what comes next is a head or a body. The whole time begins with the first read."""
+        self._expires_at = expires_at
         self._is_body = is_body
 
     def read_ahead(self) -> bytes:

@@ -83,6 +83,7 @@ class LaneWorker(ThreadWorker):
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
+        _start_all(self.metrics_pool, METRICS_LANE_THREADS)
         # The second of our two binds, if there are two. Kept, because cfg parses them at every question.
         self._metrics_port = int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
         self._answering: dict[int, dict[str, Any]] = {}
@@ -97,10 +98,7 @@ class LaneWorker(ThreadWorker):
         Left to itself the pool adds one whenever all are busy: threads and memory would grow for days.
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
-        together = Barrier(self.cfg.threads + 1)
-        for _ in range(self.cfg.threads):
-            pool.submit(together.wait)
-        together.wait()
+        _start_all(pool, self.cfg.threads)
         self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
@@ -323,6 +321,13 @@ class LaneWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request in the words of the API, and close."""
         answer_malformed(req, client, addr, exc)
+
+
+def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
+    together = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(together.wait)
+    together.wait()
 
 
 def _has_port(server: Any, port: int) -> bool:
