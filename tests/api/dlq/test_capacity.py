@@ -94,7 +94,11 @@ def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartPr
         assert proxied.api.post(EVENTS, an_event()).status == 202
         seen[level] = proxied.desk.scrape()
 
-    lines = [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
+    def said() -> list[dict[str, Any]]:
+        lines = [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
+        return lines if len(lines) == len(LEVELS) - 1 else []
+
+    lines = eventually(said)
     for level, scrape in seen.items():
         band = max(start for start in SHOWN if start <= level)
         assert scrape.value("dlq_depth", stream="events") == level
