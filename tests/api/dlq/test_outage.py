@@ -20,6 +20,7 @@ from tests.support.builders import (
     unique,
 )
 from tests.support.isolated import IsolatedService
+from tests.support.waiting import eventually
 from tests.support.writes import created
 
 FULL_EVENT: dict[str, Any] = {
@@ -85,7 +86,11 @@ def test_queued_write_is_a_warning_and_not_an_error(isolated: IsolatedService) -
 
     isolated.api.post(EVENTS, an_event(correlation_id=ours))
 
-    lines = [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
+    def lines_of_ours() -> list[dict[str, Any]]:
+        return [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
+
+    eventually(lambda: "Audit write finished" in {line["msg"] for line in lines_of_ours()})
+    lines = lines_of_ours()
     [line] = [line for line in lines if line["msg"] == "Audit write finished"]
     assert line["level"].lower() in {"warn", "warning"}
     assert (line["outcome"], line["db_reason"]) == ("queued", "db_unreachable")
