@@ -158,6 +158,7 @@ class AuditSearch:
         self._page = AuditQuery(clock)
         self._export = AuditExportQuery(clock)
         self.resource = self._page.resource
+        self.encoding_slug = self._page.encoding_slug
         self.parameters = self._page.parameters
 
     def read(self, sent: Sent) -> PageRequest | ExportRequest:
