@@ -6,6 +6,7 @@ For optional fields ``null`` and blank text mean "absent".
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -131,7 +132,7 @@ class Integer(Judged):
 
     def judge(self, value: Any) -> int | None:
         """Refuse other types and values out of range."""
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float | Decimal) and value == int(value):
             value = int(value)  # JSON has one type of numbers, and JSON Schema calls this an integer
         if isinstance(value, bool) or not isinstance(value, int):
             raise refuse("must be an integer")
@@ -147,6 +148,22 @@ class Integer(Judged):
         """Zero is inside the documented range when it means absent."""
         minimum = 0 if self.zero_is_absent else self.minimum
         return {"type": "integer", "minimum": minimum, "maximum": self.maximum}
+
+
+class Fraction(Judged):
+    """A JSON number from 0 to 1, as it was decoded."""
+
+    def judge(self, value: Any) -> float | Decimal:
+        """Refuse other types and values out of range."""
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise refuse("must be a number")
+        if not 0 <= value <= 1:
+            raise refuse("must be from 0 to 1")
+        return value
+
+    def openapi(self) -> dict[str, Any]:
+        """The range."""
+        return {"type": "number", "minimum": 0, "maximum": 1}
 
 
 class Boolean(Judged):

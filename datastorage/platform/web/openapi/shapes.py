@@ -49,7 +49,8 @@ def _row(spec: APISpec, shape: RowShape) -> dict[str, Any]:
     optional = {member.wire for member in shown if member.shown is Shown.WHEN_SET}
     properties: dict[str, Any] = {}
     for member in shown:
-        schema = JSON_OBJECT if member.is_document else _schema(spec, inspect.type_info(member.type))
+        is_any_object = member.is_document and member.type is str  # kept as JSON text
+        schema = JSON_OBJECT if is_any_object else _schema(spec, inspect.type_info(member.type))
         if member.is_optional and member.shown is Shown.ALWAYS and not member.is_set_by_database:
             schema = _or_null(schema)
         properties[member.wire] = {**schema, "description": member.meaning}
