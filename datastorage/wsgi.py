@@ -20,6 +20,7 @@ from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database
+from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.platform.server import metrics_files
@@ -83,11 +84,10 @@ def drain_queue(settings: Settings, is_shutting_down: ShutdownFlag, deadline: fl
     with ExitStack() as stack:
         stack.callback(_close_redis, services[redis.Redis])
         stack.callback(_close_database, services[Database])
-        try:
-            _drain(services, deadline - monotonic_seconds())
-        except Exception:
+        failure = failure_of(lambda: _drain(services, deadline - monotonic_seconds()))
+        if failure is not None:
             # What was not drained is still in Redis: no reason to end as if something had failed.
-            logger.exception("DLQ drain failed")
+            logger.error("DLQ drain failed", exc_info=failure)
 
 
 def _drain(services: Services, seconds: float) -> None:

@@ -9,12 +9,14 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from threading import Condition, Thread
 from typing import NamedTuple, Protocol
 
 from datastorage.audit.event import AuditEvent
 from datastorage.errors import DatabaseError, DataStorageError
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -111,10 +113,9 @@ class Journal:
 
     def _run(self) -> None:
         while entries := self._take():
-            try:
-                self._write(entries)
-            except Exception:
-                logger.exception("Writing audit events failed")
+            failure = failure_of(partial(self._write, entries))
+            if failure is not None:
+                logger.error("Writing audit events failed", exc_info=failure)
                 _lose([entry.event for entry in entries])
             with self._changed:
                 self._in_hand = []

@@ -68,7 +68,7 @@ class AuditStore:
         Raises:
             DatabaseError: it is not stored.
         """
-        assert event.parent_event_id is not None  # noqa: S101 - otherwise it is no orphan
+        assert event.parent_event_id is not None
         unknown: ParentDates = {event.parent_event_id: {}}
         return self._write(
             lambda connection: _append(connection, [event], unknown), self._audit.write_timeout

@@ -96,7 +96,7 @@ class GroupWriter:
         if ticket.error is not None:
             # A copy: several threads raise it, and each raise writes its own traceback into it.
             raise copy.copy(ticket.error) from ticket.error
-        assert ticket.outcome is not None  # noqa: S101 - whoever is woken without an error has an outcome
+        assert ticket.outcome is not None
         return ticket.outcome
 
     def _wait(self, queue: _Queue, ticket: _Ticket) -> None:

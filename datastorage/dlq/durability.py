@@ -179,7 +179,7 @@ def check_redis(client: redis.Redis, durability: Durability, settings: RedisSett
     try:
         is_durable = durability.is_durable()
     except (redis.RedisError, OSError) as error:
-        logger.error("Redis unreachable, no fallback for audit writes", extra={"cause": type(error).__name__})  # noqa: TRY400 - expected, and the trace says nothing more
+        logger.error("Redis unreachable, no fallback for audit writes", extra={"cause": type(error).__name__})
         return ["redis"]
     try:
         found: dict[str, Any] = {**client.config_get("maxmemory*"), **client.config_get("append*")}  # type: ignore[dict-item]

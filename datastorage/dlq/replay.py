@@ -252,7 +252,7 @@ class Replayer:
                 return Step.MOVED  # by another pod, which has said so
         except DeadLettersFull:
             self._metrics.dead_letter_blocked.labels(delivery.stream).inc()
-            logger.error("Failed to move to dead letter", extra=extra)  # noqa: TRY400 - the trace says nothing more
+            logger.error("Failed to move to dead letter", extra=extra)
             self._keep_parked(delivery, entry, reason)
             return Step.MOVED
         self._metrics.dead_letter.labels(delivery.stream, reason).inc()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.failures import failure_of
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +93,9 @@ class Check:
         return Finding(is_up=False)
 
     def _run(self) -> None:
-        try:
-            finding = Finding(is_up=True, fact=self._probe())
-            cause = None
-        except Exception as error:  # noqa: BLE001 - any fault of a probe means "down"
-            finding, cause = Finding(is_up=False), error
+        facts: list[object] = []
+        cause = failure_of(lambda: facts.append(self._probe()))  # any fault of a probe means "down"
+        finding = Finding(is_up=True, fact=facts[0]) if cause is None else Finding(is_up=False)
         with self._condition:
             self._finding, self._found_at, self._running = finding, monotonic_seconds(), False
             self._condition.notify_all()

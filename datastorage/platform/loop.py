@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
 
+from datastorage.platform.failures import failure_of
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,9 +55,8 @@ class Loop:
             self._stopping.wait(pause.total_seconds())
 
     def _round(self) -> timedelta:
-        try:
-            self._run_once()
-        except Exception:
-            logger.exception("Background work failed", extra={"loop": self._name})
-            return self._retry_interval
-        return self._interval
+        failure = failure_of(self._run_once)
+        if failure is None:
+            return self._interval
+        logger.error("Background work failed", exc_info=failure, extra={"loop": self._name})
+        return self._retry_interval

@@ -2,7 +2,7 @@
 
     class Order(msgspec.Struct, frozen=True, kw_only=True):
         number: Annotated[str, text("Number of the order.", 20, required=True, filters=ANY_TEXT)]
-        priority: Annotated[int | None, Member("0 is first.", Integer, fields.Integer(…))] = None
+        priority: Annotated[int | None, Member("0 is first.", Integer(), fields.Integer(…))] = None
 
     MEMBERS = members_of(Order)
 
@@ -28,7 +28,6 @@ T = TypeVar("T")
 
 Values = dict[str, Any]
 Default = str | int | bool | Callable[[Values], Any] | None
-ColumnType = TypeEngine[Any] | type[TypeEngine[Any]]
 
 
 class Shown(Enum):
@@ -64,7 +63,7 @@ class Member:
     """
 
     meaning: str
-    column: ColumnType | None = None
+    column: TypeEngine[Any] | None = None
     judge: Judged | None = None
     default: Default = field(default=None, kw_only=True)
     wire: str = field(default="", kw_only=True)
@@ -194,14 +193,9 @@ class Normaliser(Generic[T]):
     def __init__(self, record: type[T], supplied: Collection[str] = ()) -> None:
         self._record = record
         members = members_of(record)
-        unfilled = [each.name for each in members if not _is_filled(each) and each.name not in supplied]
-        if unfilled:
-            raise TypeError(f"neither required, optional, nor with a default: {', '.join(unfilled)}")
+        _require_filled(each for each in members if each.name not in supplied)
         self._renamed = tuple((each.wire, each.name) for each in members if each.wire != each.name)
-        defaults = [(each.name, each.default) for each in members if each.default is not None]
-        self._constants = tuple((name, default) for name, default in defaults if not callable(default))
-        # Behind the others: they may be made of those.
-        self._derived = tuple((name, default) for name, default in defaults if callable(default))
+        self._constants, self._derived = _defaults_of(members)
 
     def __call__(self, values: Values) -> T:
         """Return the record; ``values`` are used up."""
@@ -217,6 +211,17 @@ class Normaliser(Generic[T]):
         return self._record(**values)
 
 
-def _is_filled(member: Member) -> bool:
-    is_required = member.judge is not None and member.judge.required
-    return is_required or member.is_optional or member.default is not None
+def _defaults_of(
+    members: Members,
+) -> tuple[tuple[tuple[str, Any], ...], tuple[tuple[str, Callable[[Values], Any]], ...]]:
+    """Return the constant defaults, and those that are made of the other values."""
+    defaults = [(each.name, each.default) for each in members if each.default is not None]
+    derived = tuple((name, default) for name, default in defaults if callable(default))
+    return tuple((name, default) for name, default in defaults if not callable(default)), derived
+
+
+def _require_filled(members: Iterable[Member]) -> None:
+    for member in members:
+        is_required = member.judge is not None and member.judge.required
+        if not is_required and not member.is_optional and member.default is None:
+            raise TypeError(f"neither required, nor optional, nor with a default: {member.name}")

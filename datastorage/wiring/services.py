@@ -26,7 +26,7 @@ class Services:
     def __getitem__(self, cls: type[T]) -> T:
         """Return the object of class ``cls``."""
         found = self.by_class[cls]
-        assert isinstance(found, cls)  # noqa: S101 - filed by class below
+        assert isinstance(found, cls)
         return found
 
     def add(self, *objects: object) -> None:

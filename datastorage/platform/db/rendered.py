@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+DIALECT = PGDialect_psycopg()
 IS_WATCHED = "datastorage_is_watched"
 """Execution option of an engine whose events somebody listens to."""
 

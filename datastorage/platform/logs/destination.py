@@ -82,7 +82,7 @@ def _route_gunicorn_through_root() -> None:
         routed.setLevel(logging.NOTSET)
 
 
-class GunicornLogger(glogging.Logger):  # type: ignore[misc] # gunicorn has no annotations
+class GunicornLogger(glogging.Logger):
     """For gunicorn's ``logger_class``: its own handlers come back at start and on reload, and go again."""
 
     def setup(self, cfg: Any) -> None:

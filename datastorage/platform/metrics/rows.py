@@ -20,7 +20,7 @@ from datastorage.platform.metrics.deferred import DeferredUpdates
 PREFIX: Final = "datastorage_"
 
 # One `_created` series per counter would exist without multi-process mode only, and nobody reads it.
-disable_created_metrics()  # type: ignore[no-untyped-call] # the client forgot its annotation
+disable_created_metrics()
 
 GaugeMode = Literal["livesum", "max", "mostrecent"]
 _LONG_AGO: Final = 1.0

@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.failures import failure_of
 from datastorage.platform.logs import line_writers
 from datastorage.platform.server.last_child import run_in_child
 from datastorage.platform.server.shutdown import Shutdown
@@ -217,7 +218,7 @@ class ShutdownControl:
                 self._shutdown.cut_drain(len(self._arbiter.WORKERS), self._in_flight())
         Arbiter.kill_workers(self._arbiter, number)
 
-    def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+    def stop(self, graceful: bool = True) -> None:
         """Let the workers finish; until the last one is gone nobody may drain the queue."""
         if not self._shutdown.is_running:
             Arbiter.stop(self._arbiter, graceful)
@@ -226,11 +227,11 @@ class ShutdownControl:
         self._workers_in_flight = [worker.in_flight for worker in self._arbiter.WORKERS.values()]
         seconds = self._shutdown.begin_drain(self._in_flight())
         self._arbiter.cfg.set("graceful_timeout", seconds)
-        try:
-            Arbiter.stop(self._arbiter, graceful and not self._shutdown.is_quick)
-        except Exception:
-            # Every later step runs although this one failed, but nobody may write while the queue is drained.
-            logger.exception("Stopping the workers failed")
+        is_patient = graceful and not self._shutdown.is_quick
+        failure = failure_of(lambda: Arbiter.stop(self._arbiter, is_patient))
+        if failure is not None:
+            # Every later step runs although this one failed, but no worker may write while it is drained.
+            logger.error("Stopping the workers failed", exc_info=failure)
             self._shutdown.reasons.append("stopping_workers_failed")
             Arbiter.kill_workers(self._arbiter, signal.SIGKILL)
         self._reap_killed()

@@ -22,7 +22,7 @@ def serve(ctx: click.Context) -> None:
     Service().run()
 
 
-class Service(WSGIApplication):  # type: ignore[misc] # gunicorn has no annotations
+class Service(WSGIApplication):
     """gunicorn as ``gunicorn -c`` would run it, in the interpreter that is already here."""
 
     def load_config(self) -> None:

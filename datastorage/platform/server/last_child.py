@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.failures import failure_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +48,17 @@ def run_in_child(work: Callable[[], None], *, deadline: float, progress: Callabl
 
 
 def _be_the_child(work: Callable[[], None]) -> None:
+    for number in _QUIET:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     code = _FAILED
     try:
-        for number in _QUIET:
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        work()
-        code = 0
-    except Exception:
-        logger.exception("Work at the end of the process failed")
+        failure = failure_of(work)
+        if failure is None:
+            code = 0
+        else:
+            logger.error("Work at the end of the process failed", exc_info=failure)
     finally:
         logging.shutdown()
         os._exit(code)  # what is registered at exit belongs to the parent

@@ -46,4 +46,4 @@ def require() -> None:
 
 def forget(pid: int) -> None:
     """Remove the gauges that count living processes for one that is not."""
-    multiprocess.mark_process_dead(pid, str(directory()))  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(pid, str(directory()))

@@ -24,7 +24,7 @@ class QuietSocket(socket.socket):
         if value != self.gettimeout():
             super().settimeout(value)
 
-    def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001 - the library's signature
+    def setblocking(self, flag: bool, /) -> None:
         """Change the mode, unless it is that already."""
         self.settimeout(None if flag else 0.0)
 

@@ -33,7 +33,7 @@ def _timeval(period: timedelta) -> bytes:
     return struct.pack("@ll", period.days * 86400 + period.seconds, period.microseconds)
 
 
-class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotations
+class PatientConnection(TConn):
     """A connection whose requests have to arrive in time.
 
     Args:
@@ -58,7 +58,7 @@ class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotati
         if is_first:
             self.parser.unreader = PatientReader(self.sock, self._read_timeout.total_seconds())
 
-    def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+    def close(self, graceful: bool = False) -> None:
         """Close it; safe to call again."""
         if self.sock.fileno() != CLOSED:
             super().close(graceful)
@@ -72,7 +72,7 @@ class PatientConnection(TConn):  # type: ignore[misc] # gunicorn has no annotati
         self.parser.unreader.expect(is_body=True)
 
 
-class PatientReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no annotations
+class PatientReader(SocketUnreader):
     """Reads from a socket until a deadline that starts with the first read of a head or a body."""
 
     def __init__(self, client: socket.socket, timeout_seconds: float) -> None:

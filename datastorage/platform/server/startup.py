@@ -28,7 +28,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
         configure_logging(LoggingSettings(), __version__, socket.gethostname())
-        logger.error(str(error), extra={"problems": list(error.problems)})  # noqa: TRY400 - the trace says nothing more
+        logger.error(str(error), extra={"problems": list(error.problems)})
         raise SystemExit(1) from error
     _adopt(settings)
     return settings
@@ -43,7 +43,7 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
         settings = Settings.from_environ(environ)
     except SettingsError as error:
         extra = {"problems": list(error.problems)}
-        logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)  # noqa: TRY400 - see above
+        logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)
         return None
     _adopt(settings)
     kept = replace(settings.server, **_addresses(current))
@@ -76,7 +76,7 @@ def addresses_to_bind(server: ServerSettings) -> list[str]:
         found = socket.getaddrinfo(server.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         extra = {"host": server.host, "reason": error.strerror}
-        logger.error("Cannot resolve server.host", extra=extra)  # noqa: TRY400 - the trace says nothing more
+        logger.error("Cannot resolve server.host", extra=extra)
         raise SystemExit(1) from error
     family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
     host = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
@@ -93,5 +93,5 @@ def open_runtime_directory() -> Path:
         return prepare_environment()
     except OSError as error:
         extra = {"path": error.filename, "reason": error.strerror}
-        logger.error("Cannot use the runtime directory", extra=extra)  # noqa: TRY400 - the trace says nothing more
+        logger.error("Cannot use the runtime directory", extra=extra)
         raise SystemExit(1) from error

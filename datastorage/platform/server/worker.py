@@ -60,7 +60,7 @@ OVERRIDDEN: Final = (
 WILL_NOT_ACCEPT: Final = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 
 
-class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotations
+class LaneWorker(ThreadWorker):
     """``gthread`` with two lanes: one for the API, one for metrics and probes.
 
     The arbiter sets these before the fork.
@@ -149,7 +149,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
 
         self.wsgi = closable
 
-    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
+    def set_accept_enabled(self, enabled: bool) -> None:
         """Take what is queued and close the listeners when this worker stops.
 
         Otherwise a connection made now is completed by the kernel, waits for the last worker to exit, and is
@@ -219,7 +219,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
             self.in_flight.drained()
         return keep
 
-    def _keepalive_after(self, conn: PatientConnection, keepalive: bool) -> bool:  # noqa: FBT001 - gunicorn's signature
+    def _keepalive_after(self, conn: PatientConnection, keepalive: bool) -> bool:
         """Look for the rest of a body only where there can be one."""
         body = conn.parser.mesg.body
         if keepalive and not body.failed and getattr(body.reader, "length", None) == 0:
@@ -239,7 +239,7 @@ class LaneWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no annotati
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
-    def murder_keepalived(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+    def murder_keepalived(self, force: bool = False) -> None:
         """Close kept-alive connections whose time is up, after a last look at each."""
         if not force:
             self.nr_conns -= hang_up(self.keepalived_conns, self.poller, self.enqueue_req)

@@ -33,7 +33,7 @@ class Telemetry:
     """
 
     def __init__(self, settings: TelemetrySettings, *, instance: str) -> None:
-        assert settings.otlp_endpoint is not None  # noqa: S101 - the settings see to it
+        assert settings.otlp_endpoint is not None
         self._endpoint = traces_url(settings.otlp_endpoint)
         resource = {
             "service.name": "datastorage",

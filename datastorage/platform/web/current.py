@@ -19,5 +19,5 @@ A variable of our own, because operations run with Flask's request context and w
 def current(cls: type[T]) -> T:
     """Return the object of class ``cls`` that ``wiring`` made for this application."""
     found = services_of_request.get()[cls]
-    assert isinstance(found, cls)  # noqa: S101 - filed by class in wiring; this tells mypy so
+    assert isinstance(found, cls)
     return found

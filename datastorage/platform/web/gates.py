@@ -104,7 +104,7 @@ def admit(request: Request, grounds: Grounds) -> Admission:
     """
     for gate in GATES:
         gate(request, grounds)
-    assert request.endpoint is not None  # noqa: S101 - the last gate refuses what has none
+    assert request.endpoint is not None
     return Admission(request, request.endpoint, passed=_PASSED)
 
 

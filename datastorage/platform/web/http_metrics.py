@@ -26,7 +26,7 @@ _Series = tuple[Counter, Histogram]
 Labels = tuple[str, str, str]
 
 
-class HttpMetrics(PrometheusMetrics):  # type: ignore[misc] # the exporter has no annotations
+class HttpMetrics(PrometheusMetrics):
     """The HTTP part of ``Metrics``, and the endpoint that shows all of them.
 
     Args:

@@ -1,11 +1,12 @@
 """What stands between a request and a view: readers of paths, of parameters and of bodies."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from datastorage.platform.web.sent import Sent
 
 
+@runtime_checkable
 class PathReader(Protocol):
     """Turns the variables of a path into what the view wants."""
 
@@ -17,6 +18,7 @@ class PathReader(Protocol):
         """
 
 
+@runtime_checkable
 class QueryReader(Protocol):
     """Turns query parameters into what the view wants."""
 
@@ -32,6 +34,7 @@ class QueryReader(Protocol):
         """
 
 
+@runtime_checkable
 class BodyReader(Protocol):
     """Decodes a JSON body and turns it into what the view wants."""
 

@@ -66,10 +66,15 @@ class Endpoint:
         if len(answer_of) != len(view.answers):
             raise RouteError(f"route with two answers for one type of outcome: {rule.rule}")
 
-        def reader(cls: type | None) -> Any:
-            if cls is not None and cls not in services:
-                raise RouteError(f"route without its reader: {rule.rule} needs {cls.__name__} in the wiring")
-            return services[cls] if cls else None
+        def reader(wanted: type | None, kind: type) -> Any:
+            if wanted is None:
+                return None
+            if wanted not in services:
+                needed = f"{rule.rule} needs {wanted.__name__} in the wiring"
+                raise RouteError(f"route without its reader: {needed}")
+            if not isinstance(services[wanted], kind):
+                raise RouteError(f"route with a wrong reader: {wanted.__name__} is no {kind.__name__}")
+            return services[wanted]
 
         return cls(
             operation=view,
@@ -77,9 +82,9 @@ class Endpoint:
             methods=frozenset(rule.methods or ()),
             rule=rule.rule,
             template=_VARIABLE.sub(":id", rule.rule),
-            path=reader(view.path),
-            query=reader(view.query),
-            body=reader(view.body),
+            path=reader(view.path, PathReader),
+            query=reader(view.query, QueryReader),
+            body=reader(view.body, BodyReader),
             answer_of=answer_of,
         )
 

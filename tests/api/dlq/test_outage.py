@@ -20,6 +20,7 @@ from tests.support.builders import (
     unique,
 )
 from tests.support.isolated import IsolatedService
+from tests.support.waiting import eventually
 from tests.support.writes import created
 
 FULL_EVENT: dict[str, Any] = {
@@ -85,11 +86,14 @@ def test_queued_write_is_a_warning_and_not_an_error(isolated: IsolatedService) -
 
     isolated.api.post(EVENTS, an_event(correlation_id=ours))
 
-    lines = [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
-    [line] = [line for line in lines if line["msg"] == "Audit write finished"]
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
+
+    eventually(lambda: "HTTP request" in {line["msg"] for line in lines()})
+    [line] = [line for line in lines() if line["msg"] == "Audit write finished"]
     assert line["level"].lower() in {"warn", "warning"}
     assert (line["outcome"], line["db_reason"]) == ("queued", "db_unreachable")
-    assert not [line for line in lines if line["level"].lower() == "error"]
+    assert not [line for line in lines() if line["level"].lower() == "error"]
 
 
 def test_queued_event_is_stored_exactly_like_one_that_was_not(isolated: IsolatedService, desk: Desk) -> None:

@@ -19,7 +19,7 @@ ID = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
 
 def compiled(statement: Select[Any]) -> tuple[str, dict[str, Any]]:
     """The text of a statement on one line, and its bound values."""
-    result = statement.compile(dialect=PGDialect())  # type: ignore[no-untyped-call]
+    result = statement.compile(dialect=PGDialect())
     return " ".join(str(result).split()), result.params
 
 

@@ -73,7 +73,7 @@ def run_worker(tmp_path: Path) -> Run:
 
 def scraped(directory: Path) -> CollectorRegistry:
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call] # the client has no annotation
+    MultiProcessCollector(registry, str(directory))
     return registry
 
 
@@ -278,7 +278,7 @@ def test_a_dead_worker_leaves_its_counts_but_not_its_connections(run_worker: Run
     dead = run_worker("metrics.db_connections_open.set(3); metrics.db_pool_timeouts.inc()")
     run_worker("metrics.db_connections_open.set(4)")
 
-    mark_process_dead(dead, str(tmp_path))  # type: ignore[no-untyped-call] # the client has no annotation
+    mark_process_dead(dead, str(tmp_path))
 
     registry = scraped(tmp_path)
     assert registry.get_sample_value("datastorage_db_connections_open") == 4

@@ -12,7 +12,7 @@ import msgspec
 from apispec import APISpec
 from msgspec import inspect
 
-from datastorage.platform.records import Shown, shown_members
+from datastorage.platform.records import Member, Shown, shown_members
 from datastorage.platform.web.shapes import JSON_OBJECT, OF, RowShape, Shape
 
 _PLAIN: Final[Mapping[type[inspect.Type], Mapping[str, Any]]] = {
@@ -38,50 +38,49 @@ def reference(spec: APISpec, shape: Shape) -> dict[str, Any]:
     """Return a reference to the component of ``shape``, which is added on first use."""
     name = shape.name if isinstance(shape, RowShape) else shape.__name__
     if name not in spec.components.schemas:
-        described = _row(spec, shape) if isinstance(shape, RowShape) else _struct(spec, shape)
-        component = {"title": name} | {part: value for part, value in described.items() if value}
-        spec.components.schema(name, component)
+        spec.components.schema(name, {"title": name, "type": "object"} | _described(spec, shape))
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _row(spec: APISpec, shape: RowShape) -> dict[str, Any]:
+def _described(spec: APISpec, shape: Shape) -> dict[str, Any]:
+    if isinstance(shape, RowShape):
+        description = shape.description
+        properties, optional = _members_of_row(spec, shape)
+    else:
+        description = (shape.__doc__ or "").partition("\n")[0]
+        properties, optional = _members_of_struct(spec, shape)
+    example = getattr(shape, "example", None)
+    return {
+        "properties": properties,
+        "required": [member for member in properties if member not in optional],
+        "description": description,
+    } | ({"examples": [dict(example)]} if example else {})
+
+
+def _members_of_row(spec: APISpec, shape: RowShape) -> tuple[dict[str, Any], set[str]]:
+    """Return the properties, and the names of those that may be absent."""
     shown = shown_members(shape.members)
-    optional = {member.wire for member in shown if member.shown is Shown.WHEN_SET}
-    properties: dict[str, Any] = {}
-    for member in shown:
-        is_any_object = member.is_document and member.type is str  # kept as JSON text
-        schema = JSON_OBJECT if is_any_object else _schema(spec, inspect.type_info(member.type))
-        if member.is_optional and member.shown is Shown.ALWAYS and not member.is_set_by_database:
-            schema = _or_null(schema)
-        properties[member.wire] = {**schema, "description": member.meaning}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "description": shape.description,
-        "examples": [dict(shape.example)] if shape.example else [],
-    }
+    properties = {each.wire: _member_of_row(spec, each) for each in shown}
+    return properties, {each.wire for each in shown if each.shown is Shown.WHEN_SET}
 
 
-def _struct(spec: APISpec, cls: type[msgspec.Struct]) -> dict[str, Any]:
+def _member_of_row(spec: APISpec, member: Member) -> Mapping[str, Any]:
+    is_any_object = member.is_document and member.type is str  # kept as JSON text
+    schema = JSON_OBJECT if is_any_object else _schema(spec, inspect.type_info(member.type))
+    if member.is_optional and member.shown is Shown.ALWAYS and not member.is_set_by_database:
+        schema = _or_null(schema)
+    return {**schema, "description": member.meaning}
+
+
+def _members_of_struct(spec: APISpec, cls: type[msgspec.Struct]) -> tuple[dict[str, Any], set[str]]:
+    """Return the properties, and the names of those that may be absent."""
     info = inspect.type_info(cls)
-    assert isinstance(info, inspect.StructType)  # noqa: S101 - asked of a Struct
+    assert isinstance(info, inspect.StructType)
     leaves_out = cls.__struct_config__.omit_defaults
+    types = {each.encode_name: each.type for each in info.fields}
     optional = {each.encode_name for each in info.fields if leaves_out and not each.required}
-    properties = {
-        each.encode_name: _schema(
-            spec, _without_none(each.type) if each.encode_name in optional else each.type
-        )
-        for each in info.fields
-    }
-    example = getattr(cls, "example", None)
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "description": (cls.__doc__ or "").partition("\n")[0],
-        "examples": [example] if example else [],
-    }
+    types |= {name: _without_none(types[name]) for name in optional}
+    return {name: _schema(spec, kind) for name, kind in types.items()}, optional
 
 
 def _schema(spec: APISpec, info: inspect.Type, of: Any = JSON_OBJECT) -> Mapping[str, Any]:

@@ -71,6 +71,14 @@ def test_reader_that_is_not_in_the_wiring_keeps_the_service_from_starting() -> N
         small_app(blueprint)
 
 
+def test_reader_of_another_kind_keeps_the_service_from_starting() -> None:
+    blueprint = Blueprint("things", __name__)
+    add(blueprint, "/things", operation(Permission.READ, query=dict, answers=(SAID,))(Said))
+
+    with pytest.raises(RouteError, match="route with a wrong reader: dict is no QueryReader"):
+        small_app(blueprint, services={dict: {}})
+
+
 def test_two_answers_for_one_type_of_outcome_keep_the_service_from_starting() -> None:
     other = Answer(Said, 202, None, "It will be said.")
     blueprint = Blueprint("things", __name__)

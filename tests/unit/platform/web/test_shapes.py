@@ -10,7 +10,7 @@ from apispec import APISpec
 from sqlalchemy import Integer, String
 
 from datastorage.platform.db.columns import JSON_DOCUMENT
-from datastorage.platform.records import Member, Shown, members_of
+from datastorage.platform.records import Member, Shown, members_of, optional_last
 from datastorage.platform.web import json
 from datastorage.platform.web.openapi.shapes import reference
 from datastorage.platform.web.shapes import RowShape, Shape, meaning
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, kw_only=True):
     secret: Annotated[str, Member("Never shown.", String(9), shown=Shown.NEVER)]
 
 
-ROW = RowShape("Row", "One row.", members_of(Row), {"title": "a"})
+ROW = RowShape("Row", "One row.", optional_last(members_of(Row)), {"title": "a"})
 
 
 class RowPage(msgspec.Struct):
