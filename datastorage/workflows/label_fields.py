@@ -8,8 +8,8 @@ from marshmallow import ValidationError, post_load
 
 from datastorage.errors import Fault
 from datastorage.platform.web.accept import QuickContract
-from datastorage.platform.web.contract import Contract, Faults
 from datastorage.platform.web.fields import Boolean, Judged, refuse
+from datastorage.platform.web.nested import Nested
 from datastorage.workflows.fields import Exact, Listed
 from datastorage.workflows.labels import (
     DETECTED,
@@ -31,41 +31,6 @@ MAX_VALUE_LENGTH = 100
 
 _SUBDOMAIN = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class Part(Judged):
-    """A JSON object with a contract of its own; its faults appear under dotted paths."""
-
-    def __init__(self, contract: Contract, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.contract = contract
-
-    def judge(self, value: Any) -> Any:
-        """Refuse other types and whatever the contract refuses."""
-        if not isinstance(value, dict):
-            raise refuse("must be a JSON object")
-        loaded = self.contract.faults_or_loaded(value)
-        if isinstance(loaded, Faults):
-            raise ValidationError({name: [fault] for name, fault in loaded.items()})
-        return loaded
-
-    def openapi(self) -> dict[str, Any]:
-        """The fields of the contract."""
-        fields: dict[str, Any] = dict(self.contract.fields)
-        return {
-            "type": "object",
-            "properties": {name: _or_null(field) | self._meaning(name) for name, field in fields.items()},
-            "required": [name for name, field in fields.items() if field.required],
-        }
-
-    def _meaning(self, name: str) -> dict[str, str]:
-        meaning = self.contract.glossary.get(name)
-        return {"description": meaning} if meaning else {}
-
-
-def _or_null(field: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = field.openapi()
-    return schema if field.required else {"anyOf": [schema, {"type": "null"}]}
 
 
 class Custom(Judged):
@@ -175,7 +140,7 @@ class DetectedLabelsSchema(QuickContract):
         } | {FAILED_DETECTIONS: ListOf(DETECTIONS)}
 
 
-class Detected(Part):
+class Detected(Nested):
     """Detected labels, normalised: only what says something is kept."""
 
     def __init__(self, **kwargs: Any) -> None:

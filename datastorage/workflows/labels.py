@@ -29,33 +29,28 @@ CustomLabels = dict[str, list[str]]
 DetectedLabels = dict[str, Any]
 DetectedValue = str | bool
 
-SIGNAL_TYPE = "The signal it reacts to, such as `OOMKilled`; compared exactly, never `*`."
-SEVERITY = "How bad the signal is."
-COMPONENT = "Kind of the resource at fault, such as `pod` or `node`; `*` is any."
-ENVIRONMENT = "Where it may run, such as `production`; `*` is any."
-PRIORITY = "Business priority; `*` is any."
-CUSTOM_LABELS = "Labels of the customer: up to 10 subdomains with up to 5 values each."
-DETECTED_LABELS = "What a workload was found to be, or what the workflow supports."
+MEANINGS = {
+    "signal_type": "The signal it reacts to, such as `OOMKilled`; compared exactly, never `*`.",
+    "severity": "How bad the signal is.",
+    "component": "Kind of the resource at fault, such as `pod` or `node`; `*` is any.",
+    "environment": "Where it may run, such as `production`; `*` is any.",
+    "priority": "Business priority; `*` is any.",
+    "custom_labels": "Labels of the customer: up to 10 subdomains with up to 5 values each.",
+    "detected_labels": "What a workload was found to be, or what the workflow supports.",
+}
 
 
 class MandatoryLabels(msgspec.Struct, frozen=True):
     """The five labels that a search compares first."""
 
-    signal_type: Annotated[str, meaning(SIGNAL_TYPE)]
-    severity: Annotated[Severity, meaning(SEVERITY)]
-    component: Annotated[str, meaning(COMPONENT)]
-    environment: Annotated[str, meaning(ENVIRONMENT)]
-    priority: Annotated[Priority | Literal["*"], meaning(PRIORITY)]
+    signal_type: Annotated[str, meaning(MEANINGS["signal_type"])]
+    severity: Annotated[Severity, meaning(MEANINGS["severity"])]
+    component: Annotated[str, meaning(MEANINGS["component"])]
+    environment: Annotated[str, meaning(MEANINGS["environment"])]
+    priority: Annotated[Literal[Priority, "*", ""], meaning(MEANINGS["priority"])]
 
 
 MANDATORY = MandatoryLabels.__struct_fields__
-
-MEANINGS = {
-    **dict(zip(MANDATORY, (SIGNAL_TYPE, SEVERITY, COMPONENT, ENVIRONMENT, PRIORITY), strict=True)),
-    "custom_labels": CUSTOM_LABELS,
-    "detected_labels": DETECTED_LABELS,
-}
-"""What each label means."""
 
 
 class Match(StrEnum):

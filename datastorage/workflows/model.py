@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,18 +11,11 @@ import msgspec
 from datastorage.platform.db.conditions import Condition
 from datastorage.platform.web.shapes import meaning
 from datastorage.workflows.labels import (
-    COMPONENT,
-    CUSTOM_LABELS,
-    DETECTED_LABELS,
-    ENVIRONMENT,
-    PRIORITY,
-    SEVERITY,
-    SIGNAL_TYPE,
+    MEANINGS,
     CustomLabels,
     DetectedLabels,
+    MandatoryLabels,
     Match,
-    Priority,
-    Severity,
     Status,
 )
 from datastorage.workflows.scoring import Kind, Labels
@@ -83,16 +76,13 @@ class VersionList(msgspec.Struct, frozen=True):
     total: int
 
 
-class SearchedFilters(msgspec.Struct, frozen=True, omit_defaults=True):
+class SearchedFilters(MandatoryLabels, frozen=True, omit_defaults=True, kw_only=True):
     """The filters of a search, normalised."""
 
-    signal_type: Annotated[str, meaning(SIGNAL_TYPE)]
-    severity: Annotated[Severity, meaning(SEVERITY)]
-    component: Annotated[str, meaning(COMPONENT)]
-    environment: Annotated[str, meaning(ENVIRONMENT)]
-    priority: Annotated[Priority | Literal[""], meaning(PRIORITY)]
-    detected_labels: Annotated[DetectedLabels, meaning(DETECTED_LABELS)]
-    custom_labels: Annotated[CustomLabels, meaning(CUSTOM_LABELS)] = msgspec.field(default_factory=dict)
+    custom_labels: Annotated[CustomLabels, meaning(MEANINGS["custom_labels"])] = msgspec.field(
+        default_factory=dict
+    )
+    detected_labels: Annotated[DetectedLabels, meaning(MEANINGS["detected_labels"])]
     status: list[Status] | None = None
 
 

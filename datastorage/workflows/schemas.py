@@ -6,7 +6,6 @@ are reported; the detail of an answer names the first, its ``field_errors`` all.
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from uuid import UUID
 
 from marshmallow import post_load
 
@@ -14,9 +13,10 @@ from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.records import judges_of, meanings_of
 from datastorage.platform.web import fields as web_fields
 from datastorage.platform.web import json
-from datastorage.platform.web.accept import QuickContract
+from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import Contract, Faults
 from datastorage.platform.web.fields import Judged
+from datastorage.platform.web.nested import Nested
 from datastorage.workflows.errors import ImmutableField, refusal
 from datastorage.workflows.examples import CHANGE, DISABLE, NEW_WORKFLOW, SEARCH
 from datastorage.workflows.fields import Exact, Listed
@@ -26,7 +26,6 @@ from datastorage.workflows.label_fields import (
     DetectedLabelsSchema,
     ListOf,
     MandatoryLabelsSchema,
-    Part,
 )
 from datastorage.workflows.labels import MANDATORY, MEANINGS, PRIORITIES, SEVERITIES, STATUSES
 from datastorage.workflows.lifecycle import Change
@@ -169,7 +168,7 @@ class SearchSchema(WorkflowContract):
         "explain": "Whether to say how each score came about and what was nearly found.",
     }
 
-    filters = Part(SearchedLabels(), required=True)
+    filters = Nested(SearchedLabels(), required=True)
     remediation_id = Exact(maximum=255)
     top_k = web_fields.Integer(minimum=1, maximum=MAX_TOP_K)
     min_score = web_fields.Fraction()
@@ -195,28 +194,16 @@ class SearchSchema(WorkflowContract):
         )
 
 
-class WorkflowIdPath(WorkflowContract):
+class WorkflowIdPath(WorkflowContract, PathContract):
     """The id in the path of one workflow."""
 
     workflow_id = web_fields.Uuid(required=True)
 
-    @post_load
-    def make_id(self, data: Mapping[str, Any], **_: Any) -> UUID:
-        """Return the id itself."""
-        workflow_id: UUID = data["workflow_id"]
-        return workflow_id
 
-
-class WorkflowNamePath(WorkflowContract):
+class WorkflowNamePath(WorkflowContract, PathContract):
     """The name in the path of its versions."""
 
     workflow_name = Exact(required=True, blank=True)
-
-    @post_load
-    def make_name(self, data: Mapping[str, Any], **_: Any) -> str:
-        """Return the name itself."""
-        workflow_name: str = data["workflow_name"]
-        return workflow_name
 
 
 def readers() -> tuple[Contract, ...]:

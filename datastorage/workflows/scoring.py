@@ -97,25 +97,11 @@ def points_for(min_score: Decimal) -> int:
 
 def score(wanted: Labels, declared: Labels) -> Score:
     """Return how many points ``declared`` earns; mandatory labels that do not match earn nothing."""
-    detected, penalty = detected_points(wanted.detected, declared.detected)
-    custom = custom_points(wanted.custom, declared.custom)
-    return Score(mandatory_points(wanted.mandatory, declared.mandatory), detected, custom, penalty)
-
-
-def mandatory_points(wanted: dict[str, str], declared: dict[str, str]) -> int:
-    """Return the points of the five labels."""
-    return sum(each.points for each in _mandatory(wanted, declared))
-
-
-def detected_points(wanted: DetectedLabels, declared: DetectedLabels) -> tuple[int, int]:
-    """Return boost and penalty of the detected labels, both positive."""
-    points = [each.points for each in _detected(wanted, declared)]
-    return sum(each for each in points if each > 0), -sum(each for each in points if each < 0)
-
-
-def custom_points(wanted: CustomLabels, declared: CustomLabels) -> int:
-    """Return the boost of the custom labels, as far as it counts."""
-    return min(sum(each.points for each in _custom(wanted, declared)), MAX_CUSTOM_POINTS)
+    points = dict.fromkeys(Kind, 0)
+    for each in contributions(wanted, declared):
+        points[each.kind] += each.points
+    custom = min(points[Kind.CUSTOM], MAX_CUSTOM_POINTS)
+    return Score(points[Kind.MANDATORY], points[Kind.DETECTED], custom, -points[Kind.PENALTY])
 
 
 def contributions(wanted: Labels, declared: Labels) -> Iterator[Contribution]:

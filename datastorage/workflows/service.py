@@ -34,6 +34,8 @@ MISMATCH = Fault("must be the SHA-256 of content in hexadecimal", "mismatch")
 class WorkflowService:
     """Registers, changes and reads workflows.
 
+    Every method raises a classified ``DatabaseError`` when it cannot; then nothing is stored or changed.
+
     Args:
         store: the table.
         journal: takes the audit events.
@@ -55,7 +57,6 @@ class WorkflowService:
         Raises:
             InvalidInput: its content hash is wrong and the policy is to enforce it.
             Conflict: the version exists, with whatever content.
-            DatabaseError: nothing is stored.
         """
         self._check_content_hash(workflow)
         with self._measured_write("Workflow created", workflow_name=workflow.workflow_name) as logged:
@@ -75,7 +76,6 @@ class WorkflowService:
             NotFound: there is no such workflow.
             StatusConflict: the status cannot follow the stored one.
             InvalidInput: more successes than executions.
-            DatabaseError: nothing is changed.
         """
         with self._measured_write("Workflow updated", workflow_id=str(workflow_id)) as logged:
             outcome = self._store.change(workflow_id, lambda row, now: lifecycle.apply(change, row, now))
@@ -93,7 +93,6 @@ class WorkflowService:
 
         Raises:
             NotFound: there is no such workflow.
-            DatabaseError: classified.
         """
         found = self._measured_read("get", lambda: self._store.find(workflow_id))
         if found is None:
@@ -101,20 +100,12 @@ class WorkflowService:
         return found
 
     def find_page(self, wanted: PageRequest) -> WorkflowPage:
-        """Return one page of the inventory, newest first.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return one page of the inventory, newest first."""
         texts, total = self._measured_read("list", lambda: self._store.find_page(wanted))
         return WorkflowPage(_raw(texts), wanted.limit, wanted.offset, total)
 
     def find_versions(self, workflow_name: str) -> VersionList:
-        """Return every version of a name, newest first; none for an unknown name.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return every version of a name, newest first; none for an unknown name."""
         texts = self._measured_read("list", lambda: self._store.find_versions(workflow_name))
         return VersionList(workflow_name, _raw(texts), len(texts))
 

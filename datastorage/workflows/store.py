@@ -23,6 +23,8 @@ Decide = Callable[[dict[str, Any], datetime], dict[str, Any]]
 class WorkflowStore:
     """Registers, changes and finds workflows.
 
+    Every method raises a classified ``DatabaseError`` when it cannot; then nothing is stored or changed.
+
     Args:
         database: where they are.
     """
@@ -31,11 +33,7 @@ class WorkflowStore:
         self._database = database
 
     def add(self, workflow: Workflow) -> StoredWorkflow | None:
-        """Store a version as the latest of its name and return it, or ``None`` when it exists already.
-
-        Raises:
-            DatabaseError: it is not stored, and the latest version is the one it was.
-        """
+        """Store a version as the latest of its name and return it, or ``None`` when it exists already."""
         try:
             return self._add(workflow)
         except RowRefused as error:
@@ -57,9 +55,6 @@ class WorkflowStore:
 
         Returns:
             ``None`` when there is no such row.
-
-        Raises:
-            DatabaseError: nothing was changed.
         """
 
         def work(connection: Connection) -> tuple[StoredWorkflow, dict[str, Any]] | None:
@@ -74,20 +69,12 @@ class WorkflowStore:
         return self._database.write(work)
 
     def find(self, workflow_id: UUID) -> StoredWorkflow | None:
-        """Return one workflow or ``None``.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return one workflow or ``None``."""
         rows = self._database.query(queries.ONE, {"workflow_id": workflow_id})
         return StoredWorkflow(workflow_id, rows[0][0]) if rows else None
 
     def find_page(self, wanted: PageRequest) -> tuple[list[str], int]:
-        """Return a page as JSON, newest first, and how many workflows match; both from one snapshot.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return a page as JSON, newest first, and how many workflows match; both from one snapshot."""
         statement, values = queries.page(wanted)
         if any(condition.operator is HAS for condition in wanted.conditions):
             rows = self._database.read(
@@ -98,29 +85,17 @@ class WorkflowStore:
         return [text for text, _ in rows if text is not None], rows[0][1]
 
     def find_versions(self, workflow_name: str) -> list[str]:
-        """Return every version of a name as JSON, newest first.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return every version of a name as JSON, newest first."""
         rows = self._database.query(queries.VERSIONS, {"workflow_name": workflow_name})
         return [row[0] for row in rows]
 
     def find_best(self, wanted: SearchRequest) -> list[Found]:
-        """Return the first results of a search, in order; each knows how many there are in all.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return the first results of a search, in order; each knows how many there are in all."""
         rows = self._database.query(ranking.BEST, ranking.parameters(wanted))
         return [Found._make(row) for row in rows]
 
     def find_near_misses(self, wanted: SearchRequest, found: Sequence[UUID]) -> list[NearMiss]:
-        """Return what else is registered for the searched signal.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Return what else is registered for the searched signal."""
         signal_type = wanted.wanted.mandatory["signal_type"]
         rows = self._database.query(queries.NEAR_MISSES, {"signal_type": signal_type, "found": list(found)})
         return [NearMiss._make(row) for row in rows]

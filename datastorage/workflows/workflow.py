@@ -8,17 +8,25 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Boolean, Integer, Numeric, String, Text, Uuid, func
+from sqlalchemy.types import TypeEngine
 
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
-from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last
+from datastorage.platform.records import (
+    Member,
+    Normaliser,
+    Shown,
+    in_order,
+    members_of,
+    optional_last,
+)
 from datastorage.platform.web import fields
 from datastorage.platform.web.fields import Judged
+from datastorage.platform.web.nested import Nested
 from datastorage.platform.web.shapes import RowShape
 from datastorage.workflows.fields import INT32_MAX, Document, Exact, Listed
-from datastorage.workflows.label_fields import Custom, Detected, MandatoryLabelsSchema, Part
+from datastorage.workflows.label_fields import Custom, Detected, MandatoryLabelsSchema
 from datastorage.workflows.labels import (
-    CUSTOM_LABELS,
-    DETECTED_LABELS,
+    MEANINGS,
     STATUSES,
     CustomLabels,
     DetectedLabels,
@@ -49,41 +57,35 @@ class WorkflowMember(Member):
         return self.in_update is None and not self.is_managed
 
 
-def _text(meaning: str, maximum: int, *, required: bool = False, **parts: Any) -> WorkflowMember:
-    judge = Exact(maximum=maximum, required=required)
-    return WorkflowMember(meaning, String(maximum), judge, shown=_shown(required=required), **parts)
+def _text(meaning: str, maximum: int | None = None, *, required: bool = False, **parts: Any) -> Member:
+    column = Text() if maximum is None else String(maximum)
+    shown = Shown.ALWAYS if required else Shown.WHEN_SET
+    return WorkflowMember(meaning, column, Exact(maximum=maximum, required=required), shown=shown, **parts)
 
 
-def _long_text(meaning: str, *, required: bool = False, **parts: Any) -> WorkflowMember:
-    return WorkflowMember(meaning, Text(), Exact(required=required), shown=_shown(required=required), **parts)
+def _later_text(meaning: str, maximum: int | None = None) -> Member:
+    column = Text() if maximum is None else String(maximum)
+    return WorkflowMember(meaning, column, shown=Shown.WHEN_SET, in_update=Exact(maximum=maximum))
 
 
-def _none(_: Any) -> dict[str, Any]:
-    return {}
+def _optional(meaning: str, column: TypeEngine[Any], judge: Judged | None = None, **parts: Any) -> Member:
+    return WorkflowMember(meaning, column, judge, shown=Shown.WHEN_SET, **parts)
 
 
-def _shown(*, required: bool) -> Shown:
-    return Shown.ALWAYS if required else Shown.WHEN_SET
+def _group(meaning: str, judge: Judged, **parts: Any) -> Member:
+    return WorkflowMember(meaning, JSON_DOCUMENT, judge, server_default="{}", **parts)
 
 
-def _number(meaning: str, **parts: Any) -> WorkflowMember:
-    return WorkflowMember(
-        meaning, Integer(), in_update=_counter(), is_set_by_database=True, server_default="0", **parts
-    )
+def _set_by_database(meaning: str, column: TypeEngine[Any], default: Any, **parts: Any) -> Member:
+    return WorkflowMember(meaning, column, is_set_by_database=True, server_default=default, **parts)
 
 
-def _counter() -> fields.Integer:
+def _whole_number() -> fields.Integer:
     return fields.Integer(minimum=0, maximum=INT32_MAX)
 
 
-def _later(meaning: str, column: Any, **parts: Any) -> WorkflowMember:
-    return WorkflowMember(meaning, column, shown=Shown.WHEN_SET, **parts)
-
-
-def _stamp(meaning: str, **parts: Any) -> WorkflowMember:
-    return WorkflowMember(
-        meaning, TIMESTAMPTZ, is_set_by_database=True, server_default=func.clock_timestamp(), **parts
-    )
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -96,10 +98,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     workflow_name: Annotated[str, _text("Name that all versions share.", 255, required=True)]
     version: Annotated[str, _text("Version; unique among those of the name, any text.", 50, required=True)]
     name: Annotated[str, _text("Title for people.", 255, required=True)]
-    description: Annotated[
-        str, _long_text("What it does, for people and for models that choose.", required=True)
-    ]
-    content: Annotated[str, _long_text("The workflow itself, kept exactly as sent.", required=True)]
+    description: Annotated[str, _text("What it does, for people and for models that choose.", required=True)]
+    content: Annotated[str, _text("The workflow itself, kept exactly as sent.", required=True)]
     content_hash: Annotated[
         str,
         WorkflowMember("SHA-256 of `content` in hexadecimal.", String(64), Exact(exactly=64, required=True)),
@@ -109,11 +109,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     ]
     labels: Annotated[
         MandatoryLabels,
-        WorkflowMember(
-            "The five labels that a search compares first.",
-            JSON_DOCUMENT,
-            Part(MandatoryLabelsSchema(), required=True),
-            server_default="{}",
+        _group(
+            "The five labels that a search compares first.", Nested(MandatoryLabelsSchema(), required=True)
         ),
     ]
     status: Annotated[
@@ -128,87 +125,69 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     ]
     custom_labels: Annotated[
         CustomLabels,
-        WorkflowMember(
-            CUSTOM_LABELS, JSON_DOCUMENT, Custom(), default=_none, shown=Shown.WHEN_SET, server_default="{}"
-        ),
+        _group(MEANINGS["custom_labels"], Custom(), default=_nothing, shown=Shown.WHEN_SET),
     ]
     detected_labels: Annotated[
-        DetectedLabels,
-        WorkflowMember(DETECTED_LABELS, JSON_DOCUMENT, Detected(), default=_none, server_default="{}"),
+        DetectedLabels, _group(MEANINGS["detected_labels"], Detected(), default=_nothing)
     ]
     owner: Annotated[str | None, _text("The team it belongs to.", 255)] = None
     maintainer: Annotated[str | None, _text("Whom to ask.", 255)] = None
     parameters: Annotated[
         str | None,
-        WorkflowMember(
-            "JSON Schema or any other JSON about its parameters.",
-            JSON_DOCUMENT,
-            Document(),
-            shown=Shown.WHEN_SET,
-        ),
+        _optional("JSON Schema or any other JSON about its parameters.", JSON_DOCUMENT, Document()),
     ] = None
-    container_image: Annotated[str | None, _long_text("Image that holds it.")] = None
+    container_image: Annotated[str | None, _text("Image that holds it.")] = None
     container_digest: Annotated[str | None, _text("Digest of the image.", 71)] = None
     previous_version: Annotated[str | None, _text("The version that this one follows.", 50)] = None
-    deprecation_notice: Annotated[str | None, _long_text("What to use instead.", in_update=Exact())] = None
-    version_notes: Annotated[str | None, _long_text("What is to know about this version.")] = None
-    change_summary: Annotated[str | None, _long_text("What changed since the version before.")] = None
+    deprecation_notice: Annotated[str | None, _text("What to use instead.", in_update=Exact())] = None
+    version_notes: Annotated[str | None, _text("What is to know about this version.")] = None
+    change_summary: Annotated[str | None, _text("What changed since the version before.")] = None
     approved_by: Annotated[str | None, _text("Who approved it.", 255)] = None
     approved_at: Annotated[
-        datetime | None,
-        WorkflowMember("When it was approved.", TIMESTAMPTZ, fields.Instant(), shown=Shown.WHEN_SET),
+        datetime | None, _optional("When it was approved.", TIMESTAMPTZ, fields.Instant())
     ] = None
     expected_success_rate: Annotated[
         Decimal | None,
-        WorkflowMember(
-            "Share of executions expected to succeed, 0 to 1.", RATE, fields.Fraction(), shown=Shown.WHEN_SET
-        ),
+        _optional("Share of executions expected to succeed, 0 to 1.", RATE, fields.Fraction()),
     ] = None
     expected_duration_seconds: Annotated[
-        int | None,
-        WorkflowMember("How long it is expected to take.", Integer(), _counter(), shown=Shown.WHEN_SET),
+        int | None, _optional("How long it is expected to take.", Integer(), _whole_number())
     ] = None
     created_by: Annotated[str | None, _text("Who registered it.", 255)] = None
     workflow_id: Annotated[
-        UUID | None,
-        WorkflowMember(
-            "Identity of this version.",
-            Uuid(),
-            is_set_by_database=True,
-            server_default=func.gen_random_uuid(),
-        ),
+        UUID | None, _set_by_database("Identity of this version.", Uuid(), func.gen_random_uuid())
     ] = None
-    status_reason: Annotated[str | None, _later("Why it has this status.", Text(), is_managed=True)] = None
-    disabled_at: Annotated[datetime | None, _later("When it was disabled.", TIMESTAMPTZ, is_managed=True)] = (
-        None
-    )
-    disabled_by: Annotated[
-        str | None, _later("Who disabled it.", String(255), in_update=Exact(maximum=255))
+    status_reason: Annotated[str | None, _optional("Why it has this status.", Text(), is_managed=True)] = None
+    disabled_at: Annotated[
+        datetime | None, _optional("When it was disabled.", TIMESTAMPTZ, is_managed=True)
     ] = None
-    disabled_reason: Annotated[str | None, _later("Why it was disabled.", Text(), in_update=Exact())] = None
+    disabled_by: Annotated[str | None, _later_text("Who disabled it.", 255)] = None
+    disabled_reason: Annotated[str | None, _later_text("Why it was disabled.")] = None
     is_latest_version: Annotated[
         bool | None,
-        WorkflowMember(
-            "Whether it is the newest of its name.",
-            Boolean(),
-            is_managed=True,
-            is_set_by_database=True,
-            server_default="false",
-        ),
+        _set_by_database("Whether it is the newest of its name.", Boolean(), "false", is_managed=True),
     ] = None
     actual_success_rate: Annotated[
         Decimal | None,
-        _later("Share of executions that did succeed, 0 to 1.", RATE, in_update=fields.Fraction()),
+        _optional("Share of executions that did succeed, 0 to 1.", RATE, in_update=fields.Fraction()),
     ] = None
-    total_executions: Annotated[int | None, _number("How often it ran.")] = None
+    total_executions: Annotated[
+        int | None, _set_by_database("How often it ran.", Integer(), "0", in_update=_whole_number())
+    ] = None
     successful_executions: Annotated[
-        int | None, _number("How often it succeeded; at most `total_executions`.")
+        int | None,
+        _set_by_database(
+            "How often it succeeded; at most `total_executions`.", Integer(), "0", in_update=_whole_number()
+        ),
     ] = None
-    created_at: Annotated[datetime | None, _stamp("When it was registered.")] = None
-    updated_at: Annotated[datetime | None, _stamp("When it last changed.", is_managed=True)] = None
-    updated_by: Annotated[
-        str | None, _later("Who changes it.", String(255), in_update=Exact(maximum=255))
+    created_at: Annotated[
+        datetime | None, _set_by_database("When it was registered.", TIMESTAMPTZ, func.clock_timestamp())
     ] = None
+    updated_at: Annotated[
+        datetime | None,
+        _set_by_database("When it last changed.", TIMESTAMPTZ, func.clock_timestamp(), is_managed=True),
+    ] = None
+    updated_by: Annotated[str | None, _later_text("Who changes it.", 255)] = None
 
 
 MEMBERS = cast("tuple[WorkflowMember, ...]", optional_last(in_order(members_of(Workflow), ("workflow_id",))))

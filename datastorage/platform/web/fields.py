@@ -99,10 +99,8 @@ class Text(Judged):
 class Choice(Text):
     """One of a closed list, compared exactly; the list is part of the sentence."""
 
-    def __init__(
-        self, choices: Sequence[str], *, maximum: int, required: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(maximum=maximum, required=required, **kwargs)
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.choices = tuple(choices)
 
     def judge(self, value: Any) -> str | None:
@@ -194,11 +192,8 @@ class Uuid(Judged):
 
     def openapi(self) -> dict[str, Any]:
         """The format ``uuid``, or blank where that means absent."""
-        return {"type": "string"} | _format("uuid", blank=not self.required)
-
-
-def _format(name: str, *, blank: bool) -> dict[str, Any]:
-    return {"anyOf": [{"format": name}, BLANK]} if blank else {"format": name}
+        uuid = {"format": "uuid"}
+        return {"type": "string"} | (uuid if self.required else {"anyOf": [uuid, BLANK]})
 
 
 class IpAddress(Judged):
@@ -247,8 +242,7 @@ class DateHint(Judged):
             raise refuse("must be a string")
         if not value or value.isspace():
             return None
-        day = parse_date(value)
-        at = parse_instant(value)
+        day, at = parse_date(value), parse_instant(value)
         if day is None and at is None:
             raise refuse("must be a date (YYYY-MM-DD) or an RFC 3339 timestamp with a time zone")
         return day or (at.date() if at else None)
