@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from datastorage.platform.db.conditions import Operator, Shape, conditions_of, shape_of, where
+from datastorage.platform.db.conditions import Operator, Shape, conditions_of, shape_of, values, where
 from datastorage.platform.db.rendered import DIALECT, Rendered
 from datastorage.platform.db.row_json import row_json
 from datastorage.platform.web import json
@@ -45,7 +45,6 @@ HAS = Operator("@>", lambda column, text: column.contains(text))
 """The ``jsonb`` column contains the JSON text; the GIN index answers when the plan is made for the value."""
 
 _LOCK_PREFIX = "datastorage.workflows/"
-
 
 _row = _table.alias("w")
 # Rendered: it has a hundred parts, and SQLAlchemy would look at each of them every time.
@@ -74,11 +73,11 @@ def demote_latest(workflow_name: str) -> Update:
 
 def insert_latest(workflow: Workflow, **columns: Any) -> Insert:
     """Insert a version as the latest and return its id, or no row when the version exists."""
-    values = {each.name: getattr(workflow, each.name) for each in REGISTERED}
-    documents = {each.name: _document(values[each.name]) for each in REGISTERED if each.is_document}
+    sent = {each.name: getattr(workflow, each.name) for each in REGISTERED}
+    documents = {each.name: _document(sent[each.name]) for each in REGISTERED if each.is_document}
     return (
         insert(_table)
-        .values(values | documents | {"is_latest_version": True} | columns)
+        .values(sent | documents | {"is_latest_version": True} | columns)
         .on_conflict_do_nothing(constraint=NAME_AND_VERSION)
         .returning(_columns.workflow_id)
     )
@@ -94,16 +93,16 @@ def _document(value: Any) -> ColumnElement[Any] | None:
 def locked(workflow_id: UUID) -> Select[Any]:
     """Select what an update depends on, and keep others from changing it."""
     names = (each.name for each in CHANGEABLE)
-    return select(*(_columns[name] for name in names)).where(_is(workflow_id)).with_for_update()
+    return (
+        select(*(_columns[name] for name in names))
+        .where(_columns.workflow_id == workflow_id)
+        .with_for_update()
+    )
 
 
 def change(workflow_id: UUID, columns: Mapping[str, Any]) -> Update:
     """Write ``columns`` of one row; a trigger sets ``updated_at``."""
-    return update(_table).where(_is(workflow_id)).values(columns)
-
-
-def _is(workflow_id: UUID) -> ColumnElement[bool]:
-    return _columns.workflow_id == workflow_id
+    return update(_table).where(_columns.workflow_id == workflow_id).values(columns)
 
 
 ONE = Rendered(select(_JSON).where(_row.c.workflow_id == bindparam("workflow_id", type_=Uuid)))
@@ -119,8 +118,8 @@ VERSIONS = Rendered(
 
 def page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
     """Return the statement of a page, whose text is kept for all filters of its shape, and its values."""
-    bound = {key: value for key, _, _, value in wanted.conditions}
-    return _page(shape_of(wanted.conditions)), bound | {"limit": wanted.limit, "offset": wanted.offset}
+    bound = {**values(wanted.conditions), "limit": wanted.limit, "offset": wanted.offset}
+    return _page(shape_of(wanted.conditions)), bound
 
 
 @lru_cache(maxsize=256)

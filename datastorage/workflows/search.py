@@ -1,4 +1,4 @@
-"""Searching the catalogue: PostgreSQL finds and ranks, what is said about it is made here."""
+"""Searching the catalogue: PostgreSQL finds and ranks; the answer and its audit event are made here."""
 
 import logging
 
@@ -105,7 +105,6 @@ def _declared(row: Found) -> Labels:
 def _log(request: SearchRequest, answer: SearchAnswer, query_hash: str, duration_ms: int) -> None:
     fields = {
         "query_hash": query_hash,
-        # The line of a request whose header names another id would have two.
         "correlation_id": request.remediation_id or query_hash,
         "count": len(answer.workflows),
         "total": answer.total_results,

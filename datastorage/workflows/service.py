@@ -115,7 +115,7 @@ class WorkflowService:
             return
         if self._settings.content_hash_policy == "enforce":
             raise refusal({"content_hash": MISMATCH})
-        # Existing clients send placeholders; the metric shows when nobody does any more.
+        # Existing clients send placeholders; the metric shows when the last of them stops.
         self._metrics.count_validation_failure("content_hash", MISMATCH.reason)
         named = {"workflow_name": workflow.workflow_name, "version": workflow.version}
         logger.warning("Content hash does not match the content", extra=named)
