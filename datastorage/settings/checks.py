@@ -74,6 +74,13 @@ _REFUSALS: Checks = {
     " server.endpoint_propagation_delay + 1s": lambda of: (
         of["server.shutdown_total_budget"] < of["server.endpoint_propagation_delay"] + _SECOND
     ),
+    "server.body_budget_bytes must be at least 4/3 of server.max_body_bytes": lambda of: (
+        of["server.body_budget_bytes"] is not None
+        and 3 * of["server.body_budget_bytes"] < 4 * of["server.max_body_bytes"]
+    ),
+    "server.max_connections_per_address must be at most server.max_connections": lambda of: (
+        of["server.max_connections_per_address"] > of["server.max_connections"]
+    ),
     "limits.max_event_data_bytes must be at most half of redis.dlq_max_entry_bytes": lambda of: (
         2 * of["limits.max_event_data_bytes"] > of["redis.dlq_max_entry_bytes"]
     ),

@@ -16,12 +16,14 @@ from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
 from datastorage.platform.metrics.labels import (
+    CLOSED_CONNECTIONS,
     DB_ERROR_REASONS,
     DEAD_LETTER_REASONS,
     ENQUEUE_FAILURES,
     LOG_LINES,
     OPERATIONS,
     OUTCOMES,
+    OVERLOADS,
     QUEUED_TYPES,
     REPLAY_FAULTS,
     RETRY_RESULTS,
@@ -96,6 +98,12 @@ class Metrics:
         "HTTP requests that ended in an unhandled exception", each(method=("GET",), path=("unmatched",))
     )
     http_requests_in_flight = gauge("HTTP requests being answered", mode="livesum")
+    connections_open = gauge("Open connections", each(lane=("api", "metrics")), mode="livesum")
+    connections_closed = counter(
+        "Connections closed before a request was there", each(reason=CLOSED_CONNECTIONS)
+    )
+    body_bytes_in_flight = gauge("Bytes of request bodies arriving or worked on", mode="livesum")
+    overload_refusals = counter("Requests refused because others take all the room", each(reason=OVERLOADS))
 
     # Processes
     worker_exits = counter("Worker processes that ended", each(reason=WORKER_EXITS))

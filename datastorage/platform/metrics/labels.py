@@ -60,6 +60,8 @@ DB_ERROR_REASONS: Final = (
     "batch_rollback",
     UNKNOWN,
 )
+CLOSED_CONNECTIONS: Final = ("silent", "head_timeout", "worker_limit", "address_limit")
+OVERLOADS: Final = ("body_budget",)
 WORKER_EXITS: Final = ("exit", "signal", "timeout")
 LOG_LINES: Final = ("access", "other")
 

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from datastorage.platform.server.slow_clients import PatientConnection, PatientReader
+from datastorage.platform.server.arrival import Stage
+from datastorage.platform.server.body_budget import SMALL_BODY_BYTES
+from datastorage.platform.server.slow_clients import PatientConnection
 
 KEEP_ALIVE_SHARE: Final = 5 / 8
 """Of a worker's threads; the others never do, so that a new connection finds one at once."""
@@ -32,23 +34,25 @@ class KeepAlive:
             self._places.put(None)
 
     def sees_next_request(self, conn: PatientConnection) -> bool:
-        """Return whether the next request on ``conn`` begins to arrive while its thread can be spared.
+        """Return whether the next request on ``conn`` arrives, complete, while its thread can be spared.
 
-        The beginning may have been read even if not: whoever handles the connection next goes on from there.
+        Its beginning may have been read even if not: the main thread waits for the rest.
         """
-        reader: PatientReader = conn.parser.unreader
-        # What is there already was read together with the request before.
-        return (reader.has_more or self._reads_more(reader)) and not self._is_wanted()
+        arrival = conn.arrival
+        if arrival.holds_turn or arrival.reserved_bytes > SMALL_BODY_BYTES:
+            return False  # the main thread gives that back
+        if arrival.stage is not Stage.COMPLETE and not self._is_wanted():
+            self._read_more(conn)
+        is_small = arrival.body_bytes <= SMALL_BODY_BYTES and not arrival.is_chunked
+        return arrival.stage is Stage.COMPLETE and is_small and not self._is_wanted()
 
-    def _reads_more(self, reader: PatientReader) -> bool:
-        if self._is_wanted():
-            return False
+    def _read_more(self, conn: PatientConnection) -> None:
         try:
             self._places.get_nowait()
         except Empty:
-            return False
+            return
         try:
-            return reader.read_ahead()
+            conn.arrival.take(conn.parser.unreader.read_ahead())
         finally:
             self._places.put(None)
 

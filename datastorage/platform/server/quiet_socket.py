@@ -10,12 +10,17 @@ from typing import Any
 
 
 class QuietSocket(socket.socket):
-    """The socket of an accepted connection; takes it over from the object that ``accept`` returned."""
+    """The socket of an accepted connection; takes it over from the object that ``accept`` returned.
+
+    Attributes:
+        refusal: why the body of the current request did not arrive, if it did not.
+    """
 
     def __init__(self, accepted: socket.socket) -> None:
         timeout = accepted.gettimeout()
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().settimeout(timeout)
+        self.refusal: str | None = None
         self._holds_next = False
         self._held = b""
 

@@ -18,19 +18,24 @@ from typing import Any, Final
 from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.server.idle_connections import hang_up, has_queued
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.server.arrivals import Actions, Arrivals, Limits, has_queued
+from datastorage.platform.server.body_budget import BodyBudget
+from datastorage.platform.server.closings import Closings
 from datastorage.platform.server.in_flight import InFlightRequests
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.readiness import ShutdownFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
-from datastorage.platform.web.requests import FORCE_CLOSE, ROUTE, UNMATCHED
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.requests import BODY_REFUSAL, FORCE_CLOSE, ROUTE, UNMATCHED
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
 METRICS_LANE_THREADS: Final = 2
+PROBE_PREFIXES: Final = (b"/health", b"/metrics")
 STOPPING_TICK_SECONDS: Final = 0.2
 FAREWELL_SECONDS: Final = 0.5
 """How long before the end of the drain a worker names the requests that will be cut off."""
@@ -46,6 +51,8 @@ OVERRIDDEN: Final = (
     "set_accept_enabled",
     "accept",
     "enqueue_req",
+    "finish_request",
+    "run",
     "wait_for_and_dispatch_events",
     "_keepalive_after",
     "_cap_keepalive",
@@ -76,6 +83,7 @@ class LaneWorker(ThreadWorker):
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
+        _start_all(self.metrics_pool, METRICS_LANE_THREADS)
         # The second of our two binds, if there are two. Kept, because cfg parses them at every question.
         self._metrics_port = int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
         self._answering: dict[int, dict[str, Any]] = {}
@@ -90,10 +98,7 @@ class LaneWorker(ThreadWorker):
         Left to itself the pool adds one whenever all are busy: threads and memory would grow for days.
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
-        together = Barrier(self.cfg.threads + 1)
-        for _ in range(self.cfg.threads):
-            pool.submit(together.wait)
-        together.wait()
+        _start_all(pool, self.cfg.threads)
         self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
@@ -131,10 +136,12 @@ class LaneWorker(ThreadWorker):
         """Hand the application a way to close a connection: it may not set that header itself."""
         super().load_wsgi()
         application: Callable[..., Iterable[bytes]] = self.wsgi  # type: ignore[has-type]
+        self.closings = Closings(getattr(application, "extensions", {}).get(EXTENSION, {}).get(Metrics))
 
         def closable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             response = start_response.__self__  # type: ignore[attr-defined] # gunicorn passes a bound method
             environ[FORCE_CLOSE] = response.force_close
+            environ[BODY_REFUSAL] = environ["gunicorn.socket"].refusal
             self._answering[get_ident()] = environ
 
             def start(*arguments: Any) -> Any:
@@ -166,8 +173,27 @@ class LaneWorker(ThreadWorker):
                 self.accept(listener)
             listener.close()
 
+    def run(self) -> None:
+        """Serve until told to stop; the poller is there now."""
+        server = self.server_settings
+        self._budget = BodyBudget(server.body_budget)
+        self.arrivals = Arrivals(
+            self.poller,
+            Limits(
+                silent=self.cfg.keepalive,
+                head=server.head_timeout.total_seconds(),
+                body=server.read_timeout.total_seconds(),
+                connections=server.max_connections,
+                connections_per_address=server.max_connections_per_address,
+                exempt=server.is_trusted_proxy,
+            ),
+            self._budget,
+            Actions(self.enqueue_req, self._forget, self.closings.count),
+        )
+        super().run()
+
     def accept(self, listener: Any) -> None:
-        """Accept one connection, if nobody else was faster."""
+        """Accept one connection, unless another worker was faster."""
         server = listener.getsockname()
         if self._accepting and not _has_port(server, self._metrics_port):
             self.share.let_others_go_first(lambda: has_queued(listener))
@@ -179,12 +205,14 @@ class LaneWorker(ThreadWorker):
             return
         self.nr_conns += 1
         accepted[0].setblocking(True)
-        read_timeout = self.server_settings.read_timeout
-        self.enqueue_req(PatientConnection(self.cfg, accepted, server, read_timeout))
+        self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
 
     def enqueue_req(self, conn: PatientConnection) -> None:
-        """Choose the lane by the port the client connected to."""
-        lane = self.metrics_pool if _has_port(conn.server, self._metrics_port) else self.tpool
+        """Give a connection to a thread: of the small lane for probes and for the metrics port."""
+        if conn.arrival.refusal == "no_room":
+            self.closings.refuse()
+        is_probe = _has_port(conn.server, self._metrics_port) or conn.arrival.asks_for(PROBE_PREFIXES)
+        lane = self.metrics_pool if is_probe else self.tpool
         handled: Future[Any] = lane.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
@@ -193,12 +221,32 @@ class LaneWorker(ThreadWorker):
 
         The main thread would wait for the client to hang up.
         """
-        keep = super().handle(conn)
+        keep = self._handle_arrived(conn)
         while keep is True and self.alive and self._keep_alive.sees_next_request(conn):
-            keep = super().handle(conn)
+            keep = self._handle_arrived(conn)
         if not keep:
             conn.close(graceful=True)
         return keep
+
+    def _handle_arrived(self, conn: PatientConnection) -> Any:
+        conn.hand_over()
+        keep = super().handle(conn)
+        if keep is True:
+            conn.begin_next()
+        return keep
+
+    def finish_request(self, conn: PatientConnection, done: "Future[Any]") -> None:
+        """Take a connection back from its thread: to wait for the next request, or to forget it."""
+        self.arrivals.finish(conn)
+        if not done.cancelled() and done.exception() is None and done.result() is True:
+            self.arrivals.resume(conn)
+        else:
+            self._forget(conn)
+
+    def _forget(self, conn: PatientConnection) -> None:
+        self.arrivals.forget(conn)
+        self.nr_conns -= 1
+        conn.close()
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
@@ -231,23 +279,22 @@ class LaneWorker(ThreadWorker):
         """Look up more often once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
+        self.closings.show(self.nr_conns, self._budget.in_flight_bytes)
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for connections on which nothing was ever sent than for kept-alive ones."""
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
+        """Wait no longer for connections that have not sent a head: this worker stops."""
+        self.arrivals.cap(deadline)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close kept-alive connections whose time is up, after a last look at each."""
-        if not force:
-            self.nr_conns -= hang_up(self.keepalived_conns, self.poller, self.enqueue_req)
-        super().murder_keepalived(force)
+        """End what has waited too long for a request; everything when this worker ends."""
+        if force:
+            self.arrivals.close_without_head()
+        else:
+            self.arrivals.expire()
 
     def murder_pending(self) -> None:
-        """Close connections on which nothing was ever sent, after a last look at each."""
-        self.nr_conns -= hang_up(self.pending_conns, self.poller, self.enqueue_req)
+        """Nothing is pending beside what ``arrivals`` watches."""
 
     def notify(self) -> None:
         """Also name, once, the requests that are about to be cut off; nobody else knows them."""
@@ -274,6 +321,13 @@ class LaneWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request in the words of the API, and close."""
         answer_malformed(req, client, addr, exc)
+
+
+def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
+    together = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(together.wait)
+    together.wait()
 
 
 def _has_port(server: Any, port: int) -> bool:

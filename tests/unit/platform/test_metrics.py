@@ -28,12 +28,13 @@ STREAM_GAUGES = (
 MODES = {
     "livesum": {
         *("db_connections_open", "db_connections_in_use", "db_connections_idle", "db_connections_max"),
-        *("http_requests_in_flight", "process_resident_memory_bytes", "process_open_fds"),
+        *("http_requests_in_flight", "connections_open", "body_bytes_in_flight"),
+        *("process_resident_memory_bytes", "process_open_fds"),
     },
     "max": {"shutting_down", "build_info", "partition_last_write_timestamp"},
     "mostrecent": {
         *("db_up", "redis_up", "partition_months_ahead", "partition_status", "default_partition_rows"),
-        *(*STREAM_GAUGES, "circuit_breaker_state"),
+        *(*STREAM_GAUGES, "dlq_durable", "circuit_breaker_state"),
     },
 }
 BUCKETS = {

@@ -33,7 +33,7 @@ def test_attribute_of_the_arbiter_exists(name: str) -> None:
 def test_every_override_of_the_worker_is_listed_and_overrides_something() -> None:
     defined = {name for name, value in vars(LaneWorker).items() if inspect.isfunction(value)}
 
-    assert set(OVERRIDDEN) == defined
+    assert set(OVERRIDDEN) == {name for name in defined if hasattr(ThreadWorker, name)}
     assert {name for name in OVERRIDDEN if not hasattr(ThreadWorker, name)} == set()
 
 
