@@ -8,6 +8,7 @@ after minutes, or when the process ends, is it given up, and then the log has it
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from threading import Condition, Thread
@@ -24,11 +25,23 @@ logger = logging.getLogger(__name__)
 CAPACITY = 2000
 """Events that may wait; a search event has some kilobytes."""
 BATCH_ROWS = 100
-RETRY_PAUSE = timedelta(seconds=1)
-RETRY_BUDGET = timedelta(minutes=5)
-"""How long an event is tried again, from when it was submitted."""
 FLUSH_TIMEOUT = timedelta(seconds=3)
 """How long the end of the process waits for what is still in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """When the journal writes.
+
+    Attributes:
+        gathering: how long an event waits for others; a transaction of ten costs about as much as one alone.
+        retry_pause: between two attempts.
+        retry_budget: from submission to giving up.
+    """
+
+    gathering: timedelta = timedelta(milliseconds=50)
+    retry_pause: timedelta = timedelta(seconds=1)
+    retry_budget: timedelta = timedelta(minutes=5)
 
 
 class Recorder(Protocol):
@@ -61,8 +74,7 @@ class Journal:
         recorder: what writes the events.
         metrics: counts events that are lost before anybody tried to write them.
         capacity: events that may wait; further ones are dropped.
-        retry_pause: between two attempts.
-        retry_budget: from submission to giving up.
+        pace: when it writes.
     """
 
     def __init__(
@@ -71,14 +83,14 @@ class Journal:
         metrics: Metrics,
         *,
         capacity: int = CAPACITY,
-        retry_pause: timedelta = RETRY_PAUSE,
-        retry_budget: timedelta = RETRY_BUDGET,
+        pace: Pace = Pace(),
     ) -> None:
         self._recorder = recorder
         self._metrics = metrics
         self._capacity = capacity
-        self._retry_pause_seconds = retry_pause.total_seconds()
-        self._retry_budget_seconds = retry_budget.total_seconds()
+        self._gathering_seconds = pace.gathering.total_seconds()
+        self._retry_pause_seconds = pace.retry_pause.total_seconds()
+        self._retry_budget_seconds = pace.retry_budget.total_seconds()
         self._changed = Condition()
         self._waiting: deque[_Entry] = deque()
         self._in_hand: list[_Entry] = []
@@ -91,7 +103,8 @@ class Journal:
             has_room = len(self._waiting) < self._capacity and not self._is_closing
             if has_room:
                 self._waiting.append(_Entry(event, monotonic_seconds()))
-                self._changed.notify()
+                if len(self._waiting) in {1, BATCH_ROWS}:  # the thread need not wake for every event
+                    self._changed.notify()
         if not has_room:
             self._lose_untried([event])
 
@@ -124,9 +137,13 @@ class Journal:
         """Wait for events and take them, or nothing when the journal is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            self._changed.wait_for(self._has_gathered, self._gathering_seconds)
             count = min(len(self._waiting), BATCH_ROWS)
             self._in_hand = [self._waiting.popleft() for _ in range(count)]
             return self._in_hand
+
+    def _has_gathered(self) -> bool:
+        return self._is_closing or len(self._waiting) >= BATCH_ROWS
 
     def _write(self, entries: list[_Entry]) -> None:
         events = [entry.event for entry in entries]

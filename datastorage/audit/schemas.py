@@ -1,7 +1,5 @@
 """From the bytes of a request to an ``AuditEvent`` (BR-STORAGE-002, ADR-034)."""
 
-import uuid
-from collections.abc import Mapping
 from typing import Any
 
 import marshmallow
@@ -15,8 +13,8 @@ from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.records import aliases_of, judges_of, meanings_of, members_of
 from datastorage.platform.web import fields
-from datastorage.platform.web.accept import QuickContract
-from datastorage.platform.web.contract import ArrayContract, Contract
+from datastorage.platform.web.accept import PathContract, QuickContract
+from datastorage.platform.web.contract import ArrayContract
 from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
@@ -94,15 +92,9 @@ class AuditBatch(ArrayContract):
         super().__init__(item, resource="audit_events_batch", maximum=maximum)
 
 
-class EventIdPath(Contract):
+class EventIdPath(PathContract):
     """The id in the path of one event."""
 
     resource = "audit_event"
     glossary = meanings_of(MEMBERS)
     event_id = fields.Uuid(required=True)
-
-    @post_load
-    def make_id(self, data: Mapping[str, Any], **_: Any) -> uuid.UUID:
-        """Return the id itself."""
-        event_id: uuid.UUID = data["event_id"]
-        return event_id

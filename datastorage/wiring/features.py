@@ -36,8 +36,7 @@ from datastorage.platform.web.parameters import ParameterReader
 from datastorage.settings import Settings, environment
 from datastorage.wiring.services import Services
 from datastorage.workflows import schemas as workflow_schemas
-from datastorage.workflows.listing import ListSchema
-from datastorage.workflows.routes import WorkflowListing
+from datastorage.workflows.parameters import WorkflowQuery
 from datastorage.workflows.search import WorkflowSearch
 from datastorage.workflows.service import WorkflowService
 from datastorage.workflows.store import WorkflowStore
@@ -83,7 +82,7 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
     services.add(
         WorkflowService(store, journal, metrics, settings.workflows),
         WorkflowSearch(store, journal, metrics, clock, maximum_event_bytes=maximum_event_bytes),
-        WorkflowListing(ListSchema()),
+        WorkflowQuery(),
         *workflow_schemas.readers(),
     )
 
@@ -135,7 +134,7 @@ def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics
     fields = {*event_schema.fields, *(each.name for each in search.parameters), *notification_schema.fields}
     fields |= incident_schemas.FIELD_NAMES | {"id"}
     fields |= {each.name for reader in _incident_readers(clock) for each in reader.parameters}
-    fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
+    fields |= workflow_schemas.field_paths() | {each.name for each in WorkflowQuery().parameters}
     metrics = Metrics(
         known_fields=frozenset(fields),
         extra_services=settings.audit.extra_event_categories,

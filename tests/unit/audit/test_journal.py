@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from datastorage.audit.event import AuditEvent
-from datastorage.audit.journal import BATCH_ROWS, Journal
+from datastorage.audit.journal import BATCH_ROWS, Journal, Pace
 from datastorage.errors import Conflict, Unavailable
 from datastorage.platform.metrics import Metrics
 from tests.support.builders import an_audit_event
@@ -63,8 +63,11 @@ StartJournal = Callable[..., Journal]
 def start_journal(trail: Trail, metrics: Metrics) -> Iterator[StartJournal]:
     started: list[Journal] = []
 
-    def start(*, capacity: int = 1000, retry_budget: timedelta = LONG) -> Journal:
-        journal = Journal(trail, metrics, capacity=capacity, retry_pause=SOON, retry_budget=retry_budget)
+    def start(
+        *, capacity: int = 1000, gathering: timedelta = SOON, retry_budget: timedelta = LONG
+    ) -> Journal:
+        pace = Pace(gathering=gathering, retry_pause=SOON, retry_budget=retry_budget)
+        journal = Journal(trail, metrics, capacity=capacity, pace=pace)
         started.append(journal)
         journal.start()
         return journal
@@ -130,6 +133,26 @@ def test_events_that_waited_together_share_a_transaction(start_journal: StartJou
 
     eventually(lambda: len(trail.stored) == BATCH_ROWS + 2)
     assert trail.batches == [1, BATCH_ROWS, 1]
+
+
+def test_full_transaction_waits_for_no_further_events(start_journal: StartJournal, trail: Trail) -> None:
+    journal = start_journal(gathering=LONG)
+
+    for _ in range(BATCH_ROWS):
+        journal.submit(an_audit_event())
+
+    eventually(lambda: trail.batches == [BATCH_ROWS])
+
+
+def test_end_waits_for_no_further_events(start_journal: StartJournal, trail: Trail) -> None:
+    journal = start_journal(gathering=LONG)
+    events = [an_audit_event(), an_audit_event()]
+    for event in events:
+        journal.submit(event)
+
+    journal.close()
+
+    assert trail.stored == events
 
 
 def test_event_is_tried_again_until_it_is_stored(start_journal: StartJournal, trail: Trail) -> None:
