@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datastorage import __version__
 from datastorage.platform.logs import configure_logging
 from datastorage.platform.server.runtime import prepare_environment
 from datastorage.settings import LoggingSettings, ServerSettings, Settings, SettingsError
@@ -27,7 +26,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        configure_logging(LoggingSettings(), __version__, socket.gethostname())
+        configure_logging(LoggingSettings())
         logger.error(str(error), extra={"problems": list(error.problems)})
         raise SystemExit(1) from error
     _adopt(settings)
@@ -53,7 +52,7 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
 
 
 def _adopt(settings: Settings) -> None:
-    configure_logging(settings.logging, __version__, socket.gethostname())
+    configure_logging(settings.logging)
     for warning in settings.warnings:
         logger.warning(warning)
     logger.info("Configuration loaded successfully", extra=settings.summary())
