@@ -14,23 +14,22 @@ if TYPE_CHECKING:
 
 
 def watch_commands(client: "redis.Redis", tracer: Tracer) -> None:
-    """Let ``client``, and the pipelines it makes, tell of their commands."""
+    """Make spans for the commands of ``client`` and of its pipelines."""
     make_pipeline = client.pipeline
 
     @wraps(make_pipeline)
     def pipeline(*arguments: Any, **options: Any) -> "Pipeline":
         made = make_pipeline(*arguments, **options)
-        execute = made.execute
-        _replace(made, "execute", _timed(tracer, lambda *_: _names(made), execute))
+        _replace(made, "execute", _traced(tracer, lambda *_: _names(made), made.execute))
         return made
 
     _replace(client, "pipeline", pipeline)
-    execute_command = client.execute_command
-    _replace(client, "execute_command", _timed(tracer, lambda *command: str(command[0]), execute_command))
+    execute = client.execute_command
+    _replace(client, "execute_command", _traced(tracer, lambda *command: str(command[0]), execute))
 
 
 def _replace(instance: object, method: str, by: Callable[..., Any]) -> None:
-    """Change one object and not its class: another client in this process may not want to be watched."""
+    """Change one object and not its class: other clients in this process are left alone."""
     setattr(instance, method, by)
 
 
@@ -38,9 +37,9 @@ def _names(pipeline: "Pipeline") -> str:
     return " ".join(str(arguments[0]) for arguments, _options in pipeline.command_stack)
 
 
-def _timed(tracer: Tracer, name: Callable[..., str], execute: Callable[..., Any]) -> Callable[..., Any]:
+def _traced(tracer: Tracer, name: Callable[..., str], execute: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(execute)
-    def timed(*arguments: Any, **options: Any) -> Any:
+    def traced(*arguments: Any, **options: Any) -> Any:
         if not is_recording():
             return execute(*arguments, **options)
         operation = name(*arguments)
@@ -50,4 +49,4 @@ def _timed(tracer: Tracer, name: Callable[..., str], execute: Callable[..., Any]
         ):
             return execute(*arguments, **options)
 
-    return timed
+    return traced

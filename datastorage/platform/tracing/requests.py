@@ -1,22 +1,22 @@
 """One server span per request, around everything else, and until the last byte of a streamed body."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from types import TracebackType
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_span_id, format_trace_id
 from opentelemetry.trace import set_span_in_context as with_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from werkzeug.wsgi import ClosingIterator
 
 from datastorage.platform.web.gates import is_probe
+from datastorage.platform.web.problems import FIRST_SERVER_ERROR
 from datastorage.platform.web.requests import REQUEST_ID, ROUTE, UNMATCHED
-from datastorage.platform.web.watched import Headers, WatchedAnswer
 
-if TYPE_CHECKING:
-    from contextvars import Token
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
-_FIRST_SERVER_ERROR = 500
 _TRACEPARENT, _TRACESTATE = "HTTP_TRACEPARENT", "HTTP_TRACESTATE"
 _propagator = TraceContextTextMapPropagator()
 
@@ -28,7 +28,18 @@ def traced(application: WSGIApplication, tracer: Tracer) -> WSGIApplication:
         if is_probe(environ.get("PATH_INFO", "")):
             return application(environ, start_response)
         span = _begin(tracer, environ)
-        return _TracedAnswer(start_response, environ, span).of(application, environ)
+
+        def start(
+            status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+        ) -> Callable[[bytes], object]:
+            _note_answer(span, status, headers)
+            return start_response(status, headers, exc_info)
+
+        with ExitStack() as ending:
+            ending.callback(_end, span, environ)
+            ending.callback(detach, attach(with_span(span)))
+            body = application(environ, start)
+            return ClosingIterator(body, ending.pop_all().close)
 
     return serve
 
@@ -53,31 +64,19 @@ def _begin(tracer: Tracer, environ: WSGIEnvironment) -> Span:
     return span
 
 
-class _TracedAnswer(WatchedAnswer):
-    """Its span is the current one of the thread until it ends."""
+def _note_answer(span: Span, status: str, headers: list[tuple[str, str]]) -> None:
+    """Note the status, and the request id under which the log has the rest."""
+    code = int(status[:3])
+    span.set_attribute("http.response.status_code", code)
+    for name, value in headers:
+        if name == REQUEST_ID:
+            span.set_attribute("datastorage.request_id", value)
+    if code >= FIRST_SERVER_ERROR:
+        span.set_status(Status(StatusCode.ERROR))
 
-    __slots__ = ("_environ", "_span", "_token")
 
-    def __init__(self, start_response: StartResponse, environ: WSGIEnvironment, span: Span) -> None:
-        super().__init__(start_response)
-        self._environ = environ
-        self._span = span
-        self._token: Token[Context] = attach(with_span(span))
-
-    def answering(self, status: str, headers: Headers) -> None:
-        """Note what is answered, and under which request id the log has the rest."""
-        code = int(status[:3])
-        self._span.set_attribute("http.response.status_code", code)
-        for name, value in headers:
-            if name == REQUEST_ID:
-                self._span.set_attribute("datastorage.request_id", value)
-        if code >= _FIRST_SERVER_ERROR:
-            self._span.set_status(Status(StatusCode.ERROR))
-
-    def ended(self) -> None:
-        """End the span; by now it is known which route it was."""
-        detach(self._token)
-        route = self._environ.get(ROUTE, UNMATCHED)
-        self._span.update_name(f"{self._environ['REQUEST_METHOD']} {route}")
-        self._span.set_attribute("http.route", route)
-        self._span.end()
+def _end(span: Span, environ: WSGIEnvironment) -> None:
+    route = environ.get(ROUTE, UNMATCHED)  # not known before the request was routed
+    span.update_name(f"{environ['REQUEST_METHOD']} {route}")
+    span.set_attribute("http.route", route)
+    span.end()

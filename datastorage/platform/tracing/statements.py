@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, Tracer
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
@@ -13,7 +13,7 @@ _SPAN = "datastorage_span"
 
 
 def watch_statements(engine: Engine, tracer: Tracer) -> None:
-    """Let ``engine`` tell of its statements. The text has placeholders where the values go."""
+    """Make spans for the statements of ``engine``, whose text has placeholders for values."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(*details: Any) -> None:
@@ -29,14 +29,12 @@ def watch_statements(engine: Engine, tracer: Tracer) -> None:
 
     @event.listens_for(engine, "after_cursor_execute")
     def end(*details: Any) -> None:
-        span = _span_of(details[4])
-        if span is not None:
-            span.end()
+        _span_of(details[4]).end()
 
     @event.listens_for(engine, "handle_error")
     def fail(error: ExceptionContext) -> None:
         span = _span_of(error.execution_context)
-        if span is not None and span.is_recording():
+        if span.is_recording():
             # The message may quote the row; the code says what happened and nothing else.
             code = getattr(error.original_exception, "sqlstate", None)
             if code is not None:
@@ -46,6 +44,6 @@ def watch_statements(engine: Engine, tracer: Tracer) -> None:
             span.end()
 
 
-def _span_of(context: Any) -> Span | None:
-    found: Span | None = getattr(context, _SPAN, None)
-    return found
+def _span_of(context: Any) -> Span:
+    span: Span = getattr(context, _SPAN, INVALID_SPAN)
+    return span

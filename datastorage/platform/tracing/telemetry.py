@@ -1,8 +1,7 @@
 """Makes spans and sends them: the provider of one process, and the thread that exports.
 
-The official instrumentation of Flask records query strings, which hold what people search for, and ends a
-streamed answer before its body; the one of SQLAlchemy does not know our version. So the spans are made
-here, by hooks of a few lines each (``requests``, ``statements``, ``commands``), on the official SDK.
+The spans are made by hooks of our own (``requests``, ``statements``, ``commands``) on the official SDK. The
+official instrumentations record query strings and error texts; decision 0021 has the details.
 """
 
 import time
@@ -43,23 +42,23 @@ class Telemetry:
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(settings.sample_ratio),
             resource=Resource.create(resource),
-            shutdown_on_exit=False,  # close() does it, and does not wait for ever
+            shutdown_on_exit=False,  # close() does it, within a second
         )
         self.tracer = self._provider.get_tracer("datastorage", __version__)
 
     def start(self) -> None:
-        """Begin to export; after the fork, since this starts a thread."""
+        """Start the thread that exports; after the fork, never before."""
         exporter = OTLPSpanExporter(self._endpoint, timeout=EXPORT_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
 
     def close(self) -> None:
-        """Send what is left, for at most a second: a collector that is gone must not hold up an exit."""
+        """Send what is left within a second: a collector that is down must not delay the exit."""
         flush = Thread(target=self._provider.shutdown, name="flush-traces", daemon=True)
         flush.start()
         flush.join(FLUSH_SECONDS)
 
     def waited(self, seconds: float) -> None:
-        """Record that the request has just waited so long for a connection."""
+        """Record that the request has just waited for a connection."""
         if is_recording():
             now = time.time_ns()
             span = self.tracer.start_span(
@@ -69,10 +68,10 @@ class Telemetry:
 
 
 def traces_url(endpoint: str) -> str:
-    """Return where traces go: below the address of a collector, or to the very path that is given."""
+    """Return ``endpoint`` with the standard path, unless it has a path already."""
     return endpoint.rstrip("/") + TRACES_PATH if urlsplit(endpoint).path in {"", "/"} else endpoint
 
 
 def is_recording() -> bool:
-    """Tell whether this thread works for a request that is being traced."""
+    """Tell whether this thread works for a traced request."""
     return get_current_span().is_recording()
