@@ -5,7 +5,6 @@ A worker that stops accepts the connections that are queued and then closes its 
 waits for an answer that will not come (DD-007).
 """
 
-import errno
 import logging
 import math
 import signal
@@ -40,8 +39,6 @@ STOPPING_TICK_SECONDS: Final = 0.2
 REPORT_SECONDS: Final = 0.5
 """How long before the end of the drain a worker logs the requests that will be cut off."""
 
-WILL_NOT_ACCEPT: Final = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
-
 
 class LaneWorker(ThreadWorker):
     """``gthread`` with two lanes: one for the API, one for metrics and probes.
@@ -63,7 +60,6 @@ class LaneWorker(ThreadWorker):
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
         _start_all(self.metrics_pool, METRICS_LANE_THREADS)
-        self._metrics_port = self.server_settings.metrics_port
         self._answering: dict[int, dict[str, Any]] = {}
         self._report_at = math.inf
         # gunicorn takes three steps to look a setting up, some forty times for each request.
@@ -96,13 +92,11 @@ class LaneWorker(ThreadWorker):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin the drain, after SIGTERM."""
         if self.alive:
-            self._report_at = monotonic_seconds() + self._drain_seconds() - REPORT_SECONDS
+            server = self.server_settings
+            longest = server.shutdown_total_budget - server.endpoint_propagation_delay
+            drain_seconds = min(server.shutdown_timeout, longest).total_seconds()
+            self._report_at = monotonic_seconds() + drain_seconds - REPORT_SECONDS
         super().handle_exit(sig, frame)
-
-    def _drain_seconds(self) -> float:
-        server = self.server_settings
-        longest = server.shutdown_total_budget - server.endpoint_propagation_delay
-        return min(server.shutdown_timeout, longest).total_seconds()
 
     def is_parent_alive(self) -> bool:
         """Begin to stop when the arbiter is gone.
@@ -178,23 +172,24 @@ class LaneWorker(ThreadWorker):
     def accept(self, listener: Any) -> None:
         """Accept one connection, unless another worker was faster."""
         server = listener.getsockname()
-        if self._accepting and not _has_port(server, self._metrics_port):
+        if self._accepting and not self._is_for_metrics(server):
             self.share.let_others_go_first(lambda: has_queued(listener))
         try:
             accepted = listener.accept()
-        except OSError as error:
-            if error.errno not in WILL_NOT_ACCEPT:
-                raise
+        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
         self.nr_conns += 1
         accepted[0].setblocking(True)
         self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
 
+    def _is_for_metrics(self, server: Any) -> bool:
+        return isinstance(server, tuple) and server[1] == self.server_settings.metrics_port
+
     def enqueue_req(self, conn: PatientConnection) -> None:
         """Give a connection to a thread: of the small lane for probes and for the metrics port."""
         if conn.arrival.refusal == "no_room":
             self.closings.refuse()
-        is_probe = _has_port(conn.server, self._metrics_port) or conn.arrival.asks_for(PROBE_PREFIXES)
+        is_probe = self._is_for_metrics(conn.server) or conn.arrival.asks_for(PROBE_PREFIXES)
         lane = self.metrics_pool if is_probe else self.tpool
         handled: Future[Any] = lane.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
@@ -303,7 +298,3 @@ def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
     for _ in range(threads):
         pool.submit(together.wait)
     together.wait()
-
-
-def _has_port(server: Any, port: int) -> bool:
-    return isinstance(server, tuple) and server[1] == port
