@@ -76,8 +76,7 @@ class LineHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
-        self._output = Output(stream)
-        self.writer = LineWriter(self._output, self._line_of)
+        self.writer = LineWriter(Output(stream), self._line_of)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write ``record`` without the handler's lock: the writer has its own."""
@@ -88,24 +87,23 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of ``record``."""
-        try:
-            line = self.format(record)
-        except Exception:  # noqa: BLE001 - whatever it is, a line must not end a request
-            line = self._failure(f"{record.name}:{record.lineno}")
-        self.writer.add(line)
+        self.writer.add(self._line_of(record))
 
-    def _line_of(self, entry: Entry) -> str:
+    def _line_of(self, entry: logging.LogRecord | Entry) -> str:
         try:
-            return self.formatter.line_of(entry)
-        except Exception:  # noqa: BLE001 - the other lines are to be written
-            return self._failure(entry.logger_name)
-
-    def _failure(self, entry: str) -> str:
-        """Return a line about an entry that cannot be formatted, without its values: they may be secret."""
-        failure = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "Log entry not written", None, None)
-        failure.entry = entry
-        failure.error_type = getattr(sys.exc_info()[0], "__qualname__", None)
-        return self.format(failure)
+            if isinstance(entry, Entry):
+                return self.formatter.line_of(entry)
+            return self.format(entry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a line must not end a request
+            # Without the values of the entry: they may be secret.
+            failure = {
+                "name": __name__,
+                "levelno": logging.ERROR,
+                "msg": "Log entry not written",
+                "entry": entry.logger_name if isinstance(entry, Entry) else f"{entry.name}:{entry.lineno}",
+                "error_type": type(error).__qualname__,
+            }
+            return self.format(logging.makeLogRecord(failure))
 
     def flush(self) -> None:
         """Wait until the lines are written, for a bounded time; the standard library calls this at exit."""
@@ -116,20 +114,10 @@ class LineHandler(logging.Handler):
         super().close()
         self.writer.close()
 
-    def forget_lines(self) -> None:
-        """Start with an empty buffer after a fork: the other process writes what waits here."""
-        count_dropped = self.writer.count_dropped
-        self.writer = LineWriter(self._output, self._line_of)
-        self.writer.count_dropped = count_dropped
-
-
-def _line_handlers() -> list[LineHandler]:
-    return [each for each in logging.getLogger().handlers if isinstance(each, LineHandler)]
-
 
 def line_writers() -> list[LineWriter]:
     """Return the writer of this process's lines; none before ``configure_logging``."""
-    return [each.writer for each in _line_handlers()]
+    return [each.writer for each in logging.getLogger().handlers if isinstance(each, LineHandler)]
 
 
 def log_lean(logger: logging.Logger, level: int, message: str, fields: Mapping[str, object]) -> None:
@@ -151,8 +139,8 @@ def log_lean(logger: logging.Logger, level: int, message: str, fields: Mapping[s
 
 
 def _forget_lines() -> None:
-    for handler in _line_handlers():
-        handler.forget_lines()
+    for writer in line_writers():
+        writer.forget_lines()
 
 
 os.register_at_fork(after_in_child=_forget_lines)

@@ -48,6 +48,10 @@ class LineWriter:
         """Called for each dropped line with its kind, ``access`` or ``other``."""
         self._output = output
         self._line_of = line_of
+        self.forget_lines()
+
+    def forget_lines(self) -> None:
+        """Start with an empty buffer, at first and after a fork: the parent writes its own lines."""
         self._lock = Lock()
         self._added: deque[str | Entry] = deque()
         self._kept: deque[bytes] = deque()
@@ -121,7 +125,7 @@ class LineWriter:
             if not taken:
                 self._format_added(max(KEPT_BYTES.values()))
                 return False
-            self._forget(taken)
+            self._drop_taken(taken)
             self._progress_at = monotonic_seconds()
             self._format_added(FILE_BYTES)
         return True
@@ -159,7 +163,7 @@ class LineWriter:
                 self.count_dropped(OTHER)
             return len(lines)
 
-    def _forget(self, taken: int) -> None:
+    def _drop_taken(self, taken: int) -> None:
         self._kept_bytes -= taken
         while taken > 0:
             line = self._kept.popleft()

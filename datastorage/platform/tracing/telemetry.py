@@ -1,9 +1,11 @@
-"""Makes spans and sends them: the provider of one process, and the thread that exports.
+"""The tracer of one process, and the thread that sends its spans.
 
-The spans are made by hooks of our own (``requests``, ``statements``, ``commands``) on the official SDK. The
-official instrumentations record query strings and error texts; decision 0021 has the details.
+The spans are made by hooks of our own (``spans``) on the official SDK. The official instrumentations record
+query strings and error texts; decision 0021 has the details.
 """
 
+import os
+import socket
 import time
 from threading import Thread
 from urllib.parse import urlsplit
@@ -13,9 +15,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-from opentelemetry.trace import SpanKind, get_current_span
+from opentelemetry.trace import SpanKind
 
 from datastorage import __version__
+from datastorage.platform.tracing.spans import is_recording
 from datastorage.settings import TelemetrySettings
 
 FLUSH_SECONDS = 1.0
@@ -24,20 +27,15 @@ TRACES_PATH = "/v1/traces"
 
 
 class Telemetry:
-    """The traces of one process.
+    """The traces of one process; ``otlp_endpoint`` of ``settings`` is set."""
 
-    Args:
-        settings: the ``telemetry`` group; ``otlp_endpoint`` is set.
-        instance: which process of which pod this is.
-    """
-
-    def __init__(self, settings: TelemetrySettings, *, instance: str) -> None:
+    def __init__(self, settings: TelemetrySettings) -> None:
         assert settings.otlp_endpoint is not None
         self._endpoint = traces_url(settings.otlp_endpoint)
         resource = {
             "service.name": "datastorage",
             "service.version": __version__,
-            "service.instance.id": instance,
+            "service.instance.id": f"{socket.gethostname()}/{os.getpid()}",
         }
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(settings.sample_ratio),
@@ -70,8 +68,3 @@ class Telemetry:
 def traces_url(endpoint: str) -> str:
     """Return ``endpoint`` with the standard path, unless it has a path already."""
     return endpoint.rstrip("/") + TRACES_PATH if urlsplit(endpoint).path in {"", "/"} else endpoint
-
-
-def is_recording() -> bool:
-    """Tell whether this thread works for a traced request."""
-    return get_current_span().is_recording()
