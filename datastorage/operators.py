@@ -18,7 +18,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
 from datastorage.wiring import Services, build_services
-from datastorage.wiring.queue import destination_of
+from datastorage.wiring.features import destination_of
 
 DISCARDED = "datastorage.dlq.discarded"
 

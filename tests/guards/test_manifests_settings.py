@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.platform.server.runtime import POD_DIRECTORY
+from datastorage.platform.server.startup import POD_DIRECTORY
 from datastorage.settings import Settings
 from tests.guards.manifests import (
     K8S,

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 MAX_HEAD_BYTES: Final = 128 * 1024
-"""More than the parser takes: a longer head is handed to it, to be refused with the right status."""
+"""More than the parser takes, so that it refuses a longer head with the right status."""
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
@@ -26,7 +26,7 @@ class Stage(Enum):
 class Arrival:
     """What has arrived of one request, and how much there will be.
 
-    Only how long to wait is read here, with care for nothing else: the parser judges the same bytes again.
+    This only decides how long to wait; the parser reads the same bytes again and judges them.
 
     Args:
         max_body_bytes: a longer body is not waited for; the application refuses it by its head.
@@ -37,8 +37,8 @@ class Arrival:
         body_bytes: length of the body that is waited for.
         is_chunked: whether a thread has to read the body.
         reserved_bytes: what the budget holds for it.
-        holds_turn: whether it is one of the chunked bodies that are read.
-        refusal: why its body is not waited for any longer: ``late`` or ``no_room``.
+        holds_turn: whether a thread may read its chunked body.
+        refusal: why its body is given up: ``late`` or ``no_room``.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Arrival:
         self.begin(b"")
 
     def begin(self, data: bytes) -> None:
-        """Start over with what came behind the request before."""
+        """Start over with what arrived after the previous request."""
         self.data = bytearray()
         self.stage = Stage.SILENT
         self.body_bytes = 0
@@ -65,7 +65,7 @@ class Arrival:
 
     def take(self, chunk: bytes) -> None:
         """Add what was read."""
-        # Blank lines in front of a request are no beginning of one.
+        # Blank lines before a request do not begin it.
         self.data += chunk.lstrip(b"\r\n") if self.stage is Stage.SILENT else chunk
         if self.data and self.stage is Stage.SILENT:
             self.stage = Stage.HEAD
@@ -75,7 +75,7 @@ class Arrival:
             self.stage = Stage.COMPLETE
 
     def asks_for(self, paths: tuple[bytes, ...]) -> bool:
-        """Whether the path begins like one of ``paths``."""
+        """Return whether the path begins with one of ``paths``."""
         return self.data.partition(b" ")[2].startswith(paths)
 
     def hand_over(self) -> bytes:
@@ -84,7 +84,7 @@ class Arrival:
         return data
 
     def take_expectation(self) -> bool:
-        """Whether the client waits to be told to send its body; asked once, when the head is there."""
+        """Return whether the client waits for ``100 Continue``; called once, when the head is complete."""
         end = self.data.find(_END_OF_HEAD)
         head, found = _EXPECT.subn(b"", bytes(self.data[: end + 2]))
         if found:

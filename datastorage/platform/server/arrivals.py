@@ -1,15 +1,16 @@
 """Connections whose next request is on its way, watched by the main thread of a worker.
 
 A connection gets a thread when a complete head, and a complete body of known length, has arrived. Until then
-it costs a place in the poller: clients that are silent, stop in the middle or send drop by drop hold no
-thread, and each of them has a deadline. Only a chunked body is read by a thread, few at a time.
+it only costs a place in the poller: clients that are silent, stop in the middle or send byte by byte hold no
+thread, and each of them has a deadline. Only chunked bodies are read by threads, a few at a time.
 """
 
 import select
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
+from itertools import takewhile
 from selectors import EVENT_READ, BaseSelector
 from socket import MSG_DONTWAIT, SHUT_WR, socket
 from typing import Any, Final, NamedTuple
@@ -22,25 +23,25 @@ CHUNK_BYTES: Final = 64 * 1024
 CHUNKED_THREADS: Final = 4
 """Threads of a worker that may read chunked bodies at once."""
 ROOM_SECONDS: Final = 1.0
-"""How long a body waits for room, and how long another one may arrive slowly before it is given up for it."""
+"""How long a body waits for room, and how long another may arrive slowly before it loses its room."""
 GOODBYE_SECONDS: Final = 2.0
 GOODBYES: Final = 16
-"""Connections that are read a little longer, so that their end is no reset; further ones are."""
+"""Closed connections that are read for a while, so that the client sees no reset; further ones are reset."""
 SLOW_BYTES_PER_SECOND: Final = 16 * 1024
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Limits(NamedTuple):
-    """How long each part of a request may take, in seconds, and how many connections there may be.
+    """Seconds that each part of a request may take, and numbers of connections of one worker.
 
     Attributes:
-        silent: without the first byte of a request.
+        silent: until the first byte of a request.
         head: from its first byte to its end.
         body: from the end of the head.
-        connections: that one worker keeps open.
-        connections_per_address: of them from one address.
-        exempt: addresses that the second number does not bind, those of trusted proxies.
+        connections: all that are open.
+        connections_per_address: those from one address.
+        exempt: whether an address may have more, as trusted proxies may.
     """
 
     silent: float
@@ -52,12 +53,12 @@ class Limits(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """What becomes of a connection.
+    """What the worker does with a connection.
 
     Attributes:
         dispatch: gives it to a thread.
         close: closes it.
-        tell: told of one that is closed for a reason, and of its address.
+        tell: counts one that is closed, by the reason and the address.
     """
 
     dispatch: Callable[[Any], None]
@@ -66,14 +67,7 @@ class Actions(NamedTuple):
 
 
 class Arrivals:
-    """The connections of one worker whose next request is not there yet. Used by the main thread alone.
-
-    Args:
-        poller: the worker's.
-        limits: deadlines and numbers.
-        budget: bytes of bodies.
-        actions: what becomes of them.
-    """
+    """The connections of one worker whose next request has not arrived. For the main thread alone."""
 
     def __init__(self, poller: BaseSelector, limits: Limits, budget: BodyBudget, actions: Actions) -> None:
         self._poller = poller
@@ -88,7 +82,7 @@ class Arrivals:
             Wait.TURN: limits.body,
             Wait.GOODBYE: GOODBYE_SECONDS,
         }
-        # In the order of their deadlines: all that wait for the same have the same time.
+        # In the order of their deadlines, because all that wait for the same thing have the same time.
         self._waiting: dict[Wait, dict[Any, float]] = {wait: {} for wait in Wait}
         self._by_address: Counter[str] = Counter()
         self._chunked_threads = 0
@@ -96,7 +90,7 @@ class Arrivals:
     def accept(self, conn: Any) -> None:
         """Wait for the first request of a new connection; beyond a limit another one is closed for it."""
         self._by_address[conn.address] += 1
-        self.expect(conn)
+        self.resume(conn)
         is_exempt = self._limits.exempt(conn.address)
         if not is_exempt and self._by_address[conn.address] > self._limits.connections_per_address:
             self._close_oldest("address_limit", conn.address)
@@ -104,22 +98,13 @@ class Arrivals:
             self._close_oldest("worker_limit")
 
     def forget(self, conn: Any) -> None:
-        """A connection is closed."""
+        """Note that a connection is closed."""
         self._by_address[conn.address] -= 1
         if not self._by_address[conn.address]:
             del self._by_address[conn.address]
 
-    def expect(self, conn: Any, rest: bytes = b"") -> None:
-        """Wait for the next request of a connection, of which ``rest`` is there already."""
-        conn.arrival.begin(rest)
-        self._go_on(conn)
-
-    def resume(self, conn: Any) -> None:
-        """Wait for the rest of a request, of which a thread has read the beginning."""
-        self._go_on(conn)
-
     def finish(self, conn: Any) -> None:
-        """A thread has carried out a request: what it held is free again."""
+        """Release what a request held that a thread has carried out."""
         if conn.arrival.holds_turn:
             conn.arrival.holds_turn = False
             self._chunked_threads -= 1
@@ -127,17 +112,17 @@ class Arrivals:
         conn.arrival.reserved_bytes = 0
         for wait in (Wait.ROOM, Wait.TURN):
             for waiting in list(self._waiting[wait]):
-                self._go_on(waiting)
+                self.resume(waiting)
 
     def expire(self) -> None:
         """End what has waited too long."""
         now = monotonic_seconds()
         for wait, waiting in self._waiting.items():
-            for conn in list(_due(waiting, now)):
+            for conn, _ in list(takewhile(lambda item: item[1] <= now, waiting.items())):
                 self._end(wait, conn)
 
     def cap(self, deadline: float) -> None:
-        """Wait no longer than that for heads."""
+        """Wait until ``deadline`` for heads, at most."""
         for wait in (Wait.SILENT, Wait.HEAD):
             waiting = self._waiting[wait]
             waiting.update({conn: min(before, deadline) for conn, before in waiting.items()})
@@ -148,8 +133,8 @@ class Arrivals:
             self._leave(conn)
             self._close(conn)
 
-    def _go_on(self, conn: Any) -> None:
-        """Look at what is there, and wait for the next thing or give the connection to a thread."""
+    def resume(self, conn: Any) -> None:
+        """Look at what has arrived, and wait for what is missing or give the connection to a thread."""
         wait = self._wants(conn.arrival)
         if wait is None:
             self._leave(conn)
@@ -188,7 +173,7 @@ class Arrivals:
         return True
 
     def _slowest_body(self) -> Any | None:
-        """Return the connection whose body has been arriving at the lowest rate, if that is low."""
+        """Return the connection whose body arrives at the lowest rate, unless none is slow."""
         now = monotonic_seconds()
         rates = {
             conn: len(conn.arrival.data) / age
@@ -228,7 +213,7 @@ class Arrivals:
             self._close(conn)
         elif conn.waits_for is not Wait.GOODBYE:
             conn.arrival.take(chunk)
-            self._go_on(conn)
+            self.resume(conn)
 
     def _send_continue(self, conn: Any) -> None:
         try:
@@ -239,8 +224,8 @@ class Arrivals:
 
     def _end(self, wait: "Wait", conn: Any) -> None:
         if wait is Wait.SILENT and has_queued(conn.sock):
-            # While its threads were busy, this one may have looked a while ago: closing a connection on
-            # which a request has arrived since would reset it.
+            # The poller may not have been asked for a while, if the threads were busy. Closing a connection
+            # on which a request has arrived since would reset it.
             self._read(conn, conn.sock)
             return
         self._leave(conn)
@@ -250,7 +235,7 @@ class Arrivals:
         if wait in REASONS:
             self._say_goodbye(conn, REASONS[wait])
             return
-        # Nothing of the body counts: a thread answers, and the connection ends.
+        # The body is given up: a thread answers, and the connection ends.
         conn.arrival.refusal = "no_room" if wait is Wait.ROOM else "late"
         self._dispatch(conn)
 
@@ -268,7 +253,7 @@ class Arrivals:
             self._say_goodbye(oldest, reason)
 
     def _say_goodbye(self, conn: Any, reason: str) -> None:
-        """End our half of a connection; what still comes would make the kernel reset it."""
+        """End our half of a connection. Closing it while data still arrives would reset it."""
         self._tell(reason, conn.address)
         is_begun = bool(conn.arrival.data) and len(self._waiting[Wait.GOODBYE]) < GOODBYES
         if is_begun and _shut_down(conn.sock):
@@ -278,7 +263,7 @@ class Arrivals:
 
 
 class Wait(Enum):
-    """What a connection waits for, of all the reasons not to give it to a thread."""
+    """What a connection waits for before a thread gets it."""
 
     SILENT = auto()
     """The first byte of a request."""
@@ -287,16 +272,16 @@ class Wait(Enum):
     BODY = auto()
     """The end of its body."""
     ROOM = auto()
-    """Room for its body; nothing is read meanwhile."""
+    """Room in the budget for its body; nothing is read meanwhile."""
     TURN = auto()
     """One of the threads that read chunked bodies."""
     GOODBYE = auto()
-    """The client's end of a connection that we have ended; what it sends is dropped."""
+    """The client's end of a connection that we have closed; what it sends is dropped."""
 
 
 READING: Final = frozenset({Wait.SILENT, Wait.HEAD, Wait.BODY, Wait.GOODBYE})
 REASONS: Final = {Wait.SILENT: "silent", Wait.HEAD: "head_timeout"}
-"""Why a connection is closed whose request cannot be answered."""
+"""Label of a connection that is closed without an answer."""
 
 
 def _shut_down(sock: socket) -> bool:
@@ -305,13 +290,6 @@ def _shut_down(sock: socket) -> bool:
     except OSError:
         return False
     return True
-
-
-def _due(waiting: dict[Any, float], now: float) -> Iterator[Any]:
-    for conn, deadline in waiting.items():
-        if deadline > now:
-            return
-        yield conn
 
 
 def has_queued(source: Any) -> bool:

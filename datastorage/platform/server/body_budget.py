@@ -1,4 +1,4 @@
-"""What request bodies may take of a worker's memory."""
+"""How much of a worker's memory request bodies may take."""
 
 from typing import Final
 
@@ -8,10 +8,8 @@ SMALL_BODY_BYTES: Final = 64 * 1024
 class BodyBudget:
     """Bytes of bodies that are arriving or worked on, in one worker.
 
-    A quarter is kept for small bodies, so that large batches never hold up single events.
-
-    Args:
-        total_bytes: all that may be under way.
+    A quarter of ``total_bytes`` is reserved for small bodies, so that large batches never delay single
+    events.
     """
 
     def __init__(self, total_bytes: int) -> None:
@@ -19,7 +17,7 @@ class BodyBudget:
         self.in_flight_bytes = 0
 
     def take(self, body_bytes: int) -> bool:
-        """Make room for a body; return whether there was any."""
+        """Reserve room for a body; return whether there was enough."""
         is_small = body_bytes <= SMALL_BODY_BYTES
         limit = self._total_bytes if is_small else self._total_bytes * 3 // 4
         if self.in_flight_bytes + body_bytes > limit:
@@ -28,5 +26,5 @@ class BodyBudget:
         return True
 
     def give_back(self, body_bytes: int) -> None:
-        """Make room for others."""
+        """Release the room of a body."""
         self.in_flight_bytes -= body_bytes

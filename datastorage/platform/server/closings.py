@@ -1,4 +1,4 @@
-"""Connections that were closed before a request was there: counted all, logged few."""
+"""Counts connections that were closed before a request arrived, and logs some of them."""
 
 import logging
 from typing import Final
@@ -13,10 +13,10 @@ SHOWN_EVERY_SECONDS: Final = 1.0
 
 
 class Closings:
-    """Counts them, and names the first ones of each second in the log.
+    """Counts every one, and logs the first ones of each second.
 
     Args:
-        metrics: absent where another application than ours is served.
+        metrics: absent when an application other than ours is served.
     """
 
     def __init__(self, metrics: Metrics | None) -> None:
@@ -27,7 +27,7 @@ class Closings:
         self._suppressed = 0
 
     def show(self, connections: int, body_bytes: int) -> None:
-        """Show what is open and arriving, about once a second."""
+        """Set the gauges of open connections and arriving bytes, about once a second."""
         now = monotonic_seconds()
         if self._metrics is not None and now >= self._shown_at + SHOWN_EVERY_SECONDS:
             self._shown_at = now
@@ -40,7 +40,7 @@ class Closings:
             self._metrics.overload_refusals.labels("body_budget").inc()
 
     def count(self, reason: str, address: str) -> None:
-        """Count one; those that a limit closed are worth a warning."""
+        """Count a closed connection, and log a warning when a limit closed it."""
         if self._metrics is not None:
             self._metrics.connections_closed.labels(reason).inc()
         if not reason.endswith("_limit"):

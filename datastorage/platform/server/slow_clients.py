@@ -1,8 +1,8 @@
-"""Clients that stop in the middle of a request, or send it drop by drop, hold a thread for a bounded time.
+"""Clients that stop in the middle of a request, or send it byte by byte, hold a thread for a bounded time.
 
-The kernel ends a write that stalls (``SO_SNDTIMEO``), and a read after the moment that a thread stays with
-its client (``SO_RCVTIMEO``). Nearly every request is there by then; for the others the reader has a deadline
-for the whole, which also ends a client that sends one byte now and then.
+The kernel ends a write that stalls (``SO_SNDTIMEO``), and a read after the short time that a thread stays
+with its client (``SO_RCVTIMEO``). Nearly every request has arrived by then. For the others the reader has a
+deadline for the whole body, which a client that sends a byte now and then cannot postpone.
 """
 
 import socket
@@ -22,11 +22,11 @@ from datastorage.settings import ServerSettings
 
 CLOSED: Final = -1
 LINGER: Final = timedelta(milliseconds=100)
-"""Long enough for the next request of a busy client, short beside what anybody would notice."""
+"""Long enough for the next request of a busy client, too short to be noticed."""
 
 
 def limit_stalls(listeners: Iterable[Any], write_timeout: timedelta) -> None:
-    """Set the timeout on listening sockets; on Linux the accepted ones inherit it."""
+    """Set the timeout on listening sockets; on Linux accepted ones inherit it."""
     for listener in listeners:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_timeout))
 
@@ -115,7 +115,7 @@ class PatientReader(SocketUnreader):
         try:
             data: bytes = self.sock.recv(self.mxchunk)
         except OSError:
-            # Nothing in time, or a broken connection: the poller will find out.
+            # Nothing in time, or a broken connection: the poller will notice that.
             return b""
         return data
 
@@ -129,7 +129,7 @@ class PatientReader(SocketUnreader):
         try:
             return self._first(size_hint) if self._expires_at is None else self._next(size_hint)
         except (TimeoutError, BlockingIOError) as error:
-            # When its time is up, a socket with a timeout raises one, and one that may not block the other.
+            # A socket with a timeout raises the first, one whose SO_RCVTIMEO is over the second.
             if self._is_body:
                 raise TimeoutError from error
             raise NoMoreData from error

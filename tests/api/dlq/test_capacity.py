@@ -95,11 +95,7 @@ def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartPr
         assert proxied.api.post(EVENTS, an_event()).status == 202
         seen[level] = proxied.desk.scrape()
 
-<<<<<<< HEAD
     eventually(lambda: proxied.service.log.count(SAID[950]) >= 2)
-=======
-    eventually(lambda: '"depth":1000' in proxied.service.log)
->>>>>>> logs
     lines = [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
     for level, scrape in seen.items():
         band = max(start for start in SHOWN if start <= level)

@@ -86,20 +86,11 @@ def test_queued_write_is_a_warning_and_not_an_error(isolated: IsolatedService) -
 
     isolated.api.post(EVENTS, an_event(correlation_id=ours))
 
-<<<<<<< HEAD
     def lines() -> list[dict[str, Any]]:
         return [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
 
     eventually(lambda: "HTTP request" in {line["msg"] for line in lines()})
     [line] = [line for line in lines() if line["msg"] == "Audit write finished"]
-=======
-    def lines_of_ours() -> list[dict[str, Any]]:
-        return [line for line in isolated.service.log_lines if line.get("correlation_id") == ours]
-
-    eventually(lambda: "Audit write finished" in {line["msg"] for line in lines_of_ours()})
-    lines = lines_of_ours()
-    [line] = [line for line in lines if line["msg"] == "Audit write finished"]
->>>>>>> logs
     assert line["level"].lower() in {"warn", "warning"}
     assert (line["outcome"], line["db_reason"]) == ("queued", "db_unreachable")
     assert not [line for line in lines() if line["level"].lower() == "error"]

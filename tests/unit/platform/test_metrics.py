@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from datastorage import __version__
-from datastorage.platform.metrics import Metrics, label_or_unknown
+from datastorage.platform.metrics import Metrics
 
 DEF = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 QUERY = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -207,11 +207,6 @@ def test_a_database_error_of_another_kind_counts_as_unknown(metrics: Metrics) ->
         for reason in ("timeout", "unknown", "42P99")
     ]
     assert counted == [1, 1, None]
-
-
-def test_a_label_outside_its_list_is_unknown() -> None:
-    assert label_or_unknown("a", {"a", "b"}) == "a"
-    assert label_or_unknown("c", {"a", "b"}) == "unknown"
 
 
 def test_labels_find_the_same_series_by_position_and_by_name(metrics: Metrics) -> None:
