@@ -2,6 +2,7 @@
 
 import socket
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import marshmallow
@@ -25,7 +26,7 @@ from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.health.checks import Check
-from datastorage.health.probes import DatabaseProbe, RedisProbe
+from datastorage.health.probes import DatabaseProbe, queue_state
 from datastorage.health.service import HealthService
 from datastorage.incidents.aggregates import parameters as aggregate_parameters
 from datastorage.incidents.aggregates.service import AggregateService
@@ -188,7 +189,7 @@ def add_health(services: Services, settings: Settings) -> None:
             Check("database", probe, abort=probe.abort, on_finding=database_found),
             Check(
                 "redis",
-                RedisProbe(services[redis.Redis], services[Durability].is_durable),
+                partial(queue_state, services[redis.Redis], services[Durability].is_durable),
                 on_finding=metrics.redis_up.set,
             ),
             is_shutting_down=services[SharedFlag],
