@@ -66,10 +66,10 @@ class PartitionWorker:
 
         A month may exist and still refuse writes: a status that a write has set is reset by a write.
         """
-        status = self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE)
         if not ensured.is_ready:
             self._reported.add(ensured.month)
-            status.set(1)
         elif ensured.month in self._reported:
             self._reported.remove(ensured.month)
-            status.set(0)
+        else:
+            return
+        self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(not ensured.is_ready)

@@ -49,7 +49,7 @@ def refusals(keys: Mapping[str, Key], values: Values) -> Iterator[str]:
 
 def warnings(values: Values) -> Iterator[str]:
     """Yield what is doubtful."""
-    yield from _found(_WARNINGS, values)
+    return _found(_WARNINGS, values)
 
 
 def _found(checks: Checks, values: Values) -> Iterator[str]:

@@ -15,10 +15,7 @@ _USUAL_SERVERS = {
     "DATASTORAGE_DATABASE_URL": "postgresql://datastorage@localhost:5432/action_history",
     "DATASTORAGE_REDIS_URL": "redis://localhost:6379/0",
 }
-_NAMES = {
-    "DATASTORAGE_DATABASE_URL": ("DATASTORAGE_DATABASE_", "DB_"),
-    "DATASTORAGE_REDIS_URL": ("DATASTORAGE_REDIS_", "REDIS_"),
-}
+_SHORT_NAMES = {"DATASTORAGE_DATABASE_URL": "DB_", "DATASTORAGE_REDIS_URL": "REDIS_"}
 
 
 class Broken(Exception):
@@ -72,7 +69,9 @@ class Subject:
         usual = {
             name: url
             for name, url in _USUAL_SERVERS.items()
-            if not any(each.startswith(_NAMES[name]) for each in self.variables)
+            if not any(
+                each.startswith((name.removesuffix("URL"), _SHORT_NAMES[name])) for each in self.variables
+            )
         }
         return usual | dict(self.variables)
 
