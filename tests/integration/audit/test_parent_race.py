@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from datastorage.audit.event import AuditEvent
+from datastorage.audit.event import AuditEvent, to_payload
 from datastorage.audit.model import BatchRecorded, Recorded
 from datastorage.audit.parents import Parents
-from datastorage.audit.queueing import to_payload
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
