@@ -6,11 +6,13 @@ from uuid import UUID
 from datastorage.platform.db import keyset
 from datastorage.platform.db.keyset import Position
 
+_ORDERS = {True: "asc", False: "desc"}
+
 
 def cursor_of(position: Position[UUID], *, ascending: bool) -> str:
     """Return the opaque text for ``position``."""
     at = position.at.astimezone(UTC).isoformat()
-    return keyset.encode({"t": at, "id": str(position.id), "o": _order(ascending=ascending)})
+    return keyset.encode({"t": at, "id": str(position.id), "o": _ORDERS[ascending]})
 
 
 def position_of(cursor: str, *, ascending: bool) -> Position[UUID]:
@@ -20,7 +22,7 @@ def position_of(cursor: str, *, ascending: bool) -> Position[UUID]:
         InvalidCursor: not one of ours, or made for the other order.
     """
     members = keyset.decode(cursor)
-    if members.get("o") != _order(ascending=ascending):
+    if members.get("o") != _ORDERS[ascending]:
         raise keyset.InvalidCursor
     try:
         # In UTC, because the date of the position bounds the partitions that are read.
@@ -28,7 +30,3 @@ def position_of(cursor: str, *, ascending: bool) -> Position[UUID]:
         return Position(at, UUID(str(members.get("id"))))
     except (ValueError, OverflowError) as error:
         raise keyset.InvalidCursor from error
-
-
-def _order(*, ascending: bool) -> str:
-    return "asc" if ascending else "desc"

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Date, Integer, String, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import INET
 
 from datastorage.audit.fields import EventInstant
+from datastorage.dlq.payload import Payload
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
@@ -29,230 +30,132 @@ DEFAULT_RETENTION_DAYS = 2555
 INT32 = 2**31
 
 
+def _searchable(meaning: str, maximum: int, *aliases: str, **parts: Any) -> Member:
+    """Declare a text that events can be found by."""
+    return text(meaning, maximum, aliases=aliases, filters=ANY_TEXT, **parts)
+
+
+def _choice(meaning: str, maximum: int, choices: tuple[str, ...], alias: str, **parts: Any) -> Member:
+    """Declare a required text of a closed list."""
+    judge = fields.Choice(choices, required=True, maximum=maximum)
+    return Member(meaning, String(maximum), judge, aliases=(alias,), **parts)
+
+
+def _document(meaning: str, *, required: bool = False, **parts: Any) -> Member:
+    """Declare a JSON object; the schema replaces these limits by those of the settings."""
+    judge = fields.JsonObject(required=required, maximum_bytes=1 << 20, maximum_depth=32)
+    return Member(meaning, JSON_DOCUMENT, judge, **parts)
+
+
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True):
     """One normalised event: every default applied, identity fixed, ready to be stored as it is.
 
     The order of the members is the order in which faults of a request are reported (BR-STORAGE-002).
-    ``event_data`` and ``event_metadata`` are compact JSON text. A frozen dataclass would take five times
-    as long to make.
+    ``event_data`` and ``event_metadata`` are compact JSON text. A Struct, because a frozen dataclass takes
+    five times as long to make.
     """
 
-    event_version: Annotated[
-        str,
-        text(
-            "Version of the event's format, `1.0` today.",
-            20,
-            required=True,
-            default="1.0",
-            wire="version",
-            aliases=("event_version",),
-            server_default="1.0",
-        ),
-    ]
-    event_type: Annotated[
-        str,
-        text(
-            "What happened, by convention `<service>.<subject>.<verb>`; any text is accepted.",
-            100,
-            required=True,
-            filters=ANY_TEXT,
-        ),
-    ]
-    event_timestamp: Annotated[
-        datetime,
-        Member(
-            "When it happened: RFC 3339 with a time zone, kept to the microsecond. At most seven days back "
-            "and five minutes ahead of the server's clock, unless configured otherwise.",
-            TIMESTAMPTZ,
-            EventInstant(required=True),
-            server_default=func.now(),
-        ),
-    ]
-    event_category: Annotated[
-        str,
-        Member(
-            "The service that reports the event.",
-            String(50),
-            fields.Choice(CATEGORIES, required=True, maximum=50),
-            aliases=("service",),
-            filters=ANY_TEXT,
-        ),
-    ]
-    event_action: Annotated[
-        str, text("What was done.", 50, required=True, aliases=("operation",), filters=ANY_TEXT)
-    ]
-    event_outcome: Annotated[
-        str,
-        Member(
-            "How it ended.",
-            String(20),
-            fields.Choice(OUTCOMES, required=True, maximum=20),
-            aliases=("outcome",),
-            filters=one_of(OUTCOMES),
-        ),
-    ]
-    correlation_id: Annotated[
-        str,
-        text("Links all events of one remediation; compared exactly.", 255, required=True, filters=ANY_TEXT),
-    ]
-    event_data: Annotated[
-        str,
-        Member(
-            "The payload, any JSON object: by default at most 1 MiB as compact JSON, together with "
-            "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
-            JSON_DOCUMENT,
-            fields.JsonObject(required=True, maximum_bytes=1 << 20, maximum_depth=32),
-            default="{}",
-        ),
-    ]
-    actor_type: Annotated[
-        str, text("Kind of actor; `service` when absent.", 50, default="service", filters=ANY_TEXT)
-    ]
-    actor_id: Annotated[
-        str,
-        text(
-            "Who did it; `<event_category>-service` when absent.",
-            255,
-            default=lambda values: f"{values['event_category']}-service",
-            filters=ANY_TEXT,
-        ),
-    ]
-    resource_type: Annotated[
-        str,
-        text(
-            "Kind of the thing acted upon; `event_category` when absent.",
-            100,
-            default=itemgetter("event_category"),
-            filters=ANY_TEXT,
-        ),
-    ]
-    resource_id: Annotated[
-        str,
-        text(
-            "Which one; `correlation_id` when absent.",
-            255,
-            default=itemgetter("correlation_id"),
-            filters=ANY_TEXT,
-        ),
-    ]
-    parent_event_id: Annotated[
-        UUID | None,
-        Member(
-            "An event that is stored already, or comes in the same batch with its own `event_id`.",
-            Uuid(),
-            fields.Uuid(),
-            filters=ID,
-        ),
-    ] = None
-    namespace: Annotated[
-        str | None,
-        text(
-            "Kubernetes namespace.", 253, shown=Shown.BLANK, aliases=("resource_namespace",), filters=ANY_TEXT
-        ),
-    ] = None
-    cluster_name: Annotated[
-        str | None,
-        text("Kubernetes cluster.", 255, shown=Shown.BLANK, aliases=("cluster_id",), filters=ANY_TEXT),
-    ] = None
-    severity: Annotated[
-        str,
-        text(
-            "Free text, usually `info`, `warning`, `error` or `critical`; `info` when absent.",
-            20,
-            default="info",
-            shown=Shown.BLANK,
-            filters=ANY_TEXT,
-            nullable=True,
-        ),
-    ]
-    duration_ms: Annotated[
-        int | None,
-        Member(
-            "How long it took, in milliseconds.", Integer(), fields.Integer(minimum=-INT32, maximum=INT32 - 1)
-        ),
-    ] = None
-    event_id: Annotated[
-        UUID,
-        Member(
-            "Identity of the event. A client that sends its own may repeat the request: the event is stored "
-            "once. The nil UUID counts as absent; without an id the service makes one.",
-            Uuid(),
-            fields.Uuid(),
-            server_default=func.gen_random_uuid(),
-        ),
-    ]
-    parent_event_date: Annotated[
-        date | None,
-        Member(
-            "Date of the parent. In a request it only helps to find the parent faster.",
-            Date(),
-            fields.DateHint(),
-        ),
-    ] = None
-    """What the client said; the date that is stored is the one under which the parent was found."""
-    actor_ip: Annotated[
-        str | None,
-        Member(
-            "From where; an IPv4 or IPv6 address without a zone.",
-            INET(),
-            fields.IpAddress(),
-            shown=Shown.WHEN_SET,
-        ),
-    ] = None
+    # Formatted by hand, as a table is: the formatter spreads each declaration over ten lines.
+    # fmt: off
+
+    event_version: Annotated[str, text(
+        "Version of the event's format, `1.0` today.", 20, required=True, default="1.0", server_default="1.0",
+        wire="version", aliases=("event_version",),
+    )]
+    event_type: Annotated[str, _searchable(
+        "What happened, by convention `<service>.<subject>.<verb>`; any text is accepted.", 100, required=True
+    )]
+    event_timestamp: Annotated[datetime, Member(
+        "When it happened: RFC 3339 with a time zone, kept to the microsecond. At most seven days back "
+        "and five minutes ahead of the server's clock, unless configured otherwise.",
+        TIMESTAMPTZ, EventInstant(required=True), server_default=func.now(),
+    )]
+    event_category: Annotated[str, _choice(
+        "The service that reports the event.", 50, CATEGORIES, "service", filters=ANY_TEXT
+    )]
+    event_action: Annotated[str, _searchable("What was done.", 50, "operation", required=True)]
+    event_outcome: Annotated[str, _choice("How it ended.", 20, OUTCOMES, "outcome", filters=one_of(OUTCOMES))]
+    correlation_id: Annotated[str, _searchable(
+        "Links all events of one remediation; compared exactly.", 255, required=True
+    )]
+    event_data: Annotated[str, _document(
+        "The payload, any JSON object: by default at most 1 MiB as compact JSON, together with "
+        "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
+        required=True, default="{}",
+    )]
+    actor_type: Annotated[str, _searchable("Kind of actor; `service` when absent.", 50, default="service")]
+    actor_id: Annotated[str, _searchable(
+        "Who did it; `<event_category>-service` when absent.", 255,
+        default=lambda values: f"{values['event_category']}-service",
+    )]
+    resource_type: Annotated[str, _searchable(
+        "Kind of the thing acted upon; `event_category` when absent.", 100,
+        default=itemgetter("event_category"),
+    )]
+    resource_id: Annotated[str, _searchable(
+        "Which one; `correlation_id` when absent.", 255, default=itemgetter("correlation_id")
+    )]
+    parent_event_id: Annotated[UUID | None, Member(
+        "An event that is stored already, or comes in the same batch with its own `event_id`.",
+        Uuid(), fields.Uuid(), filters=ID,
+    )] = None
+    namespace: Annotated[str | None, _searchable(
+        "Kubernetes namespace.", 253, "resource_namespace", shown=Shown.BLANK
+    )] = None
+    cluster_name: Annotated[str | None, _searchable(
+        "Kubernetes cluster.", 255, "cluster_id", shown=Shown.BLANK
+    )] = None
+    severity: Annotated[str, _searchable(
+        "Free text, usually `info`, `warning`, `error` or `critical`; `info` when absent.", 20,
+        default="info", shown=Shown.BLANK, nullable=True,
+    )]
+    duration_ms: Annotated[int | None, Member(
+        "How long it took, in milliseconds.", Integer(), fields.Integer(minimum=-INT32, maximum=INT32 - 1)
+    )] = None
+    event_id: Annotated[UUID, Member(
+        "Identity of the event. A client that sends its own may repeat the request: the event is stored "
+        "once. The nil UUID counts as absent; without an id the service makes one.",
+        Uuid(), fields.Uuid(), server_default=func.gen_random_uuid(),
+    )]
+    # As the client sent it; the store writes the date under which it finds the parent.
+    parent_event_date: Annotated[date | None, Member(
+        "Date of the parent. In a request it only helps to find the parent faster.", Date(), fields.DateHint()
+    )] = None
+    actor_ip: Annotated[str | None, Member(
+        "From where; an IPv4 or IPv6 address without a zone.", INET(), fields.IpAddress(),
+        shown=Shown.WHEN_SET,
+    )] = None
     resource_name: Annotated[str | None, text("Its name for people.", 255, shown=Shown.WHEN_SET)] = None
-    trace_id: Annotated[
-        str | None, text("Trace of distributed tracing.", 255, shown=Shown.WHEN_SET, filters=ANY_TEXT)
-    ] = None
+    trace_id: Annotated[str | None, _searchable(
+        "Trace of distributed tracing.", 255, shown=Shown.WHEN_SET
+    )] = None
     span_id: Annotated[str | None, text("Span of distributed tracing.", 255, shown=Shown.WHEN_SET)] = None
-    event_metadata: Annotated[
-        str | None,
-        Member(
-            "Further JSON about the event itself; same limits as `event_data`.",
-            JSON_DOCUMENT,
-            fields.JsonObject(maximum_bytes=1 << 20, maximum_depth=32),
-            shown=Shown.WHEN_SET,
-        ),
-    ] = None
+    event_metadata: Annotated[str | None, _document(
+        "Further JSON about the event itself; same limits as `event_data`.", shown=Shown.WHEN_SET
+    )] = None
     error_code: Annotated[str | None, text("Code of the error, if it failed.", 50, shown=Shown.BLANK)] = None
-    error_message: Annotated[
-        str | None, Member("The error in words.", Text(), fields.Text(maximum=65536), shown=Shown.BLANK)
-    ] = None
-    retention_days: Annotated[
-        int,
-        Member(
-            "How long to keep it; 0 counts as absent and means 2555.",
-            Integer(),
-            fields.Integer(minimum=1, maximum=DEFAULT_RETENTION_DAYS, zero_is_absent=True),
-            default=DEFAULT_RETENTION_DAYS,
-            nullable=True,
-            server_default=str(DEFAULT_RETENTION_DAYS),
-        ),
-    ]
-    is_sensitive: Annotated[
-        bool,
-        Member(
-            "Whether the payload needs care; `false` when absent.",
-            Boolean(),
-            fields.Boolean(),
-            default=False,
-            nullable=True,
-            server_default="false",
-        ),
-    ]
-    event_date: Annotated[
-        date,
-        Member(
-            "The UTC date of `event_timestamp`; the partition key.",
-            Date(),
-            default=lambda values: values["event_timestamp"].date(),
-            is_queued=False,
-        ),
-    ]
-    has_client_id: Annotated[
-        bool,
-        Member("Whether the id came with the request.", is_queued=False, shown=Shown.NEVER),
-    ] = False
-    """Makes the write idempotent."""
+    error_message: Annotated[str | None, Member(
+        "The error in words.", Text(), fields.Text(maximum=65536), shown=Shown.BLANK
+    )] = None
+    retention_days: Annotated[int, Member(
+        "How long to keep it; 0 counts as absent and means 2555.", Integer(),
+        fields.Integer(minimum=1, maximum=DEFAULT_RETENTION_DAYS, zero_is_absent=True),
+        default=DEFAULT_RETENTION_DAYS, nullable=True, server_default=str(DEFAULT_RETENTION_DAYS),
+    )]
+    is_sensitive: Annotated[bool, Member(
+        "Whether the payload needs care; `false` when absent.", Boolean(), fields.Boolean(),
+        default=False, nullable=True, server_default="false",
+    )]
+    event_date: Annotated[date, Member(
+        "The UTC date of `event_timestamp`; the partition key.", Date(),
+        default=lambda values: values["event_timestamp"].date(), is_queued=False,
+    )]
+    # Lets the store recognise an event that is sent again.
+    has_client_id: Annotated[bool, Member(
+        "Whether the id came with the request.", is_queued=False, shown=Shown.NEVER
+    )] = False
+
+    # fmt: on
 
 
 _ANSWERED_FIRST = (
@@ -268,3 +171,17 @@ MEMBERS = optional_last(in_order(members_of(AuditEvent), _ANSWERED_FIRST))
 
 normalised = Normaliser(AuditEvent, supplied=("event_id", "has_client_id"))
 """Makes an event of what a client sent or the queue kept."""
+
+_PAYLOAD: Final = Payload(AuditEvent)
+
+to_payload = _PAYLOAD.encode
+"""Returns what the dead-letter queue keeps of an event, the parent's date as its client sent it included."""
+
+
+def from_payload(payload: dict[str, Any]) -> AuditEvent:
+    """Return the event as it was acknowledged; its id makes the write idempotent.
+
+    Raises:
+        InvalidPayload: a member is missing or has a type that no column takes.
+    """
+    return normalised(_PAYLOAD.decode(payload) | {"has_client_id": True})

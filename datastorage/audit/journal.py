@@ -1,8 +1,8 @@
 """Events the service writes about itself: in the background, through the same path as all others.
 
 What is submitted waits in memory for a moment. The caller is never held up and never learns of a
-failure: its own answer must not depend on it. An event that cannot be stored now is tried again; only
-after minutes, or when the process ends, is it given up, and then the log has its id.
+failure: its own answer must not depend on it. An event that cannot be stored or queued now is tried
+again; after minutes, or when the process ends, it is given up, and the log has its id.
 """
 
 import logging
@@ -15,7 +15,7 @@ from threading import Condition, Thread
 from typing import NamedTuple, Protocol
 
 from datastorage.audit.event import AuditEvent
-from datastorage.errors import DatabaseError, DataStorageError
+from datastorage.errors import Conflict, DataStorageError, InvalidInput
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
@@ -45,21 +45,13 @@ class Pace:
 
 
 class Recorder(Protocol):
-    """Writes events; ``AuditService`` is one."""
+    """Writes events, as ``AuditService`` does; raises ``DataStorageError`` when none is stored or queued."""
 
     def record(self, event: AuditEvent) -> object:
-        """Commit one event.
-
-        Raises:
-            DataStorageError: it is not stored.
-        """
+        """Write one event."""
 
     def record_batch(self, events: list[AuditEvent]) -> object:
-        """Commit all events or none.
-
-        Raises:
-            DataStorageError: none is stored.
-        """
+        """Write all events or none."""
 
 
 class _Entry(NamedTuple):
@@ -72,7 +64,7 @@ class Journal:
 
     Args:
         recorder: what writes the events.
-        metrics: counts events that are lost before anybody tried to write them.
+        metrics: counts events that are lost before a write was tried.
         capacity: events that may wait; further ones are dropped.
         pace: when it writes.
     """
@@ -151,7 +143,7 @@ class Journal:
         while True:
             try:
                 self._record(events)
-            except DatabaseError:
+            except DataStorageError:
                 if self._pause() or monotonic_seconds() >= give_up_at:
                     _lose(events)
                     return
@@ -167,16 +159,14 @@ class Journal:
         """Write all events; what is wrong with one must not keep the others out.
 
         Raises:
-            DatabaseError: they are not stored, and may be later.
+            DataStorageError: they are not stored, and may be later.
         """
         try:
             if len(events) > 1:
                 self._recorder.record_batch(events)
             else:
                 self._recorder.record(events[0])
-        except DatabaseError:
-            raise
-        except DataStorageError:
+        except (InvalidInput, Conflict):
             if len(events) == 1:
                 logger.exception("An audit event of our own was refused")
                 _lose(events)
@@ -191,7 +181,7 @@ class Journal:
 
 
 def _lose(events: Sequence[AuditEvent]) -> None:
-    """Say which events are in no store; the trail has a hole there."""
+    """Log which events are stored nowhere: the audit trail lacks them."""
     for event in events:
         logger.error(
             "Audit event lost",

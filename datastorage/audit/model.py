@@ -1,5 +1,6 @@
 """What can become of an audit event that is written, and what is asked and answered about those stored."""
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -9,14 +10,50 @@ from uuid import UUID
 import msgspec
 
 from datastorage.audit.event import MEMBERS
-from datastorage.audit.examples import STORED
 from datastorage.platform.db.conditions import Condition, need_values
 from datastorage.platform.db.keyset import Position
-from datastorage.platform.records import meanings_of
+from datastorage.platform.records import Shown, meanings_of, shown_members
 from datastorage.platform.web.pages import Pagination
-from datastorage.platform.web.shapes import meaning
+from datastorage.platform.web.shapes import RowShape, meaning
 
 MEANINGS = meanings_of(MEMBERS)
+
+EXAMPLE: dict[str, Any] = {
+    "version": "1.0",
+    "event_type": "gateway.signal.received",
+    "event_timestamp": "2026-01-14T09:12:45.120934+01:00",
+    "event_category": "gateway",
+    "event_action": "received",
+    "event_outcome": "success",
+    "correlation_id": "rr-2026-0114",
+    "severity": "critical",
+    "namespace": "payments",
+    "event_data": {"alert_name": "EtcdHighCommitLatency", "is_duplicate": False},
+}
+"""An event as a client sends it."""
+
+_STORED_EXAMPLE = EXAMPLE | {
+    "event_id": "0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11",
+    "event_timestamp": "2026-01-14T08:12:45.120934Z",
+    "event_date": "2026-01-14",
+    "resource_type": "gateway",
+    "resource_id": "rr-2026-0114",
+    "actor_id": "gateway-service",
+    "actor_type": "service",
+    "retention_days": 2555,
+    "is_sensitive": False,
+}
+
+STORED = RowShape(
+    "StoredEvent",
+    "One event as reads return it.",
+    MEMBERS,
+    {
+        each.wire: _STORED_EXAMPLE.get(each.wire, "" if each.shown is Shown.BLANK else None)
+        for each in shown_members(MEMBERS)
+        if each.shown is not Shown.WHEN_SET
+    },
+)
 
 
 class Written(Enum):
@@ -107,15 +144,15 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_by_correlation(self) -> bool:
-        """Whether it is a look-up of the events of one remediation, which are few."""
+        """Whether it looks up the events of one remediation, which are few."""
         return "correlation_id" in [each.key for each in self.conditions]
 
     @property
     def is_planned_alike(self) -> bool:
         """Whether one plan suits all values.
 
-        Events in their order, or those of one correlation id: there is one index for either. Of a type,
-        say, there may be millions or none, and then another index is the right one.
+        There is one index for events in their order, and one for those of a correlation id. Of a type, say,
+        there may be millions or none, and the best index depends on which.
         """
         if self.is_by_correlation:
             return not self.needs_values
@@ -157,12 +194,14 @@ class StoredEvent:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EventExport:
-    """Events read while they are sent; ``next_cursor`` is set when rows remain.
+    """Events in JSON, some hundred at a time, read while they are sent.
 
-    ``chunks`` are some hundred events in JSON each, and a generator, to those who close it.
+    Attributes:
+        chunks: closing it ends the transaction.
+        next_cursor: set when rows remain.
     """
 
-    chunks: Any
+    chunks: Generator[Sequence[str], None, None]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""The query parameters of audit reads, and how an event is addressed among others."""
+"""The query parameters of audit reads."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -41,12 +41,11 @@ UNUSABLE_CURSOR = Fault("must be a cursor returned by this query in the same ord
 EXPORT_WITH_OFFSET = Fault("cannot be combined with an export; use cursor")
 
 
-def parameters(clock: Clock) -> tuple[Parameter, ...]:
-    """Return the parameters of a page, in the order in which their faults are reported."""
-    found = in_order((each for each in MEMBERS if each.filters is not None), (*_FIRST, *_FURTHER))
-    first = [_equality(each) for each in found if each.wire in _FIRST]
-    further = [_equality(each) for each in found if each.wire not in _FIRST]
-    return (*first, *_bounds(clock), *PAGE, *further, *REST)
+def parameters(clock: Clock, limit: Parameter) -> tuple[Parameter, ...]:
+    """Return the parameters of a page or an export, in the order in which their faults are reported."""
+    filters = in_order((each for each in MEMBERS if each.filters is not None), (*_FIRST, *_FURTHER))
+    found = [_equality(each) for each in filters]
+    return (*found[: len(_FIRST)], *_bounds(clock), limit, OFFSET, *found[len(_FIRST) :], *REST)
 
 
 def _equality(member: Member) -> Parameter:
@@ -78,21 +77,20 @@ def _bounded(name: str, operator: Operator) -> tuple[Find, ...]:
     return Find(columns.event_timestamp, operator), date
 
 
-PAGE = (
-    Parameter(
-        "limit",
-        "Rows of a page; an export may ask for up to 100000 and gives 10000 unless told.",
-        integer(1, MAX_PAGE_ROWS),
-        default=DEFAULT_PAGE_ROWS,
-        empty_is_absent=False,
-    ),
-    Parameter(
-        "offset",
-        "Rows to skip; refused in an export and ignored with `cursor`.",
-        integer(0, MAX_OFFSET),
-        default=0,
-        empty_is_absent=False,
-    ),
+PAGE_LIMIT = Parameter(
+    "limit",
+    "Rows of a page; an export may ask for up to 100000 and gives 10000 unless told.",
+    integer(1, MAX_PAGE_ROWS),
+    default=DEFAULT_PAGE_ROWS,
+    empty_is_absent=False,
+)
+EXPORT_LIMIT = replace(PAGE_LIMIT, grammar=integer(1, MAX_EXPORT_ROWS), default=DEFAULT_EXPORT_ROWS)
+OFFSET = Parameter(
+    "offset",
+    "Rows to skip; refused in an export and ignored with `cursor`.",
+    integer(0, MAX_OFFSET),
+    default=0,
+    empty_is_absent=False,
 )
 
 REST = (
@@ -129,37 +127,15 @@ REST = (
 )
 
 
-class AuditQuery(ParameterReader[PageRequest]):
-    """Reads the parameters of a page."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(*parameters(clock), make=_page, rules=(read_payload_filters, _read_cursor))
-
-
-class AuditExportQuery(ParameterReader[ExportRequest]):
-    """Reads the same parameters when the answer is a stream of lines."""
-
-    def __init__(self, clock: Clock) -> None:
-        ours = [_as_exported(each) for each in parameters(clock)]
-        rules = (read_payload_filters, _read_cursor, _refuse_offset)
-        super().__init__(*ours, make=_export, rules=rules)
-
-
-def _as_exported(parameter: Parameter) -> Parameter:
-    if parameter.name != "limit":
-        return parameter
-    return replace(parameter, grammar=integer(1, MAX_EXPORT_ROWS), default=DEFAULT_EXPORT_ROWS)
-
-
 class AuditSearch:
-    """Chooses between a page and an export by ``format`` or the ``Accept`` header."""
+    """Reads a page or an export, as ``format`` or the ``Accept`` header asks."""
 
     def __init__(self, clock: Clock) -> None:
-        self._page = AuditQuery(clock)
-        self._export = AuditExportQuery(clock)
-        self.resource = self._page.resource
-        self.encoding_slug = self._page.encoding_slug
-        self.parameters = self._page.parameters
+        self.page = page_reader(clock)
+        self.export = export_reader(clock)
+        self.resource = self.page.resource
+        self.encoding_slug = self.page.encoding_slug
+        self.parameters = self.page.parameters
 
     def read(self, sent: Sent) -> PageRequest | ExportRequest:
         """Return what is wanted.
@@ -168,13 +144,25 @@ class AuditSearch:
             InvalidInput: naming every bad parameter.
         """
         wanted_format = sent.texts.get("format") or _preferred_format(sent.accept)
-        return self._export.read(sent) if wanted_format == "ndjson" else self._page.read(sent)
+        return self.export.read(sent) if wanted_format == "ndjson" else self.page.read(sent)
 
 
 @lru_cache(maxsize=128)
 def _preferred_format(accept: str) -> str:
     accepted = parse_accept_header(accept, MIMEAccept).best_match(["application/json", NDJSON])
     return "ndjson" if accepted == NDJSON else "json"
+
+
+def page_reader(clock: Clock) -> ParameterReader[PageRequest]:
+    """Return what reads the parameters of a page."""
+    rules = (read_payload_filters, _read_cursor)
+    return ParameterReader(*parameters(clock, PAGE_LIMIT), make=_page, rules=rules)
+
+
+def export_reader(clock: Clock) -> ParameterReader[ExportRequest]:
+    """Return what reads the same parameters when the answer is a stream of lines."""
+    rules = (read_payload_filters, _read_cursor, _refuse_offset)
+    return ParameterReader(*parameters(clock, EXPORT_LIMIT), make=_export, rules=rules)
 
 
 def _read_cursor(reading: Reading) -> None:

@@ -1,6 +1,6 @@
-"""Parents that were not found: unknown, still in the queue, or in a month that cannot be asked."""
+"""Parents that were not found: unknown, still in the queue, or in a month that cannot be read."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -16,14 +16,14 @@ class ParentPending(DatabaseError):
 
 
 class Months(Protocol):
-    """Knows which months nobody can read at the moment."""
+    """Knows which months cannot be read at the moment."""
 
     def detached_months(self, table: str) -> Collection[Month]:
         """Return the months whose partition exists and is not attached."""
 
 
 class Parents:
-    """Finds out about parents that the database did not find.
+    """Decides what becomes of events whose parent the database did not find.
 
     Args:
         queue: where a parent may still wait.
@@ -34,46 +34,56 @@ class Parents:
         self._queue = queue
         self._months = months
 
-    def queued(self, wanted: set[UUID], events: Sequence[AuditEvent]) -> set[UUID]:
-        """Return those of ``wanted`` that wait in the queue: they were acknowledged earlier.
-
-        Not those of ``events`` themselves: an event that names itself would wait for ever.
+    def write(self, events: Sequence[AuditEvent], append: Callable[[], list[Written]]) -> list[Written]:
+        """Return the outcomes of ``append``; a parent that is reported as missing exists nowhere.
 
         Raises:
-            QueueUnusable: nobody can know.
+            ParentPending: every missing parent waits in the queue.
+            PartitionFailure: a missing parent may be in a month that is detached.
+            DatabaseError: what ``append`` raises, or the detached months cannot be read.
+            QueueUnusable: it is unknown whether a parent is queued.
+        """
+        outcomes = append()
+        if Written.PARENT_MISSING not in outcomes:
+            return outcomes
+        missing = _missing_parents(events, outcomes)
+        queued = self._queued(missing, events)
+        if not missing <= queued:
+            # The retry loop may have stored a parent, and dropped its id from the queue, after the database
+            # was asked. A parent that is in neither place now was never acknowledged.
+            outcomes = append()
+            missing = _missing_parents(events, outcomes)
+        if missing and missing <= queued:
+            raise ParentPending("parent is queued", reason="parent_pending")
+        if missing:
+            self._require_all_months(events)
+        # A batch is refused for its unknown parents only: the client can do nothing about those in the queue.
+        return [
+            Written.ROLLED_BACK
+            if outcome is Written.PARENT_MISSING and event.parent_event_id in queued
+            else outcome
+            for event, outcome in zip(events, outcomes, strict=True)
+        ]
+
+    def _queued(self, wanted: set[UUID], events: Sequence[AuditEvent]) -> set[UUID]:
+        """Return those of ``wanted`` that wait in the queue.
+
+        The ids of ``events`` themselves are not looked up: an event that names itself would wait for ever.
         """
         ids = list(wanted - {event.event_id for event in events})
         are_queued = self._queue.are_queued([str(event_id) for event_id in ids])
         return {event_id for event_id, is_queued in zip(ids, are_queued, strict=True) if is_queued}
 
-    def require_all_months(self, events: Sequence[AuditEvent]) -> None:
-        """Make sure that a parent of ``events`` would have been found: none is later than its child.
-
-        Raises:
-            PartitionFailure: a month is detached in which it may be.
-            DatabaseError: nobody can know.
-        """
+    def _require_all_months(self, events: Sequence[AuditEvent]) -> None:
+        """Make sure that a parent of ``events`` would have been found: none is later than its child."""
         latest = max(Month.of(event.event_date) for event in events)
         if any(month <= latest for month in self._months.detached_months(AUDIT_EVENTS.name)):
             raise PartitionFailure("a month is detached", reason="partition_missing")
 
 
-def orphans(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> set[UUID]:
-    """Return the parents that were not found."""
+def _missing_parents(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> set[UUID]:
     return {
         event.parent_event_id
         for event, outcome in zip(events, outcomes, strict=True)
         if outcome is Written.PARENT_MISSING and event.parent_event_id is not None
     }
-
-
-def without_pending(
-    events: Sequence[AuditEvent], outcomes: Sequence[Written], queued: set[UUID]
-) -> list[Written]:
-    """Hold only unknown parents against a batch that is refused, not those that are queued."""
-    return [
-        Written.ROLLED_BACK
-        if outcome is Written.PARENT_MISSING and event.parent_event_id in queued
-        else outcome
-        for event, outcome in zip(events, outcomes, strict=True)
-    ]

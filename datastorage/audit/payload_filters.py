@@ -1,4 +1,4 @@
-"""Conditions on what is inside ``event_data``: PostgreSQL has to see their values to choose the GIN index."""
+"""Conditions on members of ``event_data``: PostgreSQL has to see their values to choose the GIN index."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,6 @@ PAYLOAD_PREFIX = "event_data."
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
 _BAD_PATH = Fault("must be event_data. and 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by dots")
-_PAIR = frozenset({"detail_key", "detail_value"})
 _BAD_KEY = Fault("must consist of letters, digits and underscores")
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -34,33 +33,27 @@ class Match(NamedTuple):
 
 def read_payload_filters(reading: Reading) -> None:
     """Add the conditions on ``event_data``; refuse bad paths, lone halves of a pair, and too many of them."""
-    named = _at_paths(reading)
-    if reading.sent.texts.keys() & _PAIR:
-        named += _pair(reading)
+    named = [*_at_paths(reading), *_pair(reading)]
     used = len(named) + (reading.values.get("event_data_contains") is not None)
     if used > MAX_PAYLOAD_FILTERS:
         too_many = Fault(f"at most {MAX_PAYLOAD_FILTERS} payload filters are allowed (got {used})")
         reading.refuse("event_data", too_many)
-    reading.conditions += [matches(path, text) for path, text in named]
+    reading.conditions += [
+        Condition(PAYLOAD_PREFIX + ".".join(each.path), audit_events.c.event_data, READS, each)
+        for each in named
+    ]
 
 
-def matches(path: tuple[str, ...], text: str) -> Condition:
-    """Return the condition that ``event_data`` has, at this path, a scalar that reads like ``text``."""
-    return Condition(PAYLOAD_PREFIX + ".".join(path), audit_events.c.event_data, READS, Match(path, text))
-
-
-def _at_paths(reading: Reading) -> list[tuple[tuple[str, ...], str]]:
-    found = []
+def _at_paths(reading: Reading) -> Iterator[Match]:
     for name, text in reading.sent.texts.items():
         if text and name.startswith(PAYLOAD_PREFIX):
             path = name.removeprefix(PAYLOAD_PREFIX)
             if not _PATH.fullmatch(path):
                 reading.refuse(name, _BAD_PATH)
-            found.append((tuple(path.split(".")), text))
-    return found
+            yield Match(tuple(path.split(".")), text)
 
 
-def _pair(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:
+def _pair(reading: Reading) -> Iterator[Match]:
     key, value = reading.text("detail_key"), reading.text("detail_value")
     if value and not key:
         reading.refuse("detail_value", Fault("must come together with detail_key"))
@@ -69,7 +62,7 @@ def _pair(reading: Reading) -> Iterator[tuple[tuple[str, ...], str]]:
     if key and value and not re.fullmatch(r"\w+", key, re.ASCII):
         reading.refuse("detail_key", _BAD_KEY)
     if key:
-        yield (key,), value
+        yield Match((key,), value)
 
 
 def _reads(column: ColumnElement[Any], match: Match) -> ColumnElement[bool]:

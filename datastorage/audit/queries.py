@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Insert,
     Select,
-    Uuid,
     and_,
     bindparam,
     case,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT, insert
 
 from datastorage.audit.event import MEMBERS
-from datastorage.audit.model import AuditFilter
+from datastorage.audit.model import AuditFilter, PageRequest
 from datastorage.audit.tables import audit_events
 from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
 from datastorage.platform.db.keyset import Position
@@ -31,12 +30,8 @@ from datastorage.platform.db.rendered import DIALECT, Rendered
 from datastorage.platform.db.row_json import row_json
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
 
-WRITTEN_COLUMNS = tuple(c.name for c in audit_events.columns)
-"""Every column is written by the service, so the table's defaults never decide anything."""
-
-_COMPARED_COLUMNS = tuple(
-    name for name in WRITTEN_COLUMNS if name not in {"event_id", "event_date", "parent_event_date"}
-)
+_KEY = (audit_events.c.event_id, audit_events.c.event_date)
+_SENT = sent_rows(audit_events.columns)
 
 # Rendered once: it has fifty parts, and SQLAlchemy would look at each for every request.
 _PAGE_JSON: ColumnElement[str] = literal_column(
@@ -47,48 +42,39 @@ _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 _SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
-def insert_sent_rows() -> Insert:
+def _insert_sent_rows() -> Insert:
     """Insert all sent rows, skip those whose id is already stored on that date, return the new ids.
 
     INSERT INTO audit_events (…) SELECT … FROM json_to_recordset(…) AS sent
     ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date
+
+    Every column is written, so the table's defaults never decide anything.
     """
-    sent = sent_rows(audit_events.columns)
-    return (
-        insert(audit_events)
-        .from_select(
-            list(WRITTEN_COLUMNS),
-            select(*(as_stored(sent, audit_events.c[name]) for name in WRITTEN_COLUMNS)),
-        )
-        .on_conflict_do_nothing(index_elements=[audit_events.c.event_id, audit_events.c.event_date])
-        .returning(audit_events.c.event_id, audit_events.c.event_date)
-    )
+    columns = audit_events.columns
+    rows = select(*(as_stored(_SENT, each) for each in columns))
+    statement = insert(audit_events).from_select(columns.keys(), rows)
+    return statement.on_conflict_do_nothing(index_elements=_KEY).returning(*_KEY)
 
 
-def identical_rows() -> Select[Any]:
+def _identical_rows() -> Select[Any]:
     """Return the ids of sent rows that are stored with equal content; jsonb compares as a JSON value.
 
     The parent's date is ours, not the client's, and may have been unknown when the row was stored.
     """
-    sent = sent_rows(audit_events.columns)
-    same_key = and_(
-        audit_events.c.event_id == sent.c.event_id, audit_events.c.event_date == sent.c.event_date
-    )
+    same_key = and_(*(each == _SENT.c[each.name] for each in _KEY))
     same_content = [
-        audit_events.c[name].is_not_distinct_from(as_stored(sent, audit_events.c[name]))
-        for name in _COMPARED_COLUMNS
+        each.is_not_distinct_from(as_stored(_SENT, each))
+        for each in audit_events.columns
+        if each.name not in {"event_id", "event_date", "parent_event_date"}
     ]
-    return (
-        select(sent.c.event_id, sent.c.event_date)
-        .join_from(sent, audit_events, same_key)
-        .where(*same_content)
-    )
+    ids = select(_SENT.c.event_id, _SENT.c.event_date)
+    return ids.join_from(_SENT, audit_events, same_key).where(*same_content)
 
 
-INSERT_SENT_ROWS = Rendered(insert_sent_rows())
-IDENTICAL_ROWS = Rendered(identical_rows())
+INSERT_SENT_ROWS = Rendered(_insert_sent_rows())
+IDENTICAL_ROWS = Rendered(_identical_rows())
 
-PARENT_DATES = select(audit_events.c.event_id, audit_events.c.event_date).where(
+PARENT_DATES = select(*_KEY).where(
     audit_events.c.event_id == func.any(bindparam("parent_ids", type_=ARRAY(audit_events.c.event_id.type)))
 )
 
@@ -136,19 +122,18 @@ class _PageShape(NamedTuple):
     counted: bool
 
 
-def rendered_page(
-    wanted: AuditFilter, *, limit: int, offset: int, counted: bool
-) -> tuple[Rendered, dict[str, Any]]:
+def rendered_page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
     """Return the statement of a page that is not planned with its values, and those values.
 
     Such filters come very often and in few shapes, so the text of each shape is kept. Only a first page
-    can be ``counted``.
+    can include the total.
     """
-    shape = _PageShape(shape_of(wanted.conditions), wanted.ascending, wanted.after is not None, counted)
-    bound = values(wanted.conditions)
-    if wanted.after is not None:
-        bound |= _place(wanted.after)
-    bound["page_limit"], bound["page_offset"] = limit, offset
+    found, after = wanted.filter, wanted.filter.after
+    shape = _PageShape(shape_of(found.conditions), found.ascending, after is not None, wanted.include_total)
+    bound = values(found.conditions)
+    if after is not None:
+        bound |= _place(after)
+    bound["page_limit"], bound["page_offset"] = wanted.limit, wanted.offset
     return _rendered_page(shape), bound
 
 
@@ -170,9 +155,8 @@ def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
 
 def ordered(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
     """Apply filter, cursor and order; the order is total, so pages never repeat a row."""
-    timestamp, event_id = audit_events.c.event_timestamp, audit_events.c.event_id
-    newest_first = (timestamp.desc(), event_id.desc())
-    order = (timestamp.asc(), event_id.asc()) if wanted.ascending else newest_first
+    sort_key = audit_events.c.event_timestamp, audit_events.c.event_id
+    order = [each.asc() if wanted.ascending else each.desc() for each in sort_key]
     return statement.where(*where(wanted.conditions), *_after(wanted)).order_by(*order)
 
 
@@ -181,14 +165,15 @@ def count(wanted: AuditFilter) -> Select[Any]:
     return select(func.count()).select_from(audit_events).where(*where(wanted.conditions))
 
 
-def one() -> Select[Any]:
+def _one() -> Select[Any]:
     """Select the event ``:event_id`` as JSON; when its id exists on several dates the latest counts."""
-    by_id = _EVERYTHING.where(audit_events.c.event_id == bindparam("event_id", type_=Uuid()))
+    event_id = audit_events.c.event_id
+    by_id = _EVERYTHING.where(event_id == bindparam("event_id", type_=event_id.type))
     latest = by_id.order_by(audit_events.c.event_date.desc()).limit(literal_column("1"))
     return select(_PAGE_JSON).select_from(latest.subquery("page"))
 
 
-ONE = Rendered(one())
+ONE = Rendered(_one())
 
 
 def _place(after: Position[UUID]) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""What a reader of audit events gets to see."""
+"""Reads of ``audit_events``: pages, single events and exports.
 
+Every method raises a classified ``DatabaseError``.
+"""
+
+from collections.abc import Generator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection
 
+from datastorage.audit import queries
 from datastorage.audit.cursor import cursor_of
-from datastorage.audit.model import (
-    AuditFilter,
-    EventExport,
-    EventPage,
-    ExportRequest,
-    PageRequest,
-    StoredEvent,
-)
-from datastorage.audit.store import AuditStore
+from datastorage.audit.model import EventExport, EventPage, ExportRequest, PageRequest, StoredEvent
 from datastorage.errors import NotFound
+from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
@@ -24,69 +24,114 @@ from datastorage.platform.web.pages import Pagination
 
 OPERATION: Final = "audit_events"
 """Every read of events in the metrics of queries."""
+EXPORT_FETCH_ROWS: Final = 500
+"""Rows the server-side cursor hands over at once: bounds the memory of an export."""
+SHORT_PAGE_ROWS: Final = 200
+"""A longer page shows a long list: its count, a statement of its own, may use parallel workers."""
+
+Rows = tuple[list[str], int | None]
+"""Events as JSON and, if they were counted, how many match; both from one snapshot."""
 
 
 class AuditReader:
     """Finds audit events (BR-STORAGE-020, -024).
 
     Args:
-        store: the table.
+        database: where they are.
         metrics: counts and durations of queries.
     """
 
-    def __init__(self, store: AuditStore, metrics: Metrics) -> None:
-        self._store = store
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
         self._metrics = metrics
 
     def find_page(self, wanted: PageRequest) -> EventPage:
-        """Return one page and where it lies.
-
-        Raises:
-            DatabaseError: classified; 503, 504 or 409 to the client.
-        """
-        # One row more than asked for tells whether there are more, with or without count and cursor.
+        """Return one page and where it lies."""
         with timed_query(self._metrics, OPERATION):
-            rows, total = self._store.find_page(
-                wanted.filter, limit=wanted.limit + 1, offset=wanted.offset, counted=wanted.include_total
-            )
+            # One row more than asked for tells whether there are more, with or without count and cursor.
+            rows, total = self._find_rows(replace(wanted, limit=wanted.limit + 1))
         data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
-        next_cursor = _next_cursor(wanted.filter, data[-1]) if has_more else None
+        next_cursor = _cursor_behind(data[-1], wanted) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
         return EventPage([msgspec.Raw(text.encode("utf-8")) for text in data], pagination)
+
+    def _find_rows(self, wanted: PageRequest) -> Rows:
+        is_short_first = not wanted.offset and wanted.filter.after is None and wanted.limit <= SHORT_PAGE_ROWS
+        if wanted.filter.needs_values or (wanted.include_total and not is_short_first):
+            return self._find_in_snapshot(wanted)
+        if wanted.filter.is_by_correlation and wanted.include_total:
+            # Rarely more than a page, and the count costs even where it is never made: PostgreSQL prepares
+            # to look into every partition twice.
+            texts, _ = self._find_at_once(replace(wanted, include_total=False))
+            if len(texts) < wanted.limit:
+                return texts, len(texts)
+        return self._find_at_once(wanted)
+
+    def _find_at_once(self, wanted: PageRequest) -> Rows:
+        statement, values = queries.rendered_page(wanted)
+        if wanted.filter.is_planned_alike:
+            rows = self._database.query(statement, values)
+        else:
+            rows = self._database.read(lambda connection: statement.rows(connection, values))
+        texts = [row[0] for row in rows]
+        if not wanted.include_total:
+            return texts, None
+        return texts, rows[-1][1] if len(rows) == wanted.limit else len(rows)
+
+    def _find_in_snapshot(self, wanted: PageRequest) -> Rows:
+        def work(connection: Connection) -> Rows:
+            total = None
+            if wanted.include_total:
+                total = connection.execute(queries.count(wanted.filter)).scalar_one()
+                if wanted.offset >= total:
+                    return [], total
+            statement = queries.page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
+            return list(connection.execute(statement).scalars()), total
+
+        return self._database.read(work, custom_plan=wanted.filter.needs_values)
 
     def find(self, event_id: UUID) -> StoredEvent:
         """Return one event.
 
         Raises:
             NotFound: no such event is stored.
-            DatabaseError: classified.
         """
         with timed_query(self._metrics, OPERATION):
-            text = self._store.find(event_id)
-        if text is None:
+            rows = self._database.query(queries.ONE, {"event_id": event_id})
+        if not rows:
             raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
-        return StoredEvent(text)
+        return StoredEvent(rows[0][0])
 
     def export(self, wanted: ExportRequest) -> EventExport:
-        """Start streaming events; the rows are read while they are sent.
-
-        Raises:
-            DatabaseError: classified, also while the lines are consumed.
-        """
+        """Start streaming events; a ``DatabaseError`` may also come while the chunks are consumed."""
         with timed_query(self._metrics, OPERATION):
-            end, chunks = self._store.stream(wanted.filter, limit=wanted.limit)
+            chunks = self._stream(wanted)
+            end = next(chunks)
         next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
         return EventExport(chunks, next_cursor)
 
+    def _stream(self, wanted: ExportRequest) -> Generator[Any, None, None]:
+        """Yield the position of the last row to be sent, if further rows remain, and then the events.
 
-class _Key(msgspec.Struct):
+        One generator owns the transaction, so both come from the same snapshot.
+        """
+        with self._database.snapshot(custom_plan=wanted.filter.needs_values) as connection:
+            tail = connection.execute(queries.keys(wanted.filter, limit=2, offset=wanted.limit - 1)).all()
+            yield Position(*tail[0]) if len(tail) > 1 else None
+            cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
+            # Closed in any case: a server-side cursor left behind is reported when it is collected.
+            with cursor.execute(queries.page(wanted.filter, limit=wanted.limit)) as result:
+                yield from result.scalars().partitions()
+
+
+class _SortKey(msgspec.Struct):
     event_timestamp: datetime
     event_id: UUID
 
 
-_KEY = msgspec.json.Decoder(_Key)
+_SORT_KEY = msgspec.json.Decoder(_SortKey)
 
 
-def _next_cursor(wanted: AuditFilter, last: str) -> str:
-    key = _KEY.decode(last)
-    return cursor_of(Position(key.event_timestamp, key.event_id), ascending=wanted.ascending)
+def _cursor_behind(last: str, wanted: PageRequest) -> str:
+    key = _SORT_KEY.decode(last)
+    return cursor_of(Position(key.event_timestamp, key.event_id), ascending=wanted.filter.ascending)

@@ -10,15 +10,23 @@ from datastorage.errors import Conflict, Fault, InvalidInput, PartitionFailure, 
 logger = logging.getLogger(__name__)
 
 SINGLE, BATCH = "audit_events", "audit_events_batch"
-"""The two ways to write, as metrics and problems call them."""
+"""The two ways to write, as the metrics call them."""
 
-UNKNOWN_PARENT = Fault("parent event does not exist", "parent_not_found")
+_UNKNOWN_PARENT = Fault("parent event does not exist", "parent_not_found")
+_UNSTORABLE = Fault("the event has a value that cannot be stored", "database_constraint")
 
 
-def conflict(resource: str, event: AuditEvent) -> Conflict:
-    """Return the error of an event whose id is another event's."""
-    detail = f"another event is stored under event_id {event.event_id}"
-    return Conflict(detail, resource=resource, field="event_id", value=str(event.event_id))
+def require_written(event: AuditEvent, written: Written) -> None:
+    """Refuse a single event that was not written.
+
+    Raises:
+        InvalidInput: its parent does not exist.
+        Conflict: another event is stored under its id.
+    """
+    if written is Written.PARENT_MISSING:
+        raise InvalidInput.of("audit_event", {"parent_event_id": _UNKNOWN_PARENT})
+    if written is Written.CONFLICT:
+        raise _conflict("audit_event", event)
 
 
 def require_all_written(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> None:
@@ -28,28 +36,30 @@ def require_all_written(events: Sequence[AuditEvent], outcomes: Sequence[Written
         InvalidInput: parents do not exist.
         Conflict: another event is stored, or comes earlier in the batch, under the id of one.
     """
-    lost = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
-    if lost:
-        raise InvalidInput.of_items(BATCH, {f"[{index}].parent_event_id": UNKNOWN_PARENT for index in lost})
+    orphans = [index for index, outcome in enumerate(outcomes) if outcome is Written.PARENT_MISSING]
+    if orphans:
+        faults = {f"[{index}].parent_event_id": _UNKNOWN_PARENT for index in orphans}
+        raise InvalidInput.of_items(BATCH, faults)
     if Written.CONFLICT in outcomes:
-        raise conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
+        raise _conflict(BATCH, events[outcomes.index(Written.CONFLICT)])
+
+
+def _conflict(resource: str, event: AuditEvent) -> Conflict:
+    detail = f"another event is stored under event_id {event.event_id}"
+    return Conflict(detail, resource=resource, field="event_id", value=str(event.event_id))
 
 
 def refused_row(refused: RowRefused, table: str) -> InvalidInput:
-    """Return the error of what validation let pass and PostgreSQL never will.
-
-    It would fail on every retry, so the client must know.
-    """
+    """Return the error of a row that passed validation and is refused by PostgreSQL on every retry."""
     resource = "audit_event" if table == SINGLE else table
     if refused.reason == "foreign_key":
-        return InvalidInput.of(resource, {"parent_event_id": UNKNOWN_PARENT})
+        return InvalidInput.of(resource, {"parent_event_id": _UNKNOWN_PARENT})
     log_refused(refused)
-    fault = Fault("the event has a value that cannot be stored", "database_constraint")
-    return InvalidInput.of(resource, {"body": fault})
+    return InvalidInput.of(resource, {"body": _UNSTORABLE})
 
 
 def log_refused(refused: RowRefused) -> None:
-    """Say that validation let pass what PostgreSQL never will."""
+    """Report a gap in our validation."""
     extra = {"sqlstate": refused.sqlstate, "constraint": refused.constraint}
     logger.error("PostgreSQL refused a validated event", extra=extra)
 
@@ -57,8 +67,8 @@ def log_refused(refused: RowRefused) -> None:
 def month_at_fault(refused: RowRefused) -> PartitionFailure:
     """Return the error that blames the month for a duplicate key.
 
-    Our only unique key never refuses a row, see ``queries.insert_sent_rows``: somebody gave the partition
-    an index that the table does not have.
+    The only unique key of the table never refuses a row, because of ``ON CONFLICT DO NOTHING``: the partition
+    must have an index of its own.
     """
     return PartitionFailure(
         refused.detail,

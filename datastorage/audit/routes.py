@@ -7,8 +7,8 @@ from flask import Blueprint
 from msgspec import Raw
 
 from datastorage.audit.event import AuditEvent
-from datastorage.audit.examples import STORED
 from datastorage.audit.model import (
+    STORED,
     AlreadyRecorded,
     BatchParked,
     BatchRecorded,
@@ -33,7 +33,6 @@ NEXT_CURSOR = "X-Next-Cursor"
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1/audit")
 
-
 READ_IT = Link("audit_get_event", {"event_id": "$response.body#/event_id"}, "The event as it was stored.")
 RELATED = Link(
     "audit_find_events", {"correlation_id": "$request.body#/correlation_id"}, "All of the remediation."
@@ -44,6 +43,11 @@ RECORDED = (
     Answer(Parked, 202, Parked, "The database cannot take it now; it is safe in the queue."),
 )
 READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
+BATCH_QUEUED = "The database cannot take it now; every event is safe in the queue."
+BATCH_RECORDED = (
+    Answer(BatchRecorded, 201, BatchRecorded, "Every event of the batch is committed.", links=(READ_FIRST,)),
+    Answer(BatchParked, 202, BatchParked, BATCH_QUEUED),
+)
 NEXT_PAGE = Link(
     "audit_find_events",
     {"cursor": "$response.body#/pagination/next_cursor"},
@@ -67,21 +71,7 @@ def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
 @operation(
     Permission.WRITE,
     body=AuditBatch,
-    answers=(
-        Answer(
-            BatchRecorded,
-            201,
-            BatchRecorded,
-            "Every event of the batch is committed.",
-            links=(READ_FIRST,),
-        ),
-        Answer(
-            BatchParked,
-            202,
-            BatchParked,
-            "The database cannot take it now; every event is safe in the queue.",
-        ),
-    ),
+    answers=BATCH_RECORDED,
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
 def create_events(events: list[AuditEvent]) -> BatchRecorded | BatchParked:

@@ -6,12 +6,12 @@ import marshmallow
 from marshmallow import post_load, pre_load
 
 from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, normalised
-from datastorage.audit.examples import EVENT_EXAMPLE
 from datastorage.audit.fields import EventInstant
 from datastorage.audit.identity import new_event_id
+from datastorage.audit.model import EXAMPLE, MEANINGS
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
-from datastorage.platform.records import aliases_of, judges_of, meanings_of, members_of
+from datastorage.platform.records import aliases_of, judges_of, members_of
 from datastorage.platform.web import fields
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import ArrayContract
@@ -19,8 +19,6 @@ from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
 """Names that older clients use; the canonical name wins where both are sent."""
-
-_OLDER_NAMES = frozenset(ALIASES)
 
 DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
 """Members with JSON of any form; their size is bounded together."""
@@ -31,8 +29,8 @@ class AuditEventSchema(QuickContract):
 
     resource = "audit_event"
     aliases = ALIASES
-    glossary = meanings_of(MEMBERS)
-    example = EVENT_EXAMPLE
+    glossary = MEANINGS
+    example = EXAMPLE
 
     class Meta(QuickContract.Meta):
         """The members of an event that a client may send."""
@@ -42,10 +40,8 @@ class AuditEventSchema(QuickContract):
     def __init__(self, audit: AuditSettings, limits: LimitsSettings, clock: Clock) -> None:
         super().__init__()
         self._maximum_bytes = limits.max_event_data_bytes
-        fields.field_of(self, "event_category", fields.Choice).choices = (
-            *CATEGORIES,
-            *audit.extra_event_categories,
-        )
+        category = fields.field_of(self, "event_category", fields.Choice)
+        category.choices = (*CATEGORIES, *audit.extra_event_categories)
         timestamp = fields.field_of(self, "event_timestamp", EventInstant)
         timestamp.clock = clock
         timestamp.oldest, timestamp.ahead = limits.max_event_age, limits.max_event_ahead
@@ -55,13 +51,13 @@ class AuditEventSchema(QuickContract):
             document.maximum_depth = limits.max_event_data_depth
 
     def not_an_object(self) -> Fault:
-        """Send callers with several events on to the endpoint for them."""
+        """Name the endpoint for several events."""
         return Fault("request body must be a JSON object (arrays go to /api/v1/audit/events/batch)")
 
     @pre_load
     def rename_aliases(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Use an alias where the canonical member is absent or ``null``."""
-        if _OLDER_NAMES.isdisjoint(data):
+        if ALIASES.keys().isdisjoint(data):
             return data
         renamed = dict(data)
         for alias, name in ALIASES.items():
@@ -96,5 +92,5 @@ class EventIdPath(PathContract):
     """The id in the path of one event."""
 
     resource = "audit_event"
-    glossary = meanings_of(MEMBERS)
+    glossary = MEANINGS
     event_id = fields.Uuid(required=True)

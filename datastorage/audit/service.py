@@ -7,12 +7,12 @@ again (BR-AUDIT-001, DD-009).
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final
 
-from datastorage.audit.event import AuditEvent
+from datastorage.audit.event import AuditEvent, from_payload, to_payload
 from datastorage.audit.model import (
     AlreadyRecorded,
     BatchParked,
@@ -21,17 +21,15 @@ from datastorage.audit.model import (
     Recorded,
     Written,
 )
-from datastorage.audit.parents import ParentPending, Parents, orphans, without_pending
-from datastorage.audit.queueing import from_payload, to_payload
+from datastorage.audit.parents import ParentPending, Parents
 from datastorage.audit.refusals import (
     BATCH,
     SINGLE,
-    UNKNOWN_PARENT,
-    conflict,
     log_refused,
     month_at_fault,
     refused_row,
     require_all_written,
+    require_written,
 )
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -42,7 +40,7 @@ from datastorage.dlq.policy import is_infrastructure
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.write import Kind, StoreOrQueue
-from datastorage.errors import DatabaseError, InvalidInput, RowRefused
+from datastorage.errors import DatabaseError, RowRefused
 from datastorage.partitions.plan import Month
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
@@ -66,6 +64,12 @@ KIND: Final[Kind[AuditEvent]] = Kind(
 
 PARTITION_REASONS = frozenset({"partition_missing", "partition_failed", "storage_error", "lock_timeout"})
 
+_REPLAYED = {
+    Written.CREATED: Replayed.STORED,
+    Written.IDENTICAL: Replayed.DUPLICATE,
+    Written.CONFLICT: Replayed.CONFLICT,
+}
+
 
 class AuditService:
     """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018).
@@ -74,7 +78,7 @@ class AuditService:
         store: the table.
         writer: group commit for single events.
         queue: where a write goes that the database could not take.
-        parents: finds out about parents that are not stored.
+        parents: decides about parents that are not stored.
         attempts: tries the database.
         metrics: counts and lag of writes.
         clock: the server's now, for the lag.
@@ -113,6 +117,15 @@ class AuditService:
             lambda: Parked(event_id=event.event_id, event_timestamp=event.event_timestamp),
         )
 
+    def _store_one(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+        [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
+        require_written(event, written)
+        if written is Written.IDENTICAL:
+            self._count_stored([event], [])
+            return AlreadyRecorded(event.event_id, event.event_timestamp)
+        self._count_stored([event], [event])
+        return Recorded(event.event_id, event.event_timestamp)
+
     def record_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
         """Commit all events, or queue all of them.
 
@@ -131,56 +144,6 @@ class AuditService:
             ),
         )
 
-    def replay(self, payload: dict[str, Any]) -> Replayed:
-        """Write a queued event through the ordinary path, without judging its age again.
-
-        Raises:
-            DatabaseError: it is not stored.
-            QueueUnusable: nobody can know whether its parent is still queued.
-        """
-        try:
-            event = from_payload(payload)
-            written = self._write_again(event)
-        except InvalidPayload:
-            return Replayed.INVALID
-        except RowRefused as refused:
-            log_refused(refused)
-            return Replayed.INVALID
-        except ParentPending:
-            return Replayed.PARENT_PENDING
-        if written is Written.CONFLICT:
-            return Replayed.CONFLICT
-        if written is Written.IDENTICAL:
-            return Replayed.DUPLICATE
-        self._show_written(_partition(event.event_date), self._clock())
-        return Replayed.STORED
-
-    def _write_again(self, event: AuditEvent) -> Written:
-        """Write one acknowledged event; when nobody knows its parent, keep the event and what it said."""
-        written = Written.PARENT_MISSING
-        try:
-            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
-        except RowRefused as refused:
-            if refused.reason != "foreign_key":
-                raise
-            # The parent was there when it was looked up, and deleted before its child was inserted.
-        if written is Written.PARENT_MISSING:
-            append_orphan = partial(self._store.append_orphan, event)
-            [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
-        return written
-
-    def _store_one(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
-        [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
-        if written is Written.PARENT_MISSING:
-            raise InvalidInput.of("audit_event", {"parent_event_id": UNKNOWN_PARENT})
-        if written is Written.CONFLICT:
-            raise conflict("audit_event", event)
-        if written is Written.IDENTICAL:
-            self._count_stored([event], [])
-            return AlreadyRecorded(event.event_id, event.event_timestamp)
-        self._count_stored([event], [event])
-        return Recorded(event.event_id, event.event_timestamp)
-
     def _store_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
         try:
             outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
@@ -195,6 +158,41 @@ class AuditService:
         message = f"{len(events)} audit events created successfully"
         return BatchRecorded([event.event_id for event in events], message, len(events) - len(created))
 
+    def replay(self, payload: dict[str, Any]) -> Replayed:
+        """Write a queued event through the ordinary path, without judging its age again.
+
+        Raises:
+            DatabaseError: it is not stored.
+            QueueUnusable: it is unknown whether its parent is still queued.
+        """
+        try:
+            event = from_payload(payload)
+            replayed = _REPLAYED[self._write_again(event)]
+        except InvalidPayload:
+            return Replayed.INVALID
+        except RowRefused as refused:
+            log_refused(refused)
+            return Replayed.INVALID
+        except ParentPending:
+            return Replayed.PARENT_PENDING
+        if replayed is Replayed.STORED:
+            self._show_written([event])
+        return replayed
+
+    def _write_again(self, event: AuditEvent) -> Written:
+        """Write an acknowledged event; when its parent exists nowhere, keep the event and the id it named."""
+        written = Written.PARENT_MISSING
+        try:
+            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
+        except RowRefused as refused:
+            if refused.reason != "foreign_key":
+                raise
+            # The parent was there when it was looked up, and deleted before its child was inserted.
+        if written is Written.PARENT_MISSING:
+            append_orphan = partial(self._store.append_orphan, event)
+            [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
+        return written
+
     def _write(
         self,
         table: str,
@@ -203,29 +201,9 @@ class AuditService:
         *,
         is_replay: bool = False,
     ) -> list[Written]:
-        """Write, and find out about missing parents whether they wait in the queue.
-
-        Raises:
-            ParentPending: every missing parent does.
-            DatabaseError: the database cannot take it now, or cannot know about a parent.
-            InvalidInput: it never will; ``RowRefused`` when replayed.
-            QueueUnusable: nobody can know whether a parent is queued.
-        """
-        outcomes = self._attempt(table, events, append, is_replay=is_replay)
-        if Written.PARENT_MISSING not in outcomes:
-            return outcomes
-        missing = orphans(events, outcomes)
-        queued = self._parents.queued(missing, events)
-        if not missing <= queued:
-            # The retry loop may have stored a parent and dropped its id since the database was asked:
-            # whoever is in neither place now was never acknowledged.
-            outcomes = self._attempt(table, events, append, is_replay=is_replay)
-            missing = orphans(events, outcomes)
-        if missing and missing <= queued:
-            raise ParentPending("parent is queued", reason="parent_pending")
-        if missing:
-            self._parents.require_all_months(events)
-        return without_pending(events, outcomes, queued)
+        """Write events whose parents may be queued; raises what ``Parents.write`` and ``_attempt`` raise."""
+        attempt = partial(self._attempt, table, events, append, is_replay=is_replay)
+        return self._parents.write(events, attempt)
 
     def _attempt(
         self,
@@ -233,7 +211,7 @@ class AuditService:
         events: Sequence[AuditEvent],
         append: Callable[[], list[Written]],
         *,
-        is_replay: bool = False,
+        is_replay: bool,
     ) -> list[Written]:
         """Run a write, and turn a refused row into the client's fault.
 
@@ -257,16 +235,16 @@ class AuditService:
 
     def _count_stored(self, events: Sequence[AuditEvent], created: Sequence[AuditEvent]) -> None:
         self._writes.count_stored(events, created)
-        now = self._clock()
-        for partition in {_partition(event.event_date) for event in events}:
-            self._show_written(partition, now)
+        self._show_written(events)
 
-    def _show_written(self, partition: str, now: datetime) -> None:
-        self._metrics.partition_last_write_timestamp.labels(partition).set(now.timestamp())
-        self._metrics.partition_status.labels(partition, "unavailable").set(0)
+    def _show_written(self, events: Sequence[AuditEvent]) -> None:
+        now_seconds = self._clock().timestamp()
+        for partition in _partitions(events):
+            self._metrics.partition_last_write_timestamp.labels(partition).set(now_seconds)
+            self._metrics.partition_status.labels(partition, "unavailable").set(0)
 
     def _count_partition_failure(self, events: Sequence[AuditEvent], fault: DatabaseError) -> None:
-        partitions = {_partition(event.event_date) for event in events}
+        partitions = _partitions(events)
         # Which month of several failed is not in PostgreSQL's diagnostics; replay finds out one by one.
         if fault.reason in PARTITION_REASONS and len(partitions) == 1:
             partition = partitions.pop()
@@ -274,7 +252,11 @@ class AuditService:
             self._metrics.partition_status.labels(partition, "unavailable").set(1)
 
 
+def _partitions(events: Sequence[AuditEvent]) -> set[str]:
+    return {_partition(event.event_date) for event in events}
+
+
 @lru_cache(maxsize=1024)
 def _partition(day: date) -> str:
-    """Return what metrics call the month of ``day``."""
+    """Return the month of ``day`` as the metrics name it."""
     return str(Month.of(day))

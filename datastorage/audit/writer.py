@@ -1,12 +1,12 @@
 """Group commit: requests that arrive while a commit is under way share the next one.
 
-There is no timer and no thread of its own. The first request to find nobody writing leads: it takes
+There is no timer and no thread of its own. A request that finds no write under way leads: it takes
 everything that waits, writes it as one statement, and wakes the others with their outcomes. At low
 load a group is one event and nothing is delayed; under load a commit costs the same for many.
 
 Events share a group only with events that wait for the same things, so that one held up holds up few:
-a month whose partition is locked or missing is a queue of its own; finding a parent reads other months;
-an id chosen by the client may be in another transaction that is not finished yet.
+each month has a queue of its own, since its partition may be locked or missing; finding a parent reads
+other months; an id chosen by the client may be in another transaction that is not finished yet.
 """
 
 import copy
@@ -23,6 +23,9 @@ from datastorage.errors import DatabaseError, RowRefused, Unavailable
 Append = Callable[[Sequence[AuditEvent]], list[Written]]
 
 
+_INTERRUPTED = Unavailable("the write was interrupted - please retry", reason="unknown")
+
+
 class _QueueKey(NamedTuple):
     """What the events of one group have in common."""
 
@@ -33,15 +36,19 @@ class _QueueKey(NamedTuple):
 
 
 class _Ticket:
-    """One waiting request: woken with an outcome, with an error, or to lead the next group."""
+    """One waiting request: woken with a result, or to lead the next group.
 
-    __slots__ = ("_asleep", "error", "event", "leads", "outcome")
+    Attributes:
+        result: replaced by every write that ends in a known way. What ends a write otherwise reaches the
+            leader's caller, and the others get this error instead of waiting for ever.
+    """
+
+    __slots__ = ("_asleep", "event", "leads", "result")
 
     def __init__(self, event: AuditEvent) -> None:
         self.event = event
         self.leads = False
-        self.outcome: Written | None = None
-        self.error: Exception | None = None
+        self.result: Written | DatabaseError = _INTERRUPTED
         # A lock that is held from the start: an Event is three objects, and wakes by way of two locks.
         self._asleep = Lock()
         self._asleep.acquire()
@@ -67,7 +74,7 @@ class GroupWriter:
     Args:
         append: writes independent events in one transaction (``AuditStore.append``).
         max_rows: largest group; bounds statement size and what one failure can touch.
-        max_wait_seconds: longest wait for one's group to start; its own time comes on top.
+        max_wait_seconds: longest wait for the group of an event to start; the write's time comes on top.
     """
 
     def __init__(self, append: Append, *, max_rows: int = 256, max_wait_seconds: float) -> None:
@@ -93,11 +100,10 @@ class GroupWriter:
             self._wait(queue, ticket)
         if ticket.leads:
             self._lead(key, queue)
-        if ticket.error is not None:
-            # A copy: several threads raise it, and each raise writes its own traceback into it.
-            raise copy.copy(ticket.error) from ticket.error
-        assert ticket.outcome is not None
-        return ticket.outcome
+        if isinstance(ticket.result, Written):
+            return ticket.result
+        # A copy: several threads raise it, and each raise writes its own traceback into it.
+        raise copy.copy(ticket.result) from ticket.result
 
     def _wait(self, queue: _Queue, ticket: _Ticket) -> None:
         if ticket.wait(self._max_wait_seconds):
@@ -107,7 +113,7 @@ class GroupWriter:
             if gives_up:
                 queue.waiting.remove(ticket)
         if gives_up:
-            ticket.error = Unavailable("database unavailable - please retry", reason="timeout")
+            ticket.result = Unavailable("database unavailable - please retry", reason="timeout")
             return
         # Already part of a group: its outcome is certain only when that group is done.
         ticket.wait()
@@ -120,9 +126,6 @@ class GroupWriter:
         finally:
             self._hand_over(key, queue)
             for ticket in group:
-                if ticket.outcome is None and ticket.error is None:
-                    # What ended the write reaches the leader's caller; the others must not wait for ever.
-                    ticket.error = Unavailable("the write was interrupted - please retry", reason="unknown")
                 ticket.wake()
 
     def _write_group(self, group: list[_Ticket]) -> None:
@@ -134,21 +137,21 @@ class GroupWriter:
                 outcomes = self._append([ticket.event for ticket in part])
             except RowRefused as error:
                 if len(part) == 1:
-                    part[0].error = error
+                    part[0].result = error
                 else:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
             except DatabaseError as error:
                 # The database or the whole month is at fault: trying the rest would only take longer.
                 for ticket in chain(part, *parts):
-                    ticket.error = error
+                    ticket.result = error
                 return
             else:
                 for ticket, outcome in zip(part, outcomes, strict=True):
-                    ticket.outcome = outcome
+                    ticket.result = outcome
 
     def _hand_over(self, key: _QueueKey, queue: _Queue) -> None:
-        """Let the longest-waiting request lead next; a queue nobody waits in is forgotten."""
+        """Let the longest-waiting request lead next; an empty queue is forgotten."""
         with self._lock:
             if queue.waiting:
                 queue.waiting[0].leads = True

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 
 import click
 import urllib3
@@ -49,25 +50,17 @@ def demo(url: str, count: int, seed: int) -> None:
     Loading the same seed again on the same day changes nothing but adds what has happened since.
     """
     told = story.tell(seed, utc_now(), count)
-    sender = Sender(url)
-    try:
-        receipt = _send(sender, told)
-    except SendingFailed as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        sender.close()
-    _print_counts(told, receipt)
-    _print_tour(url, told)
-
-
-def _send(sender: Sender, told: Story) -> Receipt:
     total = Receipt()
     records = len(told.workflows) + len(told.events) + len(told.notifications) + len(told.incidents)
-    with click.progressbar(length=records, label="Sending") as progress:
-        for receipt in _receipts(sender, told):
-            total += receipt
-            progress.update(receipt["sent"])
-    return total
+    try:
+        with closing(Sender(url)) as sender, click.progressbar(length=records, label="Sending") as progress:
+            for receipt in _receipts(sender, told):
+                total += receipt
+                progress.update(receipt["sent"])
+    except SendingFailed as error:
+        raise click.ClickException(str(error)) from error
+    _print_counts(told, total)
+    _print_tour(url, told)
 
 
 def _receipts(sender: Sender, told: Story) -> Iterator[Receipt]:

@@ -7,14 +7,13 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from datastorage.demo import templates
-from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.templates import Facts, fill, filled
-from datastorage.demo.world import WORLD
-
-STORY = templates.load("story.yaml")
+from datastorage.demo.content import EVENT_TYPES, STORY, WORLD, Facts, fill, filled
 
 Record = dict[str, Any]
+
+FAILURE = ("failed", "rejected", "error.occurred")
+PENDING = ("started", "required", "approval.requested")
+"""How the types end whose events are not a success."""
 
 ERRORS = {
     "error_type": "error_code",
@@ -60,7 +59,6 @@ class Narrator:
 
     Args:
         rng: the only source of chance, ids included.
-        types: what an event of each type looks like.
         facts: what is known before the first event.
         begins: when that happens.
 
@@ -68,10 +66,9 @@ class Narrator:
         part: what was told so far.
     """
 
-    def __init__(self, rng: Random, types: Catalogue, facts: Facts, begins: datetime) -> None:
+    def __init__(self, rng: Random, facts: Facts, begins: datetime) -> None:
         self.part = Part()
         self._rng = rng
-        self._types = types
         self._facts = {**facts, "now": rfc3339(begins)}
         self._now = begins
         self._cause: Record | None = None
@@ -84,13 +81,28 @@ class Narrator:
                 self._facts |= occasion
                 self._take(step)
 
-    def _occasions(self, step: Mapping[str, Any]) -> list[Facts]:
+    def _occasions(self, step: Facts) -> list[Facts]:
         if "each" in step:
             entries = self._facts[step["each"]]
             return [{"number": number, "entry": entry} for number, entry in enumerate(entries, start=1)]
         return [{}] * self._drawn(step.get("repeat", 1))
 
-    def _take(self, step: Mapping[str, Any]) -> None:
+    def _take(self, step: Facts) -> None:
+        known = self._learn(step)
+        for chapter in step.get("play", ()):
+            self.play(chapter)
+        if "tell" in step:
+            self._cause = self._event(step["tell"], known)
+        if "mention" in step:
+            self._event(step["mention"], known)
+        if "deliver" in step:
+            members = STORY["delivery"] | step["deliver"] | {"sent_at": "{now}"}
+            self.part.notifications.append(filled(members, self._facts))
+        if "end" in step:
+            self._end(step["end"])
+
+    def _learn(self, step: Facts) -> Facts:
+        """Let the time of a step pass, and return the facts that become known in it."""
         known = {}
         if "wait" in step:
             self._wait(*step["wait"])
@@ -102,34 +114,23 @@ class Narrator:
         self._facts |= known
         if "note" in step:
             self._facts.setdefault(step["note"], self._facts["now"])
-        for chapter in step.get("play", ()):
-            self.play(chapter)
-        if "tell" in step:
-            self._cause = self._event(step["tell"], known)
-        if "mention" in step:
-            self._event(step["mention"], known)
-        self._conclude(step)
+        return known
 
-    def _conclude(self, step: Mapping[str, Any]) -> None:
-        if "deliver" in step:
-            members = STORY["delivery"] | step["deliver"] | {"sent_at": "{now}"}
-            self.part.notifications.append(filled(members, self._facts))
-        if "end" in step:
-            self.part.endings.append(
-                Ending(self._facts["now"], filled(STORY["incident"] | step["end"], self._facts))
-            )
+    def _end(self, members: Facts) -> None:
+        incident = filled(STORY["incident"] | members, self._facts)
+        self.part.endings.append(Ending(self._facts["now"], incident))
 
     def show(self) -> None:
         """Tell of every event type with the sample of the catalogue."""
-        for kind in self._types.values():
-            self._facts |= kind.sample
-            self._cause = self._event(kind.name, kind.sample)
-            if kind.name in STORY["tour"]:
-                self._facts[STORY["tour"][kind.name]] = self._facts["now"]
+        for name, kind in EVENT_TYPES.items():
+            sample = kind["sample_event_data"]
+            self._facts |= sample
+            self._cause = self._event(name, sample)
+            if name in STORY["tour"]:
+                self._facts[STORY["tour"][name]] = self._facts["now"]
             self._wait(2, 90)
         self._facts |= {"operations": self._facts["all_operations"], "execution_id": "we-tour"}
-        ending = {"execution_status": "completed", "effectiveness_score": "{effectiveness_score}"}
-        self._conclude({"end": ending})
+        self._end({"execution_status": "completed", "effectiveness_score": "{effectiveness_score}"})
 
     def _wait(self, at_least: float, at_most: float) -> int:
         """Let some seconds pass and return how many milliseconds they were."""
@@ -153,21 +154,23 @@ class Narrator:
         """Add an event of this instant; ``known`` are the facts that have become known with it."""
         if self.part.events:
             self._wait(0.001, 0.03)  # no consequence without a delay, however short
-        kind = self._types[event_type]
-        data = {name: self._facts[name] for name in kind.fields}
+        kind = EVENT_TYPES[event_type]
+        data = {name: self._facts[name] for name in kind["fields"]}
         event = {
             "event_id": str(UUID(int=self._rng.getrandbits(128), version=4)),
             "event_timestamp": self._facts["now"],
             **filled(STORY["event"], self._facts),
-            **kind.members,
+            "event_type": event_type,
+            "event_category": kind["event_category"],
+            "event_action": kind["event_action"],
+            "event_outcome": _outcome(event_type, data),
+            "actor_id": f"{kind['service']}-service",
             **self._parent(),
             **{member: data[name] for name, member in ERRORS.items() if name in data},
             "event_data": data,
         }
         if "duration_ms" in known:
             event["duration_ms"] = known["duration_ms"]
-        if data.get("to_phase") in {"Failed", "Cancelled"}:
-            event["event_outcome"] = "failure"
         self.part.events.append(event)
         return event
 
@@ -177,6 +180,12 @@ class Narrator:
         # The date is a hint that spares the service a look into every month.
         date = self._cause["event_timestamp"][:10]
         return {"parent_event_id": self._cause["event_id"], "parent_event_date": date}
+
+
+def _outcome(event_type: str, data: Mapping[str, Any]) -> str:
+    if event_type.endswith(FAILURE) or data.get("to_phase") in {"Failed", "Cancelled"}:
+        return "failure"
+    return "pending" if event_type.endswith(PENDING) else "success"
 
 
 def rfc3339(at: datetime) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from datastorage.demo.workflows import Workflow
+from datastorage.demo.content import Workflow
 
 WORKFLOWS = "/api/v1/workflows"
 INCIDENTS = "/api/v1/incidents/batch"
@@ -28,19 +28,16 @@ class SendingFailed(Exception):
 
 
 Receipt = Counter[str]
-"""What became of some records: how many were "sent", how many of them were "known" from before, and how many
-the service has "queued" because its database is away."""
+"""How many records were "sent", how many of them were "known" from before, and how many of them the service
+has "queued" because its database is away."""
 
 
 class Sender:
-    """A client of one service.
+    """A client of the service at ``url``.
 
     A 503 is tried again after the pause the service asks for. A request whose answer was lost may be
     sent twice without harm: events and incidents carry their ids, and a workflow or a delivery record
     that is known is a 409.
-
-    Args:
-        url: where the service is, without a path.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,7 +55,7 @@ class Sender:
         self._http = urllib3.PoolManager(retries=retries, timeout=TIMEOUT)
 
     def register(self, workflow: Workflow) -> tuple[Receipt, str]:
-        """Register one version; returns what became of it, and the id it has.
+        """Register one version; returns the receipt, and the id of the version.
 
         Raises:
             SendingFailed: it was not stored.
@@ -74,7 +71,7 @@ class Sender:
         return Receipt(sent=1, known=1), _id_in(known)
 
     def send_batches(self, path: str, records: Sequence[object]) -> Iterator[Receipt]:
-        """Send records that are taken in batches; yields what became of each batch.
+        """Send records in batches; yields the receipt of each batch.
 
         Raises:
             SendingFailed: nothing of the current batch was stored; those before it were.
@@ -84,7 +81,7 @@ class Sender:
             yield _receipt(self._request("POST", path, batch), len(batch))
 
     def send_each(self, path: str, records: Iterable[object]) -> Iterator[Receipt]:
-        """Send records one by one; yields what became of each, a 409 being one that is known.
+        """Send records one by one; yields the receipt of each, a 409 being one that is known.
 
         Raises:
             SendingFailed: the current one was not stored; those before it were.
@@ -114,10 +111,11 @@ def _receipt(answer: urllib3.BaseHTTPResponse, count: int) -> Receipt:
 
 
 def _id_in(workflow: Mapping[str, Any]) -> str:
-    workflow_id = workflow.get("workflow_id")
-    if not isinstance(workflow_id, str):
-        raise SendingFailed("the answer names no workflow_id: is this datastorage?")
-    return workflow_id
+    match workflow.get("workflow_id"):
+        case str(workflow_id):
+            return workflow_id
+        case _:
+            raise SendingFailed("the answer names no workflow_id: is this datastorage?")
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:

@@ -9,14 +9,12 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from random import Random
 from typing import Any
 
-from datastorage.demo import catalogue, workflows
-from datastorage.demo.catalogue import Catalogue
-from datastorage.demo.narrator import STORY, Narrator, Part, Record
-from datastorage.demo.workflows import Shelf, Workflow
-from datastorage.demo.world import WORLD, choose_place, scene
+from datastorage.demo.content import SHELF, STORY, WORLD, Facts, Workflow, filled
+from datastorage.demo.narrator import Narrator, Part, Record
 
 DAYS_BACK = timedelta(days=6)
 MARGIN = timedelta(hours=1)
@@ -27,6 +25,9 @@ RELEASED_BEFORE_MIDNIGHT = timedelta(days=2)
 
 REFERRING = ("workflow_id", "top_match_id")
 """Members that name a version of a workflow."""
+
+Place = tuple[Facts, Facts, Facts]
+"""A workload, a problem it can have, and a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,17 @@ def tell(seed: int, now: datetime, count: int) -> Story:
         count: number of events; workflows, delivery records and incidents come on top.
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    types, shelf = catalogue.load(), workflows.load()
-    tour, facts = _tour(seed, midnight, types, shelf)
-    others = _remediations(seed, midnight, types, shelf)
-    parts = [tour, *_until_enough(others, now, count - len(tour.events))]
+    tour, facts = _tour(seed, midnight)
+    parts = [tour]
+    wanted = count - len(tour.events)
+    for part in _remediations(seed, midnight):
+        if wanted <= 0:
+            break
+        parts.append(part.first(wanted, now))
+        wanted -= len(parts[-1].events)
     return Story(
-        workflows=[version for versions in shelf.values() for version in versions],
-        events=sorted((event for part in parts for event in part.events), key=_instant),
+        workflows=list(itertools.chain(*SHELF.values())),
+        events=sorted((event for part in parts for event in part.events), key=itemgetter("event_timestamp")),
         notifications=[sent for part in parts for sent in part.notifications],
         incidents=[ending.incident for part in parts for ending in part.endings],
         tour=facts["correlation_id"],
@@ -80,55 +85,76 @@ def tell(seed: int, now: datetime, count: int) -> Story:
     )
 
 
-def _tour(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> tuple[Part, Record]:
+def _tour(seed: int, midnight: datetime) -> tuple[Part, Facts]:
     """Return the remediation that has an event of every type, and its facts; it always plays at one place."""
     rng, begins = _dice(seed, midnight, "tour"), midnight - TOUR_BEFORE_MIDNIGHT
     place = (WORLD["workloads"][0], WORLD["problems"][0], WORLD["clusters"][0])
-    newest = shelf[place[1]["workflow_matched"]][-1]
-    facts = scene(place, newest, _correlation_id(rng, begins))
-    narrator = Narrator(rng, types, facts, begins)
+    facts = scene(place, SHELF[place[1]["workflow_matched"]][-1], _correlation_id(rng, begins))
+    narrator = Narrator(rng, facts, begins)
     narrator.show()
     return narrator.part, facts
 
 
-def _filters(facts: Record) -> Record:
+def _filters(facts: Facts) -> Record:
     """Return the filters of the search that finds the workflow of these facts."""
     detected = {"gitOpsManaged": True, "gitOpsTool": "argocd", "hpaEnabled": True}
     team = {"team": [f"name={facts['team']}"]}
     return {**facts["query_filters"], "custom_labels": team, "detected_labels": detected}
 
 
-def _instant(event: Record) -> str:
-    instant: str = event["event_timestamp"]
-    return instant
-
-
-def _until_enough(parts: Iterator[Part], now: datetime, wanted: int) -> Iterator[Part]:
-    for part in parts:
-        if wanted <= 0:
-            return
-        past = part.first(wanted, now)
-        yield past
-        wanted -= len(past.events)
-
-
-def _remediations(seed: int, midnight: datetime, types: Catalogue, shelf: Shelf) -> Iterator[Part]:
+def _remediations(seed: int, midnight: datetime) -> Iterator[Part]:
     weights = [plot["weight"] for plot in STORY["plots"]]
     first = midnight - DAYS_BACK + MARGIN
     span_seconds = (midnight + timedelta(days=1) - first).total_seconds()
     for number in itertools.count():
         rng = _dice(seed, midnight, str(number))
         begins = first + timedelta(seconds=rng.uniform(0, span_seconds))
-        place = choose_place(rng)
+        place = _choose_place(rng)
         version = -1 if begins >= midnight - RELEASED_BEFORE_MIDNIGHT else 0
-        workflow = shelf[place[1]["workflow_matched"]][version]
-        narrator = Narrator(rng, types, scene(place, workflow, _correlation_id(rng, begins)), begins)
+        workflow = SHELF[place[1]["workflow_matched"]][version]
+        narrator = Narrator(rng, scene(place, workflow, _correlation_id(rng, begins)), begins)
         [plot] = rng.choices(STORY["plots"], weights)
         for chapter in plot["chapters"]:
             named = {chapter: {}} if isinstance(chapter, str) else chapter
             for name, facts in named.items():
                 narrator.play(name, **facts)
         yield narrator.part
+
+
+def _choose_place(rng: Random) -> Place:
+    workload = rng.choice(WORLD["workloads"])
+    problem = rng.choice([each for each in WORLD["problems"] if strikes(each, workload)])
+    return workload, problem, rng.choice(WORLD["clusters"])
+
+
+def strikes(problem: Facts, workload: Facts) -> bool:
+    """Tell whether a workload can have this problem."""
+    return not {workload["kind"], workload["name"]}.isdisjoint(problem["strikes"])
+
+
+def scene(place: Place, workflow: Workflow, correlation_id: str) -> Facts:
+    """Return what is known of a remediation before its first event."""
+    workload, problem, cluster = place
+    operations = [{"step_number": at, "name": name} for at, name in enumerate(workflow.steps, start=1)]
+    facts = {
+        **workload,
+        **problem,
+        **cluster,
+        **WORLD["severities"][problem["severity"]],
+        "correlation_id": correlation_id,
+        "suffix": correlation_id.rpartition("-")[2],
+        "reference": workflow.reference,
+        "workflow_version": workflow.version,
+        "action_type": workflow.name.replace("-", "_"),
+        "steps": workflow.steps,
+        "first_step": workflow.steps[:1],
+        "all_operations": operations,
+        "first_operation": operations[:1],
+        "is_chained": "follow_up_verification" in workflow.steps,
+        "start_reason": "no_approval_needed",
+        "delivery": 1,
+    }
+    return facts | filled(WORLD["ids"], facts)
 
 
 def _dice(seed: int, midnight: datetime, name: str) -> Random:

@@ -1,4 +1,4 @@
-"""Fields of delivery records, in the sentences of their endpoint."""
+"""Fields of delivery records, with the sentences that this endpoint has for their faults."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ IS_BLANK = Fault("is required", "whitespace_only")
 
 
 class RequiredText(fields.Text):
-    """Required text in the sentences of this endpoint."""
+    """Required text; blank text counts as missing."""
 
     absent = IS_REQUIRED
 
@@ -23,7 +23,7 @@ class RequiredText(fields.Text):
         super().__init__(maximum=maximum, required=True)
 
     def judge(self, value: Any) -> str | None:
-        """Refuse what is blank as "required"."""
+        """Refuse blank text like a missing member."""
         if isinstance(value, str) and not value.strip():
             raise ValidationError(IS_BLANK if value else IS_REQUIRED)
         return super().judge(value)
@@ -50,7 +50,7 @@ class Keyword(RequiredText):
 
 
 class SentAt(fields.Instant):
-    """When it was sent: any age, at most five minutes ahead; the year 1 is an older client's "unset"."""
+    """When it was sent: any age, at most five minutes ahead; older clients send the year 1 for "unset"."""
 
     absent = IS_REQUIRED
     clock: Clock
@@ -66,10 +66,10 @@ class SentAt(fields.Instant):
 
 
 class EscalationLevel(fields.Integer):
-    """0 to 100, in the sentences of this endpoint."""
+    """An integer with a sentence of its own for negative values."""
 
     def judge(self, value: Any) -> int | None:
-        """Refuse a negative level in its own words."""
+        """Refuse a negative level."""
         if isinstance(value, int | float) and value < 0:
             raise fields.refuse("must be non-negative")
         return super().judge(value)

@@ -1,12 +1,13 @@
-"""A delivery record, before and after it is stored."""
+"""A delivery record, before and after it is stored, and on its way through the dead-letter queue."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Integer, String, Text, func
 
+from datastorage.dlq.payload import Payload
 from datastorage.notifications.fields import EscalationLevel, Keyword, RequiredText, SentAt
 from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, members_of
@@ -15,14 +16,23 @@ from datastorage.platform.web.shapes import meaning
 
 CHANNELS = ("email", "slack", "pagerduty", "sms", "webhook")
 STATUSES = ("sent", "failed", "acknowledged", "escalated", "pending")
-MAX_ESCALATION_LEVEL = 100
+MAX_TEXT = 65536
 
 
-def _required(meaning: str) -> Member:
+def _name(meaning: str) -> Member:
     return Member(meaning, String(255), RequiredText(maximum=255))
 
 
-def _at(meaning: str) -> Member:
+def _keyword(what: str, choices: tuple[str, ...]) -> Member:
+    return Member(f"{what}; in any letter case, kept in lower case.", String(50), Keyword(choices))
+
+
+def _report(what: str) -> Member:
+    judge = fields.Text(maximum=MAX_TEXT)
+    return Member(f"{what}; left out of answers when empty.", Text(), judge, shown=Shown.WHEN_SET)
+
+
+def _written_at(meaning: str) -> Member:
     return Member(meaning, TIMESTAMPTZ, is_set_by_database=True, server_default=func.now())
 
 
@@ -30,17 +40,12 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One normalised delivery record; the order of its members is that of answers and of reported faults."""
 
     id: Annotated[int | None, Member("Number of the record.", BigInteger(), is_set_by_database=True)] = None
-    remediation_id: Annotated[str, _required("The remediation that the notification is about.")]
-    notification_id: Annotated[str, _required("Identity of the delivery; taken once and for all.")]
-    recipient: Annotated[str, _required("Who was notified.")]
-    channel: Annotated[
-        str, Member("How; in any letter case, kept in lower case.", String(50), Keyword(CHANNELS))
-    ]
-    message_summary: Annotated[str, Member("What it said, in short.", Text(), RequiredText(maximum=65536))]
-    status: Annotated[
-        str,
-        Member("What became of it; in any letter case, kept in lower case.", String(50), Keyword(STATUSES)),
-    ]
+    remediation_id: Annotated[str, _name("The remediation that the notification is about.")]
+    notification_id: Annotated[str, _name("Identity of the delivery; taken once and for all.")]
+    recipient: Annotated[str, _name("Who was notified.")]
+    channel: Annotated[str, _keyword("How", CHANNELS)]
+    message_summary: Annotated[str, Member("What it said, in short.", Text(), RequiredText(maximum=MAX_TEXT))]
+    status: Annotated[str, _keyword("What became of it", STATUSES)]
     sent_at: Annotated[
         datetime,
         Member(
@@ -49,42 +54,40 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
             SentAt(required=True),
         ),
     ]
-    delivery_status: Annotated[
-        str | None,
-        Member(
-            "What the channel answered; left out of answers when empty.",
-            Text(),
-            fields.Text(maximum=65536),
-            shown=Shown.WHEN_SET,
-        ),
-    ] = None
-    error_message: Annotated[
-        str | None,
-        Member(
-            "What went wrong; left out of answers when empty.",
-            Text(),
-            fields.Text(maximum=65536),
-            shown=Shown.WHEN_SET,
-        ),
-    ] = None
+    delivery_status: Annotated[str | None, _report("What the channel answered")] = None
+    error_message: Annotated[str | None, _report("What went wrong")] = None
     escalation_level: Annotated[
         int,
         Member(
             "How often it was escalated; 0 when absent.",
             Integer(),
-            EscalationLevel(minimum=0, maximum=MAX_ESCALATION_LEVEL),
+            EscalationLevel(minimum=0, maximum=100),
             default=0,
             server_default="0",
         ),
     ]
-    created_at: Annotated[datetime | None, _at("When the record was committed.")] = None
-    updated_at: Annotated[datetime | None, _at("The same: records never change.")] = None
+    created_at: Annotated[datetime | None, _written_at("When the record was committed.")] = None
+    updated_at: Annotated[datetime | None, _written_at("The same: records never change.")] = None
 
 
 MEMBERS = members_of(Notification)
 
 normalised = Normaliser(Notification)
 """Makes a record of what a client sent or the queue kept."""
+
+_PAYLOAD: Final = Payload(Notification)
+
+to_payload = _PAYLOAD.encode
+"""Returns what the dead-letter queue keeps of a record."""
+
+
+def from_payload(payload: dict[str, Any]) -> Notification:
+    """Return the record as it was acknowledged.
+
+    Raises:
+        InvalidPayload: a member is missing or has a type that no column takes.
+    """
+    return normalised(_PAYLOAD.decode(payload))
 
 
 @dataclass(frozen=True, slots=True)

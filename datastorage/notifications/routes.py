@@ -12,6 +12,8 @@ from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
 
+QUEUED = "The database cannot take it now; it is safe in the queue."
+
 
 def _as_it_is(recorded: NotificationRecorded) -> Raw:
     return Raw(recorded.text.encode("utf-8"))
@@ -23,12 +25,7 @@ def _as_it_is(recorded: NotificationRecorded) -> Raw:
     body=NotificationSchema,
     answers=(
         Answer(NotificationRecorded, 201, RECORDED, "The record is committed.", body=_as_it_is),
-        Answer(
-            NotificationParked,
-            202,
-            NotificationParked,
-            "The database cannot take it now; it is safe in the queue.",
-        ),
+        Answer(NotificationParked, 202, NotificationParked, QUEUED),
     ),
     problems=("validation-error", "conflict", "service-unavailable"),
 )

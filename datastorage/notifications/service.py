@@ -11,8 +11,13 @@ from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.write import Kind, StoreOrQueue
 from datastorage.errors import Conflict, Fault, InvalidInput, RowRefused
-from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
-from datastorage.notifications.queueing import from_payload, to_payload
+from datastorage.notifications.model import (
+    Notification,
+    NotificationParked,
+    NotificationRecorded,
+    from_payload,
+    to_payload,
+)
 from datastorage.notifications.store import NotificationStore
 from datastorage.platform.clock import Clock
 from datastorage.platform.metrics import Metrics
@@ -20,6 +25,7 @@ from datastorage.platform.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 RESOURCE = "notification_audit"
+UNSTORABLE = Fault("the record has a value that cannot be stored", "database_constraint")
 
 KIND: Final[Kind[Notification]] = Kind(
     entry_type=EntryType.NOTIFICATION_AUDIT,
@@ -87,24 +93,15 @@ class NotificationService:
         try:
             stored = self._attempts.run(RESOURCE, lambda: self._store.append(notification))
         except RowRefused as refused:
-            raise _refused(refused) from refused
+            extra = {"sqlstate": refused.sqlstate}
+            logger.error("PostgreSQL refused a validated notification", extra=extra)
+            raise InvalidInput.of(RESOURCE, {"body": UNSTORABLE}) from refused
         if stored is None:
-            raise _conflict(notification)
+            raise Conflict(
+                f"a notification with notification_id {notification.notification_id} is stored already",
+                resource=RESOURCE,
+                field="notification_id",
+                value=notification.notification_id,
+            )
         self._writes.count_stored([notification], [notification])
         return NotificationRecorded(stored)
-
-
-def _conflict(notification: Notification) -> Conflict:
-    return Conflict(
-        f"a notification with notification_id {notification.notification_id} is stored already",
-        resource=RESOURCE,
-        field="notification_id",
-        value=notification.notification_id,
-    )
-
-
-def _refused(refused: RowRefused) -> InvalidInput:
-    """Return the error of what validation let pass and PostgreSQL never will."""
-    logger.error("PostgreSQL refused a validated notification", extra={"sqlstate": refused.sqlstate})
-    fault = Fault("the record has a value that cannot be stored", "database_constraint")
-    return InvalidInput.of(RESOURCE, {"body": fault})

@@ -1,6 +1,6 @@
 """``notification_audit`` in PostgreSQL: one public method is one transaction."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from datastorage.notifications.model import MEMBERS, Notification
@@ -14,7 +14,7 @@ _ROW_JSON = row_json(MEMBERS, notification_audit.c)
 
 
 class NotificationStore:
-    """Appends delivery records.
+    """Appends delivery records; every method raises a classified ``DatabaseError``.
 
     Args:
         database: where they are.
@@ -28,30 +28,21 @@ class NotificationStore:
         self._lock_timeout = settings.write_lock_timeout
 
     def append(self, notification: Notification) -> str | None:
-        """Store a record and return it as JSON, or ``None`` when its ``notification_id`` is taken.
-
-        Raises:
-            DatabaseError: it is not stored.
-        """
-        values = {name: getattr(notification, name) for name in _WRITTEN}
+        """Store a record and return it as JSON, or ``None`` when its ``notification_id`` is taken."""
         statement = (
             insert(notification_audit)
-            .values(values)
+            .values({name: getattr(notification, name) for name in _WRITTEN})
             .on_conflict_do_nothing(index_elements=[notification_audit.c.notification_id])
             .returning(_ROW_JSON)
         )
-
-        def work(connection: Connection) -> str | None:
-            return connection.execute(statement).scalar()
-
-        return self._database.write(work, timeout=self._timeout, lock_timeout=self._lock_timeout)
+        return self._database.write(
+            lambda connection: connection.execute(statement).scalar(),
+            timeout=self._timeout,
+            lock_timeout=self._lock_timeout,
+        )
 
     def is_stored(self, notification: Notification) -> bool:
-        """Tell whether exactly this record is stored.
-
-        Raises:
-            DatabaseError: classified.
-        """
+        """Tell whether exactly this record is stored."""
         same = [
             notification_audit.c[name].is_not_distinct_from(getattr(notification, name)) for name in _WRITTEN
         ]

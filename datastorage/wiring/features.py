@@ -137,7 +137,7 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
             clock=clock,
         ),
-        AuditReader(store, metrics),
+        AuditReader(database, metrics),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),

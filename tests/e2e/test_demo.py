@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 import urllib3
 
-from datastorage.demo import catalogue, workflows
+from datastorage.demo.content import EVENT_TYPES, SHELF
 from tests.conftest import StartService
 from tests.support.http import Api
 from tests.support.service import ServiceProcess, free_port
@@ -64,7 +64,7 @@ def test_every_type_is_loaded_and_counted(service: ServiceProcess, seed: str) ->
     assert together == 700 + deliveries + incidents + versions
     assert deliveries > 0
     assert incidents > 0
-    assert versions == sum(map(len, workflows.load().values()))
+    assert versions == sum(map(len, SHELF.values()))
 
 
 def test_printed_commands_find_what_they_promise(service: ServiceProcess, seed: str) -> None:
@@ -72,7 +72,7 @@ def test_printed_commands_find_what_they_promise(service: ServiceProcess, seed: 
 
     answers = [run_command(line).json() for line in commands_in(result.stdout)]
     tour, failure, history, unresolved, found, rate = answers
-    assert {event["event_type"] for event in tour["data"]} == set(catalogue.load())
+    assert {event["event_type"] for event in tour["data"]} == set(EVENT_TYPES)
     assert failure["event_outcome"] == "failure"
     assert failure in history["data"]
     assert history["data"][0]["parent_event_id"] is None
@@ -107,12 +107,12 @@ def test_loading_twice_stores_nothing_twice(api: Api, seed: str) -> None:
     second = run_demo(api.url, "--seed", seed, "--events", "100")
 
     # Other tests may have registered the workflows, which are the same for every seed.
-    versions = sum(map(len, workflows.load().values()))
+    versions = sum(map(len, SHELF.values()))
     assert number_in(first.stdout, KNOWN) in (0, versions)
     assert second.returncode == 0, second.stderr
     assert number_in(second.stdout, KNOWN) >= 100 + versions
     assert inventory(api) == stored
-    assert run_command(tour).json()["pagination"]["total"] == len(catalogue.load())
+    assert run_command(tour).json()["pagination"]["total"] == len(EVENT_TYPES)
 
 
 KNOWN = r"^(\d+) of them were stored before\.$"

@@ -12,13 +12,13 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.generation.meta import TestPhase
 
-from datastorage.audit.parameters import AuditQuery
+from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.schemas import ALIASES as OLDER_MEMBERS
 from datastorage.platform.clock import utc_now
 from tests.fuzz.rules import BODY_RULES, EVENTS, INCIDENTS, QUERY_RULES, stored_ids, use_one_name
 
 NDJSON = "application/x-ndjson"
-OLDER_PARAMETERS = {older: each.name for each in AuditQuery(utc_now).parameters for older in each.aliases}
+OLDER_PARAMETERS = {older: each.name for each in AuditSearch(utc_now).parameters for older in each.aliases}
 
 
 @schemathesis.hook

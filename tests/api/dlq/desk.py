@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, select, text
 
-from datastorage.audit.queueing import to_payload
+from datastorage.audit.event import to_payload
 from datastorage.dlq.entry import Entry, EntryType
 from datastorage.tables import audit_events, notification_audit
 from tests.support.builders import an_audit_event, now

@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from datastorage.audit.queueing import to_payload
+from datastorage.audit.event import to_payload
 from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Entry, EntryType, Stream
 from datastorage.dlq.keys import KEYS

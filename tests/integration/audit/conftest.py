@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from datastorage.audit.store import AuditStore
+from datastorage.audit.reader import AuditReader
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
@@ -24,5 +24,5 @@ def db(settings: Settings, metrics: Metrics) -> Iterator[Database]:
 
 
 @pytest.fixture
-def store(db: Database, settings: Settings) -> AuditStore:
-    return AuditStore(db, settings.audit, settings.database)
+def reader(db: Database, metrics: Metrics) -> AuditReader:
+    return AuditReader(db, metrics)

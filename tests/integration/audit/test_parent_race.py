@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from datastorage.audit.event import AuditEvent
+from datastorage.audit.event import AuditEvent, to_payload
 from datastorage.audit.model import BatchRecorded, Recorded
 from datastorage.audit.parents import Parents
-from datastorage.audit.queueing import to_payload
+from datastorage.audit.reader import AuditReader
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -22,7 +22,7 @@ from datastorage.dlq.durability import Durability
 from datastorage.dlq.replay import Replayed
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
-from datastorage.errors import InvalidInput
+from datastorage.errors import InvalidInput, NotFound
 from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import utc_now
 from datastorage.platform.db.database import Database
@@ -54,6 +54,7 @@ class Scene:
         durability = Durability(client, settings.redis, metrics)
         self.database = Database(settings.database, share=2, metrics=metrics)
         self.store = AuditStore(self.database, settings.audit, settings.database)
+        self.reader = AuditReader(self.database, metrics)
         self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(
             store=self.store,
@@ -71,9 +72,7 @@ class Scene:
         self.queue.happens = lambda: self.store.append([event])
 
     def find(self, event: AuditEvent) -> dict[str, Any]:
-        found = self.store.find(event.event_id)
-        assert found is not None
-        members: dict[str, Any] = msgspec.json.decode(found)
+        members: dict[str, Any] = msgspec.json.decode(self.reader.find(event.event_id).text)
         return members
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ def test_batch_with_a_child_of_a_parent_that_was_just_stored_is_recorded(scene: 
 
     assert isinstance(scene.service.record_batch(batch), BatchRecorded)
 
-    assert all(scene.store.find(event.event_id) for event in batch)
+    assert all(scene.find(event) for event in batch)
 
 
 def test_parent_that_is_nowhere_is_unknown(scene: Scene) -> None:
@@ -117,7 +116,8 @@ def test_parent_that_is_nowhere_is_unknown(scene: Scene) -> None:
         scene.service.record(child)
 
     assert set(refused.value.field_errors) == {"parent_event_id"}
-    assert scene.store.find(child.event_id) is None
+    with pytest.raises(NotFound):
+        scene.find(child)
 
 
 LOCK_WAITS = text("SELECT count(*) FROM pg_locks WHERE NOT granted")

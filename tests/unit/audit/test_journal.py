@@ -9,7 +9,7 @@ import pytest
 
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.journal import BATCH_ROWS, Journal, Pace
-from datastorage.errors import Conflict, Unavailable
+from datastorage.errors import Conflict, QueueUnusable, Unavailable
 from datastorage.platform.metrics import Metrics
 from tests.support.builders import an_audit_event
 from tests.support.waiting import eventually
@@ -155,9 +155,12 @@ def test_end_waits_for_no_further_events(start_journal: StartJournal, trail: Tra
     assert trail.stored == events
 
 
-def test_event_is_tried_again_until_it_is_stored(start_journal: StartJournal, trail: Trail) -> None:
+@pytest.mark.parametrize("error", [Unavailable("no database"), QueueUnusable("neither database nor queue")])
+def test_event_is_tried_again_until_it_is_stored(
+    start_journal: StartJournal, trail: Trail, error: Exception
+) -> None:
     journal = start_journal()
-    trail.refuse = unavailable
+    trail.refuse = lambda _event: error
     event = an_audit_event()
     journal.submit(event)
     eventually(lambda: trail.attempts >= 3)

@@ -7,7 +7,7 @@ from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from datastorage.audit import payload_filters, queries
-from datastorage.audit.model import AuditFilter
+from datastorage.audit.model import AuditFilter, PageRequest
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import DIALECT
 from tests.support.audit_filters import events
@@ -92,7 +92,7 @@ def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted
     build = queries.first_page if counted else queries.page
     fresh = build(wanted, limit=10).compile(dialect=DIALECT)
 
-    kept, values = queries.rendered_page(wanted, limit=10, offset=0, counted=counted)
+    kept, values = queries.rendered_page(PageRequest(filter=wanted, limit=10, include_total=counted))
 
     assert kept.text == str(fresh)
     assert values | {"page_offset": 0} == fresh.params | {"page_offset": 0}
@@ -100,8 +100,7 @@ def test_kept_text_has_the_values_of_each_filter(wanted: AuditFilter, *, counted
 
 def test_filters_of_one_shape_share_their_text() -> None:
     one, other = (
-        queries.rendered_page(events(correlation_id=each), limit=3, offset=0, counted=True)
-        for each in ("a", "b")
+        queries.rendered_page(PageRequest(filter=events(correlation_id=each), limit=3)) for each in ("a", "b")
     )
 
     assert one[0] is other[0]

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from datastorage.audit.event import CATEGORIES, OUTCOMES, AuditEvent
-from datastorage.audit.queueing import from_payload, to_payload
+from datastorage.audit.event import CATEGORIES, OUTCOMES, AuditEvent, from_payload, to_payload
 from datastorage.audit.schemas import AuditEventSchema
 from datastorage.dlq.entry import Entry, EntryType, decode
 from datastorage.dlq.payload import InvalidPayload

@@ -124,14 +124,14 @@ def test_event_whose_turn_has_come_is_not_given_up(
 ) -> None:
     writer = GroupWriter(statements, max_wait_seconds=0)
     ticket = _Ticket(an_audit_event())
-    ticket.leads = leads
+    ticket.leads, untouched = leads, ticket.result
     queue = _Queue(waiting=[ticket] if leads else [], is_led=True)
 
     waiting = threads.submit(writer._wait, queue, ticket)
     ticket.wake()
     waiting.result(timeout=PATIENCE_SECONDS)
 
-    assert ticket.error is None
+    assert ticket.result is untouched
     assert queue.waiting == ([ticket] if leads else [])
 
 

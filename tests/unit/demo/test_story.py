@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from datastorage.audit.schemas import AuditEventSchema
-from datastorage.demo import catalogue, story
-from datastorage.demo.narrator import STORY
+from datastorage.demo import story
+from datastorage.demo.content import EVENT_TYPES, STORY
 from datastorage.demo.story import Story
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.settings import Settings
@@ -40,13 +40,11 @@ def long_story() -> Story:
 
 @pytest.mark.parametrize("count", [1, 27, 500])
 def test_every_type_occurs_with_the_sample_of_the_catalogue(count: int) -> None:
-    types = catalogue.load()
-
     told = story.tell(7, NOON, count)
 
-    samples = {name: kind.sample for name, kind in types.items()}
+    samples = {name: kind["sample_event_data"] for name, kind in EVENT_TYPES.items()}
     tour = {e["event_type"]: e["event_data"] for e in told.events if e["correlation_id"] == told.tour}
-    assert len(types) == 27
+    assert len(EVENT_TYPES) == 27
     assert tour == samples
 
 
@@ -134,10 +132,8 @@ def test_every_remediation_begins_with_one_event_without_a_parent(long_story: St
 
 
 def test_payloads_have_the_members_that_the_catalogue_names(long_story: Story) -> None:
-    types = catalogue.load()
-
     for event in long_story.events:
-        fields = types[event["event_type"]].fields
+        fields = EVENT_TYPES[event["event_type"]]["fields"]
         assert event["event_data"].keys() == fields.keys(), event["event_type"]
         for name, value in event["event_data"].items():
             assert isinstance(value, JSON_TYPES[fields[name]["type"]]), (event["event_type"], name)
@@ -149,7 +145,7 @@ def test_life_is_varied(long_story: Story) -> None:
 
     outside_the_tour = {e["event_type"] for e in long_story.events if e["correlation_id"] != long_story.tour}
 
-    assert outside_the_tour == set(catalogue.load())
+    assert outside_the_tour == set(EVENT_TYPES)
     assert values("event_outcome") == {"success", "failure", "pending"}
     assert values("severity") == {"critical", "error", "warning"}
     assert len(values("cluster_name")) == 5

@@ -10,15 +10,13 @@ import pytest
 import yaml
 from msgspec.structs import asdict
 
-from datastorage.demo import workflows
-from datastorage.demo.workflows import Workflow
-from datastorage.demo.world import WORLD, scene, strikes
+from datastorage.demo.content import SHELF, WORLD, Workflow
+from datastorage.demo.story import scene, strikes
 from datastorage.workflows.labels import MANDATORY, WILDCARD, Match, match_mandatory
 from datastorage.workflows.schemas import NewWorkflowSchema
 from datastorage.workflows.scoring import Labels, score
 from datastorage.workflows.workflow import Workflow as RegisteredWorkflow
 
-SHELF = workflows.load()
 VERSIONS = [version for versions in SHELF.values() for version in versions]
 SCENES = [
     scene(place, SHELF[place[1]["workflow_matched"]][-1], "rr-1")

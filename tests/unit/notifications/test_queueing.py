@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from datastorage.dlq.entry import Entry, EntryType, decode
 from datastorage.dlq.payload import InvalidPayload
-from datastorage.notifications.model import Notification
-from datastorage.notifications.queueing import from_payload, to_payload
+from datastorage.notifications.model import Notification, from_payload, to_payload
 from datastorage.notifications.schemas import NotificationSchema
 from tests.support.builders import a_notification
 

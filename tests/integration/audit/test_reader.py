@@ -1,4 +1,4 @@
-"""Reading ``audit_events``: plans, snapshots, streams."""
+"""Reading ``audit_events``: plans, snapshots, exports."""
 
 import json
 import re
@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection, Select, insert
 
 from datastorage.audit import queries
-from datastorage.audit.model import AuditFilter
-from datastorage.audit.store import EXPORT_FETCH_ROWS, AuditStore
+from datastorage.audit.cursor import position_of
+from datastorage.audit.model import AuditFilter, EventExport, ExportRequest, PageRequest
+from datastorage.audit.reader import EXPORT_FETCH_ROWS, AuditReader
 from datastorage.errors import Unavailable
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.metrics import Metrics
@@ -101,31 +102,44 @@ def ids_of(chunks: Iterable[Sequence[str]]) -> list[UUID]:
     return [UUID(json.loads(text)["event_id"]) for chunk in chunks for text in chunk]
 
 
-def test_stream_has_every_row_in_order(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
-    end, rows = store.stream(of(ours), limit=100_000)
-
-    assert ids_of(rows) == ours[1]
-    assert end is None
+def exported(reader: AuditReader, wanted: AuditFilter, limit: int = 100_000) -> EventExport:
+    return reader.export(ExportRequest(filter=wanted, limit=limit))
 
 
-def test_stream_knows_its_last_row_before_it_starts(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
-    end, rows = store.stream(of(ours), limit=600)
-    ids = ids_of(rows)
-    assert end is not None
-    rest_end, rest = store.stream(of(ours, after=end), limit=100_000)
+def page_of(reader: AuditReader, wanted: AuditFilter, **parts: Any) -> tuple[list[UUID], int | None]:
+    """Read a page; return the ids on it and the total."""
+    page = reader.find_page(PageRequest(filter=wanted, **parts))
+    return ids_of([[bytes(each).decode() for each in page.data]]), page.pagination.total
+
+
+def test_export_has_every_row_in_order(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:
+    export = exported(reader, of(ours))
+
+    assert ids_of(export.chunks) == ours[1]
+    assert export.next_cursor is None
+
+
+def test_export_knows_its_last_row_before_it_starts(
+    reader: AuditReader, ours: tuple[str, list[UUID]]
+) -> None:
+    export = exported(reader, of(ours), limit=600)
+    assert export.next_cursor is not None
+    end = position_of(export.next_cursor, ascending=False)
+    ids = ids_of(export.chunks)
+    rest = exported(reader, of(ours, after=end))
 
     assert end.id == ids[-1]
-    assert ids + ids_of(rest) == ours[1]
-    assert rest_end is None
+    assert ids + ids_of(rest.chunks) == ours[1]
+    assert rest.next_cursor is None
 
 
-def test_stream_shows_the_moment_it_began(
-    store: AuditStore, owner: Connection, ours: tuple[str, list[UUID]]
+def test_export_shows_the_moment_it_began(
+    reader: AuditReader, owner: Connection, ours: tuple[str, list[UUID]]
 ) -> None:
-    _, rows = store.stream(of(ours), limit=100_000)
+    export = exported(reader, of(ours))
     owner.execute(insert(audit_events), an_event_row(correlation_id=ours[0], event_timestamp=JANUARY))
 
-    assert ids_of(rows) == ours[1]
+    assert ids_of(export.chunks) == ours[1]
 
 
 def in_use(metrics: Metrics) -> float | None:
@@ -133,27 +147,27 @@ def in_use(metrics: Metrics) -> float | None:
 
 
 @pytest.mark.parametrize("chunks_read", [0, 1, 2])
-def test_stream_closed_early_gives_its_connection_back(
-    store: AuditStore, metrics: Metrics, ours: tuple[str, list[UUID]], chunks_read: int
+def test_export_closed_early_gives_its_connection_back(
+    reader: AuditReader, metrics: Metrics, ours: tuple[str, list[UUID]], chunks_read: int
 ) -> None:
     for _ in range(CONNECTIONS * 3):
-        _, rows = store.stream(of(ours), limit=100_000)
-        for _, _row in zip(range(chunks_read), rows, strict=False):
+        export = exported(reader, of(ours))
+        for _, _chunk in zip(range(chunks_read), export.chunks, strict=False):
             pass
         assert in_use(metrics) == 1
-        rows.close()  # type: ignore[attr-defined] # a generator, to those who close it
+        export.chunks.close()
         assert in_use(metrics) == 0
 
 
-def test_stream_whose_connection_is_lost_raises_and_frees_its_place(
-    store: AuditStore,
+def test_export_whose_connection_is_lost_raises_and_frees_its_place(
+    reader: AuditReader,
     database: TestDatabase,
     postgres_url: str,
     metrics: Metrics,
     ours: tuple[str, list[UUID]],
 ) -> None:
-    _, rows = store.stream(of(ours), limit=100_000)
-    next(rows)
+    export = exported(reader, of(ours))
+    next(export.chunks)
     with psycopg.connect(postgres_url, autocommit=True) as superuser:
         superuser.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -162,48 +176,41 @@ def test_stream_whose_connection_is_lost_raises_and_frees_its_place(
         )
 
     with pytest.raises(Unavailable) as lost:
-        list(rows)
+        list(export.chunks)
 
     assert lost.value.reason == "db_unreachable"
     assert in_use(metrics) == 0
-    assert store.find(ours[1][0]) is not None
+    assert reader.find(ours[1][0]).text
 
 
-def test_page_and_count_read_one_snapshot(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
-    rows, total = store.find_page(of(ours), limit=3, offset=1, counted=True)
-
-    assert ids_of([rows]) == ours[1][1:4]
-    assert total == len(ours[1])
+def test_page_and_count_read_one_snapshot(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:
+    assert page_of(reader, of(ours), limit=3, offset=1) == (ours[1][1:4], len(ours[1]))
 
 
-@pytest.mark.parametrize(("limit", "rows"), [(3, 3), (1010, 1010), (1011, 1010), (5000, 1010)])
+@pytest.mark.parametrize("limit", [3, 1009, 1010, 1011, 5000])
 def test_first_page_knows_how_many_match(
-    store: AuditStore, ours: tuple[str, list[UUID]], limit: int, rows: int
+    reader: AuditReader, ours: tuple[str, list[UUID]], limit: int
 ) -> None:
-    texts, total = store.find_page(of(ours), limit=limit, offset=0, counted=True)
-
-    assert ids_of([texts]) == ours[1][:rows]
-    assert total == len(ours[1])
+    assert page_of(reader, of(ours), limit=limit) == (ours[1][:limit], len(ours[1]))
 
 
-@pytest.mark.parametrize(("limit", "rows"), [(2, 2), (3, 3), (4, 3)])
+@pytest.mark.parametrize(("limit", "rows"), [(1, 1), (2, 2), (3, 3), (4, 3)])
 def test_first_page_by_another_column_knows_how_many_match(
-    store: AuditStore, owner: Connection, limit: int, rows: int
+    reader: AuditReader, owner: Connection, limit: int, rows: int
 ) -> None:
     resource_id = unique()
     owner.execute(insert(audit_events), [an_event_row(resource_id=resource_id) for _ in range(3)])
 
-    wanted = events(resource_id=resource_id)
-    texts, total = store.find_page(wanted, limit=limit, offset=0, counted=True)
+    ids, total = page_of(reader, events(resource_id=resource_id), limit=limit)
 
-    assert (len(texts), total) == (rows, 3)
+    assert (len(ids), total) == (rows, 3)
 
 
-def test_first_page_of_nothing_is_empty(store: AuditStore) -> None:
+def test_first_page_of_nothing_is_empty(reader: AuditReader) -> None:
     nothing = events(correlation_id=unique())
 
-    assert store.find_page(nothing, limit=3, offset=0, counted=True) == ([], 0)
-    assert store.find_page(nothing, limit=3, offset=0, counted=False) == ([], None)
+    assert page_of(reader, nothing, limit=3) == ([], 0)
+    assert page_of(reader, nothing, limit=3, include_total=False) == ([], None)
 
 
 def test_count_is_left_out_when_the_page_tells(owner: Connection, ours: tuple[str, list[UUID]]) -> None:
@@ -221,20 +228,18 @@ def explained(connection: Connection, statement: Select[Any]) -> list[str]:
     return list(found.scalars())
 
 
-def test_page_beyond_the_end_is_empty(store: AuditStore, ours: tuple[str, list[UUID]]) -> None:
+def test_page_beyond_the_end_is_empty(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:
     for counted in (True, False):
-        rows, total = store.find_page(of(ours), limit=1001, offset=2**63 - 1, counted=counted)
+        found = page_of(reader, of(ours), limit=1000, offset=2**63 - 1, include_total=counted)
 
-        assert rows == []
-        assert total == (len(ours[1]) if counted else None)
+        assert found == ([], len(ours[1]) if counted else None)
 
 
-def test_numbers_of_any_size_pass_through_unchanged(store: AuditStore, owner: Connection) -> None:
+def test_numbers_of_any_size_pass_through_unchanged(reader: AuditReader, owner: Connection) -> None:
     digits = "1" + "0" * 300 + "1"
     row = an_event_row(event_data={"n": int(digits)})
     owner.execute(insert(audit_events), row)
 
-    found = store.find(row["event_id"])
+    found = reader.find(row["event_id"])
 
-    assert found is not None
-    assert json.loads(found, parse_int=str)["event_data"] == {"n": digits}
+    assert json.loads(found.text, parse_int=str)["event_data"] == {"n": digits}
