@@ -21,12 +21,7 @@ from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-CAPACITY = 2000
-"""Events that may wait; a search event has some kilobytes."""
 BATCH_ROWS = 100
-RETRY_PAUSE = timedelta(seconds=1)
-RETRY_BUDGET = timedelta(minutes=5)
-"""How long an event is tried again, from when it was submitted."""
 FLUSH_TIMEOUT = timedelta(seconds=3)
 """How long the end of the process waits for what is still in memory."""
 
@@ -47,30 +42,17 @@ class _Entry(NamedTuple):
 
 
 class Journal:
-    """A bounded queue and the thread that empties it.
+    """A bounded queue and the thread that empties it."""
 
-    Args:
-        recorder: what writes the events.
-        metrics: counts events that are lost before a write was tried.
-        capacity: events that may wait; further ones are dropped.
-        retry_pause: between two attempts.
-        retry_budget: from submission to giving up.
-    """
+    capacity = 2000
+    """Events that may wait, each of some kilobytes; further ones are dropped."""
+    retry_pause_seconds = 1.0
+    retry_budget_seconds = 300.0
+    """How long an event is tried again, from when it was submitted."""
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        metrics: Metrics,
-        *,
-        capacity: int = CAPACITY,
-        retry_pause: timedelta = RETRY_PAUSE,
-        retry_budget: timedelta = RETRY_BUDGET,
-    ) -> None:
+    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
         self._recorder = recorder
         self._metrics = metrics
-        self._capacity = capacity
-        self._retry_pause_seconds = retry_pause.total_seconds()
-        self._retry_budget_seconds = retry_budget.total_seconds()
         self._changed = Condition()
         self._waiting: deque[_Entry] = deque()
         self._in_hand: list[_Entry] = []
@@ -80,7 +62,7 @@ class Journal:
     def submit(self, event: AuditEvent) -> None:
         """Take over an event; returns at once and raises nothing. A full journal drops it."""
         with self._changed:
-            has_room = len(self._waiting) < self._capacity and not self._is_closing
+            has_room = len(self._waiting) < self.capacity and not self._is_closing
             if has_room:
                 self._waiting.append(_Entry(event, monotonic_seconds()))
                 self._changed.notify()
@@ -122,7 +104,7 @@ class Journal:
 
     def _write(self, entries: list[_Entry]) -> None:
         events = [entry.event for entry in entries]
-        give_up_at = entries[0].submitted_seconds + self._retry_budget_seconds
+        give_up_at = entries[0].submitted_seconds + self.retry_budget_seconds
         while True:
             try:
                 self._record(events)
@@ -136,7 +118,7 @@ class Journal:
     def _pause(self) -> bool:
         """Wait before the next attempt; return whether there will be none because the process ends."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._is_closing, self._retry_pause_seconds)
+            return self._changed.wait_for(lambda: self._is_closing, self.retry_pause_seconds)
 
     def _record(self, events: list[AuditEvent]) -> None:
         """Write all events; what is wrong with one must not keep the others out.

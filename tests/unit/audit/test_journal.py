@@ -64,7 +64,10 @@ def start_journal(trail: Trail, metrics: Metrics) -> Iterator[StartJournal]:
     started: list[Journal] = []
 
     def start(*, capacity: int = 1000, retry_budget: timedelta = LONG) -> Journal:
-        journal = Journal(trail, metrics, capacity=capacity, retry_pause=SOON, retry_budget=retry_budget)
+        journal = Journal(trail, metrics)
+        journal.capacity = capacity
+        journal.retry_pause_seconds = SOON.total_seconds()
+        journal.retry_budget_seconds = retry_budget.total_seconds()
         started.append(journal)
         journal.start()
         return journal
