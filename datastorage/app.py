@@ -31,8 +31,8 @@ def create_app(settings: Settings | None = None, services: wiring.Services | Non
     metrics = HttpMetrics(services[Metrics])
     metrics.init_app(app)
     # The door last: it reads which routes there are. Only traces stand in front of it.
-    app.wsgi_app = Door(app, settings.server, metrics)  # type: ignore[method-assign] # Flask's way to add middleware
-    wiring.trace_requests(app, services, settings)
+    door = Door(app, settings.server, metrics)
+    app.wsgi_app = services.middleware(door)  # type: ignore[assignment, method-assign] # Flask adds middleware so
     return app
 
 

@@ -12,6 +12,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── RequestTooLarge
     ├── UnsupportedMediaType
     ├── RequestTimeout        the body did not arrive in time
+    ├── Overloaded            there is no room for the request now
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
@@ -141,6 +142,13 @@ class RequestTimeout(DataStorageError):
     """The body did not arrive within ``server.read_timeout``."""
 
     slug = "request-timeout"
+
+
+class Overloaded(DataStorageError):
+    """The request is not looked at, because others take all the room there is: send it again."""
+
+    slug = "overloaded"
+    retry_after_seconds = 1
 
 
 class QueueUnusable(DataStorageError):

@@ -36,6 +36,8 @@ preload_app = False
 keepalive = 15
 timeout = 30
 max_requests = 0
+# Accepting never stops: the worker itself closes the connection that has waited longest for a head.
+worker_connections = 4 * SETTINGS.server.max_connections
 limit_request_line = 8190
 # Nothing here depends on scheme, script name or path of a proxy. So no proxy needs to be known, and the
 # address of the peer is not read for each request.

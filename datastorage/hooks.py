@@ -1,23 +1,47 @@
-"""What gunicorn calls while the service lives: in the arbiter, in order, and around each worker."""
+"""What gunicorn calls while the service lives: in the arbiter, and around each worker."""
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import timedelta
+from threading import Thread
+from typing import Any, Final
 
+import redis
 from flask import Flask
 
-from datastorage import wsgi
-from datastorage.platform.server import metrics_files
-from datastorage.platform.server.arbiter import ShutdownControl
-from datastorage.platform.server.exits import ArbiterMetrics
-from datastorage.platform.server.in_flight import InFlightRequests
-from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.app import create_app
+from datastorage.audit.journal import FLUSH_TIMEOUT
+from datastorage.dlq.drain import Drain
+from datastorage.dlq.durability import persistence_of
+from datastorage.dlq.replay import Replayer
+from datastorage.dlq.stream import RedisQueue
+from datastorage.health.checks import Check, findings
+from datastorage.health.probes import DatabaseProbe
+from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.database import Database
+from datastorage.platform.failures import failure_of
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.redis import redis_client
+from datastorage.platform.server.arbiter import GracefulArbiter
+from datastorage.platform.server.metrics import require_directory
+from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
+from datastorage.platform.web.current import EXTENSION
 from datastorage.settings import Settings, environment
+from datastorage.wiring import Services, build_services
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT: Final = FLUSH_TIMEOUT + timedelta(seconds=1)
+"""Storing the last events of a worker about itself may take longer than closing its connections."""
+PING_SECONDS: Final = 1.0
 
 
 class Hooks:
@@ -35,34 +59,35 @@ class Hooks:
         self._settings = settings
         self._secrets = secrets
         self._adopt = adopt
-        self._is_shutting_down = ShutdownFlag()
+        self._is_shutting_down = SharedFlag()
         self._connections = Shares()
 
     def application(self) -> Flask:
-        """Build the application of a worker, by the settings as they are now; runs in the worker."""
-        return wsgi.application(self._settings, self._is_shutting_down)
+        """Build the application by the settings as they are now, and start its loops; runs in the worker."""
+        services = self._services()
+        app = create_app(self._settings, services)
+        services.start()
+        return app
+
+    def _services(self) -> Services:
+        require_directory()
+        return build_services(self._settings, is_shutting_down=self._is_shutting_down)
 
     def on_starting(self, arbiter: Any) -> None:
-        """Forget the metrics of the last run; before the first fork.
+        """Make gunicorn's arbiter ours; before it has signal handlers, listeners and workers.
 
         A queue that must be durable and is not ends the start here, before a client is accepted.
         """
-        metrics_files.empty()
-        arbiter.metrics = ArbiterMetrics()
-        wsgi.require_durable_queue(self._settings)
+        arbiter.__class__ = GracefulArbiter
+        shutdown = Shutdown(self._is_shutting_down, self._settings)
+        arbiter.prepare(
+            shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
+        )
+        _require_durable_queue(self._settings)
 
     def when_ready(self, arbiter: Any) -> None:
-        """Take over the shutdown, with gunicorn's signal handlers and listeners in place; before the fork."""
-        shutdown = Shutdown(self._is_shutting_down, self._settings)
-        arbiter.control = ShutdownControl(
-            arbiter,
-            shutdown,
-            reload=lambda: self._reload(arbiter, shutdown),
-            drain_queue=lambda deadline: wsgi.drain_queue(self._settings, self._is_shutting_down, deadline),
-            on_begin=arbiter.metrics.begin_shutdown,
-        )
+        """Limit how long an answer may take to send; with the listeners in place, before the first fork."""
         limit_stalls(arbiter.LISTENERS, self._settings.server.write_timeout)
-        arbiter.control.take_over()
 
     def _reload(self, arbiter: Any, shutdown: Shutdown) -> bool:
         """Adopt what file, secret files and environment say now, unless it is wrong; return whether."""
@@ -76,26 +101,96 @@ class Hooks:
 
     def pre_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the worker what it shares with the arbiter; runs in the arbiter."""
-        arbiter.metrics.watch(worker)
         worker.server_settings = self._settings.server
         worker.is_shutting_down = self._is_shutting_down
+        worker.has_left = SharedFlag()
         worker.in_flight = InFlightRequests()
         worker.share = self._connections.another(each.share for each in arbiter.WORKERS.values())
-        worker.inherited_signals = arbiter.control.meant_for_child
+        worker.inherited_signals = arbiter.signals_of_child
 
     def worker_exit(self, _arbiter: Any, worker: Any) -> None:
         """Close what the worker opened; runs in the worker, but in the arbiter for one that is long gone."""
         worker.has_left.set()
-        wsgi.close(worker.app)
+        app = worker.app.callable
+        if isinstance(app, Flask):  # it was loaded
+            closing = Thread(target=app.extensions[EXTENSION][Services].close, name="close", daemon=True)
+            closing.start()
+            closing.join(CLOSE_TIMEOUT.total_seconds())
+            if closing.is_alive():
+                logger.warning("Connections not closed in time")
         if worker.pid == os.getpid():
-            gc.freeze()  # at its end the interpreter searches all objects for cycles: 0.3 s for nothing
+            gc.freeze()  # at its end the interpreter would search all objects for cycles for 0.3 s
 
     def child_exit(self, arbiter: Any, worker: Any) -> None:
         """Count a worker that is gone and forget its live gauges; runs in the arbiter."""
         worker.share.withdraw()
-        arbiter.metrics.count(worker)
+        arbiter.metrics.count_exit(worker)
 
     def on_exit(self, arbiter: Any) -> None:
-        """Bring back what is queued, and leave; after the last worker."""
+        """Drain the queue, and leave; after the last worker."""
         gc.freeze()  # see worker_exit
-        arbiter.control.finish()
+        arbiter.finish()
+
+    def _drain_queue(self, deadline: float) -> None:
+        """Store queued records until ``deadline`` (monotonic seconds), then close the connections."""
+        services = self._services()
+        with ExitStack() as stack:
+            stack.callback(_close_redis, services[redis.Redis])
+            stack.callback(_close_database, services[Database])
+            failure = failure_of(lambda: _drain(services, deadline - monotonic_seconds()))
+            if failure is not None:
+                # What was not drained is still in Redis, so the shutdown has not failed.
+                logger.error("DLQ drain failed", exc_info=failure)
+
+
+def _require_durable_queue(settings: Settings) -> None:
+    """Check whether Redis keeps its entries, where the settings require it.
+
+    A Redis that does not answer does not keep the service from starting: what it cannot confirm is refused
+    later.
+
+    Raises:
+        SystemExit: with code 1; the log says what is missing.
+    """
+    if settings.redis.dlq_require_aof != "true":
+        return
+    with redis_client(settings.redis) as client:
+        try:
+            found = persistence_of(client)
+        except (redis.RedisError, OSError):
+            return  # each worker logs it
+    if not found.is_durable("true"):
+        logger.error("Redis cannot confirm entries, redis.dlq_require_aof is true", extra=asdict(found))
+        raise SystemExit(1)
+
+
+def _drain(services: Services, seconds: float) -> None:
+    if seconds <= 0:
+        logger.info("DLQ drain skipped", extra={"reason": "no time left"})
+        return
+    drain = Drain(
+        services[RedisQueue],
+        services[Replayer],
+        database_answers=lambda: _answers(services[Database]),
+        metrics=services[Metrics],
+    )
+    drain.run(timedelta(seconds=seconds))
+
+
+def _answers(database: Database) -> bool:
+    probe = DatabaseProbe(database)
+    [found] = findings(Check("database", probe, abort=probe.abort, budget_seconds=PING_SECONDS))
+    probe.close()
+    return found.is_up
+
+
+def _close_database(database: Database) -> None:
+    logger.info("Closing database connections")
+    database.close()
+    logger.info("Database connections closed successfully")
+
+
+def _close_redis(client: redis.Redis) -> None:
+    logger.info("Closing Redis connections")
+    client.close()
+    logger.info("Redis connections closed successfully")

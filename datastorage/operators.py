@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 
@@ -17,43 +17,25 @@ from datastorage.platform.clock import utc_now
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
-from datastorage.wiring import Services, build_services
-from datastorage.wiring.queue import destination_of
-
-DISCARDED = "datastorage.dlq.discarded"
-
-
-@contextmanager
-def _services(settings: Settings) -> Iterator[Services]:
-    """Build what one process needs, start none of its background work, and close it."""
-    services = build_services(settings)
-    try:
-        yield services
-    finally:
-        services.close()
+from datastorage.wiring import build_services
+from datastorage.wiring.features import destination_of
 
 
 @contextmanager
 def replaying(settings: Settings, queue: RedisQueue) -> Iterator[Replaying]:
     """Yield what writes queued records again, through the same path as the service."""
-    with _services(settings) as services:
+    with closing(build_services(settings)) as services:
         metrics = services[Metrics]
         replayer = Replayer(queue, destination_of(services), settings.redis, metrics, utc_now)
         yield Replaying(replayer, services[HealthService].database_answers, metrics)
 
 
 def record_discard(settings: Settings, discard: Discard) -> None:
-    """Record in the audit trail who discarded a record, and why.
+    """Record in the audit trail who discarded a dead letter, and why.
 
     Raises:
         DataStorageError: the event was not recorded, so nothing may be discarded.
     """
-    with _services(settings) as services:
-        services[AuditService].record(discard_event(discard))
-
-
-def discard_event(discard: Discard) -> AuditEvent:
-    """Return the event for one discarded dead letter."""
     now = utc_now()
     facts = {
         "stream": discard.stream.value,
@@ -62,12 +44,12 @@ def discard_event(discard: Discard) -> AuditEvent:
         "failure": discard.failure,
         "reason": discard.reason,
     }
-    return AuditEvent(
+    event = AuditEvent(
         event_id=uuid.uuid4(),
         event_version="1.0",
         event_timestamp=now,
         event_date=now.date(),
-        event_type=DISCARDED,
+        event_type="datastorage.dlq.discarded",
         event_category="orchestration",
         event_action="discarded",
         event_outcome="success",
@@ -81,6 +63,8 @@ def discard_event(discard: Discard) -> AuditEvent:
         retention_days=DEFAULT_RETENTION_DAYS,
         is_sensitive=False,
     )
+    with closing(build_services(settings)) as services:
+        services[AuditService].record(event)
 
 
 dlq = build_group(Backing(connect=redis_client, replaying=replaying, record_discard=record_discard))

@@ -1,7 +1,6 @@
 """From the bytes of a request to an ``AuditEvent`` (BR-STORAGE-002, ADR-034)."""
 
 from typing import Any
-from uuid import UUID
 
 import marshmallow
 from marshmallow import post_load, pre_load
@@ -14,8 +13,8 @@ from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.records import aliases_of, judges_of, members_of
 from datastorage.platform.web import fields
-from datastorage.platform.web.accept import QuickContract
-from datastorage.platform.web.contract import ArrayContract, Contract
+from datastorage.platform.web.accept import PathContract, QuickContract
+from datastorage.platform.web.contract import ArrayContract
 from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
@@ -89,14 +88,9 @@ class AuditBatch(ArrayContract):
         super().__init__(item, resource="audit_events_batch", maximum=maximum)
 
 
-class EventIdPath(Contract):
+class EventIdPath(PathContract):
     """The id in the path of one event."""
 
     resource = "audit_event"
     glossary = MEANINGS
     event_id = fields.Uuid(required=True)
-
-    @post_load
-    def make_id(self, data: dict[str, UUID], **_: Any) -> UUID:
-        """Return the id itself."""
-        return data["event_id"]

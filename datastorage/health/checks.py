@@ -1,4 +1,4 @@
-"""Checks that answer within two seconds whatever the server behind them does.
+"""Checks that answer within two seconds even when the server behind them hangs.
 
 libpq has no read timeout: a query on a frozen server hangs for as long as the server does. So a check
 runs on a thread of its own and its caller waits no longer than the budget; callers that come
@@ -29,7 +29,7 @@ class Finding:
 
 
 def findings(*checks: "Check") -> list[Finding]:
-    """Return what each check finds, at most a second old; they run side by side within one budget."""
+    """Return the result of each check, at most a second old; they run side by side within one budget."""
     asked_at = monotonic_seconds()
     for check in checks:
         check.ask(asked_at)
@@ -52,8 +52,8 @@ class Check:
         name: str,
         probe: Callable[[], object],
         *,
-        abort: Callable[[], None] | None = None,
-        on_finding: Callable[[bool], None] | None = None,
+        abort: Callable[[], None] = lambda: None,
+        on_finding: Callable[[bool], None] = lambda _is_up: None,
         budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
         self._name = name
@@ -65,7 +65,7 @@ class Check:
         self._running = False
         self._finding: Finding | None = None
         self._found_at = float("-inf")
-        self._logged_at = -LOG_INTERVAL_SECONDS
+        self._logged_at = float("-inf")
 
     def ask(self, asked_at: float) -> None:
         """Start the probe, unless it is running or its last finding is fresh at ``asked_at``."""
@@ -80,32 +80,27 @@ class Check:
         with self._condition:
             remaining = asked_at + self._budget_seconds - monotonic_seconds()
             self._condition.wait_for(lambda: self._fresh(asked_at) is not None, remaining)
-            return self._fresh(asked_at) or self._give_up()
+            finding = self._fresh(asked_at)
+            if finding is None:
+                finding = Finding(is_up=False)
+                self._abort()
+                self._warn("no answer in time")
+                self._on_finding(False)
+            return finding
 
     def _fresh(self, asked_at: float) -> Finding | None:
         return self._finding if self._found_at >= asked_at - FRESH_SECONDS else None
 
-    def _give_up(self) -> Finding:
-        if self._abort is not None:
-            self._abort()
-        self._warn("no answer in time")
-        self._tell(is_up=False)
-        return Finding(is_up=False)
-
     def _run(self) -> None:
         facts: list[object] = []
         cause = failure_of(lambda: facts.append(self._probe()))  # any fault of a probe means "down"
-        finding = Finding(is_up=True, fact=facts[0]) if cause is None else Finding(is_up=False)
         with self._condition:
-            self._finding, self._found_at, self._running = finding, monotonic_seconds(), False
+            self._finding = Finding(cause is None, *facts)
+            self._found_at, self._running = monotonic_seconds(), False
             self._condition.notify_all()
-            self._tell(is_up=finding.is_up)
+            self._on_finding(cause is None)
             if cause is not None:
                 self._warn(type(cause).__name__, cause)
-
-    def _tell(self, *, is_up: bool) -> None:
-        if self._on_finding is not None:
-            self._on_finding(is_up)
 
     def _warn(self, text: str, cause: Exception | None = None) -> None:
         now = monotonic_seconds()

@@ -1,10 +1,10 @@
-"""What the checks do: a ping on a connection of their own, outside the pool that requests use."""
+"""How the checks reach the servers: on connections of their own, outside the pool that requests use."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
@@ -14,7 +14,6 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.watchdog import HasSocket, cut
 
-CONNECTED: Final = "connected"
 PROBE_KEY: Final = "audit:dlq:probe"
 
 _revision = select(table("alembic_version", column("version_num", String)).c.version_num)
@@ -91,35 +90,27 @@ class DatabaseProbe:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What ``/health`` says of Redis; there is none of a Redis that does not answer."""
+    """The state of a Redis that answers.
 
-    redis: str
-    """``connected``, ``read_only`` for a replica, ``full`` at ``maxmemory``: could an entry be queued?"""
+    ``redis`` is ``connected``, ``read_only`` for a replica, or ``full`` at ``maxmemory``: only the first
+    takes entries.
+    """
+
+    redis: Literal["connected", "read_only", "full"]
     is_durable: bool
 
 
-class RedisProbe:
-    """A write that leaves nothing, and the question whether the server keeps what it is given.
+def queue_state(client: Redis, is_durable: Callable[[], bool]) -> QueueState:
+    """Ask whether Redis takes entries, by a write that changes nothing, and whether it keeps them.
 
-    Args:
-        client: of the queue's Redis.
-        is_durable: asks the second question.
+    Raises:
+        redis.RedisError: it does not answer.
     """
-
-    def __init__(self, client: Redis, is_durable: Callable[[], bool]) -> None:
-        self._client = client
-        self._is_durable = is_durable
-
-    def __call__(self) -> QueueState:
-        """Return the state, or raise ``redis.RedisError``."""
-        return QueueState(self._write_nothing(), self._is_durable())
-
-    def _write_nothing(self) -> str:
-        try:
-            # Refused like every write that may need memory, and an empty text creates no key.
-            self._client.setrange(PROBE_KEY, 0, "")
-        except ReadOnlyError:
-            return "read_only"
-        except OutOfMemoryError:
-            return "full"
-        return CONNECTED
+    try:
+        # Refused like every write that may need memory, and an empty text creates no key.
+        client.setrange(PROBE_KEY, 0, "")
+    except ReadOnlyError:
+        return QueueState("read_only", is_durable())
+    except OutOfMemoryError:
+        return QueueState("full", is_durable())
+    return QueueState("connected", is_durable())

@@ -1,55 +1,35 @@
 """The three health endpoints."""
 
-from typing import Any
-
 from flask import Blueprint
-from marshmallow import Schema, fields
 
-from datastorage.health.service import Down, HealthService, Up
+from datastorage.health.service import Alive, HealthService, Healthy, NotReady, Ready, Unhealthy
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
-
-class HealthSchema(Schema):
-    """What is reachable."""
-
-    status = fields.String(required=True)
-    reason = fields.String()
-    degraded = fields.String()
-    database = fields.String()
-    redis = fields.String()
-    log = fields.String()
-    queue = fields.String()
-    error = fields.String()
-
-
-def _body(outcome: Up | Down) -> dict[str, Any]:
-    return outcome.body
-
-
-UP = Answer(Up, 200, HealthSchema, "It is.", body=_body)
-DOWN = Answer(Down, 503, HealthSchema, "It is not.", body=_body)
+ALIVE = (Answer(Alive, 200, Alive, "It is."),)
+READY = (Answer(Ready, 200, Ready, "It is."), Answer(NotReady, 503, NotReady, "It is not."))
+HEALTHY = (Answer(Healthy, 200, Healthy, "It is."), Answer(Unhealthy, 503, Unhealthy, "It is not."))
 
 
 @blueprint.get("/live")
-@operation(Permission.NOTHING, answers=(UP,))
-def live() -> Up:
+@operation(Permission.NOTHING, answers=ALIVE)
+def live() -> Alive:
     """Tell whether the process can answer."""
-    return current(HealthService).live()
+    return Alive()  # nothing is checked, not even the shutdown flag: a failure would restart the pod
 
 
 @blueprint.get("/ready")
-@operation(Permission.NOTHING, answers=(UP, DOWN))
-def ready() -> Up | Down:
+@operation(Permission.NOTHING, answers=READY)
+def ready() -> Ready | NotReady:
     """Tell whether traffic should come here."""
     return current(HealthService).ready()
 
 
 @blueprint.get("")
-@operation(Permission.NOTHING, answers=(UP, DOWN))
-def health() -> Up | Down:
+@operation(Permission.NOTHING, answers=HEALTHY)
+def health() -> Healthy | Unhealthy:
     """Tell whether the database and Redis are reachable."""
     return current(HealthService).health()

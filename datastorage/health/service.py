@@ -1,30 +1,64 @@
-"""From findings to the answers of section health: alive, ready, healthy."""
+"""From findings to the answers of the health endpoints: alive, ready, healthy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from datastorage.health.checks import Check, Finding, findings
-from datastorage.health.probes import CONNECTED, QueueState
+from datastorage.health.probes import QueueState
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.logs import line_writers
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    """200."""
-
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """503."""
-
-    body: dict[str, Any]
-
+from datastorage.platform.web.shapes import meaning
 
 DATABASE_FAILED = "database connection failed"
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process can answer."""
+
+    status: Annotated[Literal["alive"], meaning("Always `alive`.")] = "alive"
+
+
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Traffic may come here."""
+
+    status: Annotated[Literal["ready"], meaning("Always `ready`.")]
+    degraded: Annotated[
+        Literal["database_unreachable"] | None, meaning("Only the queue takes writes at the moment.")
+    ] = None
+
+
+class NotReady(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Traffic must not come here."""
+
+    status: Annotated[Literal["not_ready", "shutting_down"], meaning("Whether this pod is ending.")]
+    reason: Annotated[
+        Literal["database_unreachable", "schema_outdated", "graceful_shutdown_in_progress"],
+        meaning("What has to change first."),
+    ]
+    error: Annotated[str | None, meaning("What failed; the log has the cause.")] = None
+
+
+class Healthy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The database is reachable."""
+
+    status: Annotated[Literal["healthy", "unhealthy"], meaning("Whether the database is reachable.")]
+    database: Annotated[Literal["connected", "unreachable"], meaning("Whether PostgreSQL answers.")]
+    redis: Annotated[
+        Literal["connected", "read_only", "full", "unreachable"],
+        meaning("Whether Redis answers, and takes entries: not as a replica, nor when its memory is full."),
+    ]
+    queue: Annotated[
+        Literal["volatile"] | None, meaning("The queue may lose entries when Redis ends abruptly.")
+    ] = None
+    log: Annotated[Literal["blocked"] | None, meaning("Log lines are not read, and are dropped.")] = None
+
+
+class Unhealthy(Healthy, frozen=True, kw_only=True):
+    """The database is not reachable."""
+
+    error: Annotated[str, meaning("What failed; the log has the cause.")]
 
 
 class HealthService:
@@ -58,40 +92,38 @@ class HealthService:
         [database] = findings(self._database)
         return database.is_up
 
-    def live(self) -> Up:
-        """Answer that the process can answer; nothing is checked."""
-        return Up({"status": "alive"})
-
-    def ready(self) -> Up | Down:
+    def ready(self) -> Ready | NotReady:
         """Tell whether traffic should come here."""
         if self._is_shutting_down():
-            return Down({"status": "shutting_down", "reason": "graceful_shutdown_in_progress"})
+            return NotReady("shutting_down", "graceful_shutdown_in_progress")
         # Redis is always asked, for its gauge: a pod has no other caller. Its answer is waited for only where
         # readiness depends on it.
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
-        if not database.is_up and any(_takes_entries(redis) for redis in queue):
-            return Up({"status": "ready", "degraded": "database_unreachable"})
+        if not database.is_up and any(_redis_state(redis) == "connected" for redis in queue):
+            return Ready("ready", "database_unreachable")
         if not database.is_up:
-            return Down({"status": "not_ready", "reason": "database_unreachable", "error": DATABASE_FAILED})
+            return NotReady("not_ready", "database_unreachable", DATABASE_FAILED)
         # Zero-padded revision numbers sort as text. A newer schema is fine: migrations expand first.
         if str(database.fact or "") < self._required_revision:
-            return Down({"status": "not_ready", "reason": "schema_outdated"})
-        return Up({"status": "ready"})
+            return NotReady("not_ready", "schema_outdated")
+        return Ready("ready")
 
-    def health(self) -> Up | Down:
+    def health(self) -> Healthy | Unhealthy:
         """Tell what is reachable, for people and dashboards."""
         database, queue = findings(self._database, self._redis)
-        rest = {"redis": queue.fact.redis if isinstance(queue.fact, QueueState) else "unreachable"}
-        if isinstance(queue.fact, QueueState) and not queue.fact.is_durable:
-            rest["queue"] = "volatile"
-        if any(writer.is_blocked() for writer in line_writers()):
-            rest["log"] = "blocked"
+        is_volatile = isinstance(queue.fact, QueueState) and not queue.fact.is_durable
+        is_blocked = any(writer.is_blocked() for writer in line_writers())
+        rest: dict[str, Any] = {
+            "redis": _redis_state(queue),
+            "queue": "volatile" if is_volatile else None,
+            "log": "blocked" if is_blocked else None,
+        }
         if database.is_up:
-            return Up({"status": "healthy", "database": "connected", **rest})
-        return Down({"status": "unhealthy", "database": "unreachable", **rest, "error": DATABASE_FAILED})
+            return Healthy(status="healthy", database="connected", **rest)
+        return Unhealthy(status="unhealthy", database="unreachable", **rest, error=DATABASE_FAILED)
 
 
-def _takes_entries(queue: Finding) -> bool:
-    return isinstance(queue.fact, QueueState) and queue.fact.redis == CONNECTED
+def _redis_state(queue: Finding) -> str:
+    return queue.fact.redis if isinstance(queue.fact, QueueState) else "unreachable"

@@ -65,20 +65,8 @@ class Listed(Judged):
         return {"type": "string", "enum": list(self.choices)}
 
 
-class Fraction(Judged):
+class Fraction(Judged, fields.Fraction):
     """A number from 0 to 1."""
-
-    def judge(self, value: Any) -> float:
-        """Refuse other types and values out of range."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise fields.refuse("must be a number")
-        if not 0 <= value <= 1:
-            raise fields.refuse("must be from 0 to 1")
-        return float(value)
-
-    def openapi(self) -> dict[str, Any]:
-        """The range."""
-        return {"type": "number", "minimum": 0, "maximum": 1}
 
 
 class ActionInstant(fields.Instant):

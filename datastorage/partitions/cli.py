@@ -1,7 +1,7 @@
 """``datastorage partitions``: what exists, and maintenance by hand or by a daily job."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
@@ -10,12 +10,10 @@ from datastorage.errors import DatabaseError
 from datastorage.partitions.plan import months_needed
 from datastorage.partitions.store import Outcome, Partition, PartitionStore
 from datastorage.platform.clock import utc_now
-from datastorage.platform.commands import pass_settings
+from datastorage.platform.commands import as_json_option, pass_settings, print_table
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 @click.group()
@@ -24,23 +22,20 @@ def partitions() -> None:
 
 
 @partitions.command("list")
-@_as_json
+@as_json_option
 @pass_settings
 def list_(settings: Settings, *, as_json: bool) -> None:
     """Show every partition with its bounds and roughly how many rows it holds."""
     with _store(settings) as store:
-        found = [_shown(partition) for partition in store.list_partitions()]
+        found = store.list_partitions()
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps([_members(partition) for partition in found], indent=2))
         return
-    rows = [
-        (each["table"], each["partition"], each["bounds"] or "detached", each["approximate_rows"])
-        for each in found
-    ]
-    _print_table([("TABLE", "PARTITION", "BOUNDS", "ROWS (ABOUT)"), *rows])
+    rows = [(each.table, each.name, each.bounds or "detached", each.approximate_rows) for each in found]
+    print_table([("TABLE", "PARTITION", "BOUNDS", "ROWS (ABOUT)"), *rows])
 
 
-def _shown(partition: Partition) -> dict[str, object]:
+def _members(partition: Partition) -> dict[str, object]:
     return {
         "table": partition.table,
         "partition": partition.name,
@@ -55,7 +50,7 @@ def _shown(partition: Partition) -> dict[str, object]:
 @click.option(
     "--months", type=click.IntRange(min=0), help="Months beyond the current one, not partition.months_ahead."
 )
-@_as_json
+@as_json_option
 @pass_settings
 def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
     """Create the months that are missing; leave everything else as it is.
@@ -72,7 +67,7 @@ def ensure(settings: Settings, *, months: int | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps(shown, indent=2))
     else:
-        _print_table([("TABLE", "MONTH", "RESULT"), *((each.table, each.month, each) for each in ensured)])
+        print_table([("TABLE", "MONTH", "RESULT"), *((each.table, each.month, each) for each in ensured)])
     unready = [each for each in ensured if not each.is_ready]
     for each in unready:
         is_detached = each.outcome is Outcome.DETACHED
@@ -95,10 +90,3 @@ def _store(settings: Settings) -> Iterator[PartitionStore]:
                 f"PostgreSQL at {place.host}:{place.port} cannot be used ({error.reason}): {error.cause}"
             )
             raise click.ClickException(f"{message}; datastorage validate says how to repair it") from error
-
-
-def _print_table(rows: Sequence[Sequence[object]]) -> None:
-    texts = [["unknown" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    for row in texts:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

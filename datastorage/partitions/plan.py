@@ -90,10 +90,8 @@ PARTITIONED_TABLES = (AUDIT_EVENTS, RESOURCE_ACTION_TRACES)
 def months_needed(now: datetime, months_ahead: int, max_event_age: timedelta | None) -> list[Month]:
     """Return the months that must be ready at ``now``, oldest first.
 
-    Args:
-        now: the current instant.
-        months_ahead: months beyond the current one.
-        max_event_age: the oldest event still accepted; ``None`` when any age is, which asks for nothing.
+    ``max_event_age`` is the age of the oldest event still accepted. Where any age is (``None``), nobody can
+    say which months will be needed, and only the previous one is kept ready.
     """
     current = Month.of(now)
     oldest = current.previous()

@@ -7,13 +7,14 @@ owner of the tables, takes the advisory lock and gives up soon when a table is b
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 
-from sqlalchemy import Connection, Row, String, func, select
+from sqlalchemy import Connection, String, func, select
 from sqlalchemy import table as named_table
 from sqlalchemy import text as sql  # noqa: TID251 - the catalogue has no Table objects
 
 from datastorage.errors import DatabaseError
-from datastorage.partitions.plan import PARTITIONED_TABLES, Month, PartitionedTable
+from datastorage.partitions.plan import PARTITIONED_TABLES, Month
 from datastorage.platform.db.database import Database
 
 # Attached partitions, and tables beside the parent that are named like one: the detached months. Bounds
@@ -33,7 +34,7 @@ _CANDIDATES = sql("""
 
 
 class Outcome(StrEnum):
-    """What became of a month that should exist."""
+    """The result for a month that should exist."""
 
     CREATED = "created"
     EXISTS = "exists"
@@ -47,7 +48,7 @@ class Partition:
 
     Attributes:
         month: by its name; ``None`` for a partition that is not one of a month.
-        bounds: PostgreSQL's own words; ``None`` while detached.
+        bounds: as PostgreSQL writes them; ``None`` while detached.
         approximate_rows: the planner's estimate; ``None`` until the table was analysed.
     """
 
@@ -61,7 +62,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class EnsuredMonth:
-    """What became of one month of one table; ``error`` says why it failed."""
+    """The result for one month of one table; ``error`` says why it failed."""
 
     table: str
     month: Month
@@ -83,43 +84,33 @@ class EnsuredMonth:
 
 
 class PartitionStore:
-    """The monthly partitions of every table that has them."""
+    """The monthly partitions of every table that has them.
+
+    Every method raises a ``DatabaseError`` when the catalogue, or the rows to be counted, cannot be read.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def list_partitions(self) -> list[Partition]:
-        """Return attached and detached partitions, by table and name.
-
-        Raises:
-            DatabaseError: the catalogue could not be read.
-        """
+        """Return attached and detached partitions, by table and name."""
         return self._database.read(_find_partitions)
 
     def detached_months(self, table: str) -> set[Month]:
-        """Return the months of ``table`` whose partition exists and is not attached.
-
-        Raises:
-            DatabaseError: the catalogue could not be read.
-        """
+        """Return the months of ``table`` whose partition exists and is not attached."""
         found = self.list_partitions()
         return {p.month for p in found if p.table == table and p.month is not None and not p.attached}
 
     def ensure(self, months: Iterable[Month]) -> list[EnsuredMonth]:
-        """Create what is missing and say for each table and month what became of it.
+        """Create the missing partitions and return the result for each table and month.
 
         Each month is a transaction of its own, so that one that cannot be created neither holds back
         the others nor keeps a lock while they wait.
-
-        Raises:
-            DatabaseError: the catalogue could not be read; nothing was tried.
         """
-        wanted = list(months)
         existing = {(p.table, p.month): p for p in self.list_partitions()}
         return [
             self._ensure(table.name, month, existing.get((table.name, month)))
-            for table in PARTITIONED_TABLES
-            for month in wanted
+            for table, month in product(PARTITIONED_TABLES, months)
         ]
 
     def _ensure(self, table: str, month: Month, found: Partition | None) -> EnsuredMonth:
@@ -133,37 +124,26 @@ class PartitionStore:
         return EnsuredMonth(table, month, Outcome(outcome))
 
     def count_outside_months(self) -> dict[str, int]:
-        """Return how many rows lie in a default partition, by the name of the table that has one.
-
-        Raises:
-            DatabaseError: they could not be counted.
-        """
+        """Return how many rows lie in a default partition, by the name of the table that has one."""
         counts = {
             each.name: select(func.count()).select_from(named_table(each.default_partition))
             for each in PARTITIONED_TABLES
             if each.default_partition is not None
         }
-        return self._database.read(
-            lambda connection: {
-                name: connection.execute(count).scalar_one() for name, count in counts.items()
-            }
-        )
+        return self._database.read(lambda c: {name: c.scalar(count) or 0 for name, count in counts.items()})
 
 
 def _find_partitions(connection: Connection) -> list[Partition]:
-    found = []
-    for table in PARTITIONED_TABLES:
-        rows = connection.execute(_CANDIDATES, {"parent": table.name})
-        found += [_partition(table, row) for row in rows if row.attached or table.month_of(row.name)]
-    return found
-
-
-def _partition(table: PartitionedTable, row: Row[tuple[str, bool, str | None, int]]) -> Partition:
-    return Partition(
-        table=table.name,
-        name=row.name,
-        month=table.month_of(row.name),
-        attached=row.attached,
-        bounds=row.bounds,
-        approximate_rows=row.approximate_rows if row.approximate_rows >= 0 else None,
-    )
+    return [
+        Partition(
+            table=table.name,
+            name=row.name,
+            month=table.month_of(row.name),
+            attached=row.attached,
+            bounds=row.bounds,
+            approximate_rows=row.approximate_rows if row.approximate_rows >= 0 else None,
+        )
+        for table in PARTITIONED_TABLES
+        for row in connection.execute(_CANDIDATES, {"parent": table.name})
+        if row.attached or table.month_of(row.name)
+    ]

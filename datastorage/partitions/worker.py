@@ -6,7 +6,7 @@ for itself because each one exports the metrics.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from datastorage.partitions.plan import AUDIT_EVENTS, Month, months_covered_ahead, months_needed
 from datastorage.partitions.store import EnsuredMonth, Outcome, PartitionStore
@@ -29,7 +29,7 @@ _MESSAGES = {
 
 
 class PartitionWorker:
-    """One round of maintenance per ``run_once``; made for ``Loop``."""
+    """One round of maintenance per ``run_once``, for a ``Loop``."""
 
     def __init__(self, store: PartitionStore, settings: Settings, metrics: Metrics, clock: Clock) -> None:
         self._store = store
@@ -47,38 +47,29 @@ class PartitionWorker:
         now = self._clock()
         months_ahead, max_age = self._settings.partition.months_ahead, self._settings.limits.max_event_age
         for ensured in self._store.ensure(months_needed(now, months_ahead, max_age)):
-            _log(ensured)
+            if ensured.outcome in _MESSAGES:
+                level, message = _MESSAGES[ensured.outcome]
+                extra = {"table": ensured.table, "partition": str(ensured.month)}
+                logger.log(level, message, extra=extra, exc_info=ensured.error)
             if ensured.table == AUDIT_EVENTS.name:
                 self._report(ensured)
-        self._count_months_ahead(now)
-        self._count_outside_months()
-
-    def _report(self, ensured: EnsuredMonth) -> None:
-        """Raise the status of a month that is not ready, and lower only what was raised here.
-
-        A month may exist and still refuse writes; that is for the writes to say, and to take back.
-        """
-        if not ensured.is_ready:
-            self._reported.add(ensured.month)
-            self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(1)
-        elif ensured.month in self._reported:
-            self._reported.remove(ensured.month)
-            self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(0)
-
-    def _count_months_ahead(self, now: datetime) -> None:
         partitions = self._store.list_partitions()
         months = {p.month for p in partitions if p.month and p.attached and p.table == AUDIT_EVENTS.name}
         self._metrics.partition_months_ahead.set(months_covered_ahead(months, Month.of(now)))
-
-    def _count_outside_months(self) -> None:
         for table, rows in self._store.count_outside_months().items():
             self._metrics.default_partition_rows.labels(table).set(rows)
             if rows:
                 logger.warning("Rows lie outside all months", extra={"table": table, "rows": rows})
 
+    def _report(self, ensured: EnsuredMonth) -> None:
+        """Set the status of a month that is not ready, and reset it when it is.
 
-def _log(ensured: EnsuredMonth) -> None:
-    if ensured.outcome in _MESSAGES:
-        level, message = _MESSAGES[ensured.outcome]
-        extra = {"table": ensured.table, "partition": str(ensured.month)}
-        logger.log(level, message, extra=extra, exc_info=ensured.error)
+        A month may exist and still refuse writes: a status that a write has set is reset by a write.
+        """
+        if not ensured.is_ready:
+            self._reported.add(ensured.month)
+        elif ensured.month in self._reported:
+            self._reported.remove(ensured.month)
+        else:
+            return
+        self._metrics.partition_status.labels(str(ensured.month), _UNAVAILABLE).set(not ensured.is_ready)

@@ -1,12 +1,14 @@
-"""What commands share: the settings, read when a command needs them and not before."""
+"""What commands share: settings that are read when a command needs them, and the form of their output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 import click
 
 from datastorage.settings import Settings, SettingsError, environment
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def pass_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,3 +28,11 @@ def pass_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(settings, *args, **kwargs)
 
     return with_settings
+
+
+def print_table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns, the header first; ``None`` is unknown."""
+    texts = [["unknown" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

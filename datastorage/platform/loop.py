@@ -51,12 +51,8 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            pause = self._round()
+            failure = failure_of(self._run_once)
+            if failure is not None:
+                logger.error("Background work failed", exc_info=failure, extra={"loop": self._name})
+            pause = self._interval if failure is None else self._retry_interval
             self._stopping.wait(pause.total_seconds())
-
-    def _round(self) -> timedelta:
-        failure = failure_of(self._run_once)
-        if failure is None:
-            return self._interval
-        logger.error("Background work failed", exc_info=failure, extra={"loop": self._name})
-        return self._retry_interval

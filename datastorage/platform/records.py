@@ -14,8 +14,8 @@ judge a request, the JSON that PostgreSQL writes of a row (``db.row_json``), the
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from types import NoneType
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sqlalchemy import Column, ColumnElement, String
 from sqlalchemy.dialects.postgresql import JSONB
@@ -38,7 +38,7 @@ class Shown(Enum):
     BLANK = auto()
     """Always, too; NULL is the empty text."""
     WHEN_SET = auto()
-    """NULL leaves it out."""
+    """NULL leaves it out; so does ``{}`` where the column has no NULL."""
     NEVER = auto()
 
 
@@ -104,15 +104,15 @@ def members_of(record: type) -> Members:
 
 def _declared(name: str, hint: Any) -> Member:
     plain, *declared = get_args(hint) or (hint,)
-    types = [each for each in get_args(plain) if each is not NoneType] or [plain]
+    alternatives = get_args(plain) if get_origin(plain) in {Union, UnionType} else (plain,)
     for member in declared:
         if isinstance(member, Member):
             return replace(
                 member,
                 name=name,
                 wire=member.wire or name,
-                type=types[0],
-                is_optional=NoneType in get_args(plain),
+                type=next(each for each in alternatives if each is not NoneType),
+                is_optional=NoneType in alternatives,
                 is_queued=member.is_queued and not member.is_set_by_database,
             )
     raise TypeError(f"nothing is declared about the member {name}")

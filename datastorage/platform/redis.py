@@ -17,17 +17,17 @@ from datastorage.settings import RedisSettings
 
 def redis_client(settings: RedisSettings) -> redis.Redis:
     """Return a client that fails within its timeouts: the library's own retries would multiply them."""
-    login = _login(settings.username, settings.password)
-    options = {"db": settings.db, **login, **_transport(settings)}
-    if settings.sentinel.master is None:
+    sentinel = settings.sentinel
+    options = _options(settings, settings.username, settings.password) | {"db": settings.db}
+    if sentinel.master is None:
         host, port = _host_and_port(settings.addr or "")
         return redis.Redis(host=host, port=port, **options)
     untyped: Any = Sentinel
-    sentinel = untyped(
-        [_host_and_port(addr) for addr in settings.sentinel.addrs],
-        sentinel_kwargs=_login(settings.sentinel.username, settings.sentinel.password) | _transport(settings),
+    sentinels = untyped(
+        [_host_and_port(addr) for addr in sentinel.addrs],
+        sentinel_kwargs=_options(settings, sentinel.username, sentinel.password),
     )
-    return cast("redis.Redis", sentinel.master_for(settings.sentinel.master, **options))
+    return cast("redis.Redis", sentinels.master_for(sentinel.master, **options))
 
 
 def _host_and_port(addr: str) -> tuple[str, int]:
@@ -35,13 +35,11 @@ def _host_and_port(addr: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _login(username: str | None, password: str) -> dict[str, Any]:
-    return {"username": username, "password": password or None}
-
-
-def _transport(settings: RedisSettings) -> dict[str, Any]:
-    """Return what holds for the master and for the Sentinels alike."""
+def _options(settings: RedisSettings, username: str | None, password: str) -> dict[str, Any]:
+    """Return a login, with the timeouts and the encryption of the master and the Sentinels alike."""
     options: dict[str, Any] = {
+        "username": username,
+        "password": password or None,
         "socket_connect_timeout": settings.connect_timeout.total_seconds(),
         "socket_timeout": settings.socket_timeout.total_seconds(),
         "retry": Retry(NoBackoff(), 0),

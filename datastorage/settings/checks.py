@@ -49,7 +49,7 @@ def refusals(keys: Mapping[str, Key], values: Values) -> Iterator[str]:
 
 def warnings(values: Values) -> Iterator[str]:
     """Yield what is doubtful."""
-    yield from _found(_WARNINGS, values)
+    return _found(_WARNINGS, values)
 
 
 def _found(checks: Checks, values: Values) -> Iterator[str]:
@@ -73,6 +73,13 @@ _REFUSALS: Checks = {
     "invalid shutdown_total_budget: server.shutdown_total_budget must be at least"
     " server.endpoint_propagation_delay + 1s": lambda of: (
         of["server.shutdown_total_budget"] < of["server.endpoint_propagation_delay"] + _SECOND
+    ),
+    "server.body_budget_bytes must be at least 4/3 of server.max_body_bytes": lambda of: (
+        of["server.body_budget_bytes"] is not None
+        and 3 * of["server.body_budget_bytes"] < 4 * of["server.max_body_bytes"]
+    ),
+    "server.max_connections_per_address must be at most server.max_connections": lambda of: (
+        of["server.max_connections_per_address"] > of["server.max_connections"]
     ),
     "limits.max_event_data_bytes must be at most half of redis.dlq_max_entry_bytes": lambda of: (
         2 * of["limits.max_event_data_bytes"] > of["redis.dlq_max_entry_bytes"]

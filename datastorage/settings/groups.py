@@ -5,12 +5,14 @@ A new setting is one line here and one row in ``docs/settings.md``.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from datastorage.settings import kinds
 from datastorage.settings.keys import NO_FILE, optional, setting
 
 _LOWEST_PORT = 1024  # below, a process needs privileges that ours does not have
 _HIGHEST_PORT = 65535
+_BODY_BUDGET_BYTES = 16 * 1024 * 1024
 _OFF = ("off", "false")  # YAML 1.1 reads an unquoted `off` as false
 
 
@@ -35,8 +37,25 @@ class ServerSettings:
     endpoint_propagation_delay: timedelta = setting(kinds.duration("0s", "30s"), "5s")
     shutdown_total_budget: timedelta = setting(kinds.duration(), "38s")
     max_body_bytes: int = setting(kinds.integer(1), "10485760")
+    head_timeout: timedelta = setting(kinds.duration("1s", "60s"), "10s")
+    max_connections: int = setting(kinds.integer(100, 10000), "1000")
+    max_connections_per_address: int = setting(kinds.integer(10, 10000), "250")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(kinds.listing(kinds.network()), "")
+    body_budget_bytes: int | None = optional(kinds.integer(1))
     cors_allowed_origins: tuple[str, ...] = setting(kinds.listing(kinds.origin()), "")
     readiness_requires_database: bool = setting(kinds.flag(), "true")
+
+    @property
+    def body_budget(self) -> int:
+        """Bytes of request bodies that may be under way in one worker."""
+        return self.body_budget_bytes or max(_BODY_BUDGET_BYTES, self.max_body_bytes * 4 // 3)
+
+    def is_trusted_proxy(self, address: str) -> bool:
+        """Tell whether the peer ``address`` speaks for many clients."""
+        if not self.trusted_proxies:
+            return False
+        peer = ip_address(address)
+        return any(peer in each for each in self.trusted_proxies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from fractions import Fraction
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -202,6 +202,18 @@ def address() -> Field[str]:
             raise ValidationError("must be host:port")
 
     return text(check)
+
+
+def network() -> Field[IPv4Network | IPv6Network]:
+    """A network in CIDR notation, or one address."""
+    return text(then=_network)
+
+
+def _network(raw: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(raw.strip())
+    except ValueError as error:
+        raise ValidationError("must be a network such as 10.0.0.0/8") from error
 
 
 def url() -> Field[str]:

@@ -3,15 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from datastorage.validation.check import Check, Finding
-from datastorage.validation.contents import CHECKS
-from datastorage.validation.run import run
+from datastorage.validation.run import CHECKS, Check, Finding, run
 from datastorage.validation.subject import Subject
 
 READY = "ALL CHECKS PASSED - Ready for Data Storage Service implementation"
@@ -35,13 +32,15 @@ def validate(ctx: click.Context, config_path: Path | None, skip: tuple[int, ...]
     subject = Subject(chosen, dict(os.environ))  # noqa: TID251 - the settings may not be importable
     findings = []
     for found in run(CHECKS, subject, frozenset(skip), _announce):
-        finding = replace(found, text=subject.without_secrets(found.text))
-        findings.append(finding)
+        findings.append(replace(found, text=subject.without_secrets(found.text)))
         if not as_json:
-            click.echo(_lines(finding))
+            click.echo(_lines(findings[-1]))
     failures = sum(finding.status == "FAIL" for finding in findings)
     verdict = READY if failures == 0 else f"{failures} of {len(CHECKS)} checks failed"
-    click.echo(_document(findings, verdict) if as_json else verdict)
+    if as_json:
+        document = {"verdict": verdict, "checks": [_members(finding) for finding in findings]}
+        verdict = json.dumps(document, indent=2)
+    click.echo(verdict)
     ctx.exit(1 if failures else 0)
 
 
@@ -56,10 +55,6 @@ def _lines(finding: Finding) -> str:
     return line if finding.repair is None else f"{line}\n        repair: {finding.repair}"
 
 
-def _document(findings: Sequence[Finding], verdict: str) -> str:
-    checks = [
-        {"number": each.check.number, "title": each.check.title}
-        | {"status": each.status, "text": each.text, "repair": each.repair}
-        for each in findings
-    ]
-    return json.dumps({"verdict": verdict, "checks": checks}, indent=2)
+def _members(finding: Finding) -> dict[str, object]:
+    check = {"number": finding.check.number, "title": finding.check.title}
+    return check | {"status": finding.status, "text": finding.text, "repair": finding.repair}

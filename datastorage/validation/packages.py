@@ -1,7 +1,5 @@
 """Checks 4 and 5: what is installed is what was locked, and it can be imported."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -9,8 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from datastorage.validation.check import Broken, NotApplicable
-from datastorage.validation.subject import Subject
+from datastorage.validation.subject import Broken, NotApplicable, Subject
 
 LOCK = "requirements.lock"
 INSTALL = f"python -m pip install --require-hashes -r {LOCK}"
@@ -34,10 +31,19 @@ def dependencies(subject: Subject, seconds: float) -> str:
     if not lock.is_file():
         raise NotApplicable(f"no {LOCK} beside the package: what an image holds was locked when it was built")
     locked = dict(_locked(lock))
-    wrong = [f"{name} {found} instead of {wanted}" for name, wanted, found in _differing(locked)]
+    found = {name: _installed(name) for name in locked}
+    wrong = [
+        f"{name} {found[name]} instead of {locked[name]}" for name in locked if found[name] != locked[name]
+    ]
     if wrong:
         raise Broken(f"not as in {LOCK}: {', '.join(wrong)}", INSTALL)
-    return f"{len(locked)} packages are installed as in {LOCK}{_consistency(seconds)}"
+    fact = f"{len(locked)} packages are installed as in {LOCK}"
+    if find_spec("pip") is None:
+        return fact  # a virtual environment of uv has no pip
+    result = subject.run_module("pip", "check", "--disable-pip-version-check", seconds=seconds)
+    if result.returncode != 0:
+        raise Broken(f"pip check: {'; '.join(result.stdout.splitlines())}", INSTALL)
+    return f"{fact}, and pip finds no conflict"
 
 
 def _locked(lock: Path) -> Iterator[tuple[str, str]]:
@@ -50,37 +56,21 @@ def _locked(lock: Path) -> Iterator[tuple[str, str]]:
                 yield requirement.name, str(requirement.specifier).removeprefix("==")
 
 
-def _differing(locked: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    for name, wanted in locked.items():
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found = "missing"
-        if found != wanted:
-            yield name, wanted, found
-
-
-def _consistency(seconds: float) -> str:
-    if find_spec("pip") is None:
-        return ""  # a virtual environment of uv has no pip
-    command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
-    if result.returncode != 0:
-        raise Broken(f"pip check: {'; '.join(result.stdout.splitlines())}", INSTALL)
-    return ", and pip finds no conflict"
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
 
 
 def imports(_subject: Subject, _seconds: float) -> str:
     """Import what the service cannot do without."""
-    failed = [f"{name} ({error})" for name in REQUIRED_PACKAGES if (error := _import_error(name))]
+    failed = []
+    for name in REQUIRED_PACKAGES:
+        try:
+            import_module(name)
+        except ImportError as error:
+            failed.append(f"{name} ({error})")
     if failed:
         raise Broken(f"cannot be imported: {', '.join(failed)}", INSTALL)
     return f"all {len(REQUIRED_PACKAGES)} required packages can be imported"
-
-
-def _import_error(name: str) -> str | None:
-    try:
-        import_module(name)
-    except ImportError as error:
-        return str(error)
-    return None

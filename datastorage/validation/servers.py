@@ -8,16 +8,14 @@ from typing import TypeVar
 from sqlalchemy import Connection, String, column, func, inspect, select, table
 
 from datastorage.errors import DatabaseError
-from datastorage.partitions.plan import PARTITIONED_TABLES, Month
-from datastorage.partitions.store import PartitionStore
+from datastorage.partitions.plan import PARTITIONED_TABLES, months_needed
+from datastorage.partitions.store import Partition, PartitionStore
 from datastorage.platform.clock import monotonic_seconds, utc_now
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.metrics import Metrics
-from datastorage.settings import DatabaseSettings
+from datastorage.settings import DatabaseSettings, Settings, SettingsError
 from datastorage.tables import SCHEMA_REVISION
-from datastorage.validation.check import Broken
-from datastorage.validation.configuration import load_settings
-from datastorage.validation.subject import Subject
+from datastorage.validation.subject import Broken, Subject
 
 OLDEST_SERVER = 15
 MONTHS_AHEAD = 3
@@ -37,6 +35,35 @@ START_POSTGRESQL = (
 _CONNECT_SECONDS = 3.0
 
 T = TypeVar("T")
+
+
+def load_settings(subject: Subject) -> Settings:
+    """Return the settings that the service would read; their passwords are never printed from now on.
+
+    Raises:
+        Broken: with every mistake in the configuration.
+    """
+    try:
+        settings = Settings.load(subject.config_path, subject.environ)
+    except SettingsError as error:
+        repair = "correct the configuration, see docs/settings.md"
+        raise Broken(f"the configuration cannot be used: {error}", repair) from error
+    subject.secrets.update({settings.database.password, settings.redis.password} - {""})
+    return settings
+
+
+def _read(subject: Subject, work: Callable[[Database], T]) -> T:
+    """Do ``work`` with a pool of its own."""
+    settings, name = load_settings(subject).database, application_name()
+    with closing(Database(settings, share=1, metrics=Metrics(), application_name=name)) as database:
+        try:
+            return work(database)
+        except DatabaseError as error:
+            raise Broken(
+                f"PostgreSQL refuses: {error.cause}",
+                "correct database.user, database.name, database.ssl_mode"
+                " or the password in database.secretsFile",
+            ) from error
 
 
 def postgresql(subject: Subject, _seconds: float) -> str:
@@ -66,20 +93,6 @@ def _require_listener(settings: DatabaseSettings) -> None:
         ) from error
 
 
-def _read(subject: Subject, work: Callable[[Database], T]) -> T:
-    """Do ``work`` with a database of its own."""
-    settings, name = load_settings(subject).database, application_name()
-    with closing(Database(settings, share=1, metrics=Metrics(), application_name=name)) as database:
-        try:
-            return work(database)
-        except DatabaseError as error:
-            raise Broken(
-                f"PostgreSQL refuses: {error.cause}",
-                "correct database.user, database.name, database.ssl_mode"
-                " or the password in database.secretsFile",
-            ) from error
-
-
 def schema(subject: Subject, _seconds: float) -> str:
     """Compare the revision of the schema with the one this code was written for."""
     revision = _read(subject, lambda database: database.read(_find_revision))
@@ -102,14 +115,11 @@ def _find_revision(connection: Connection) -> str | None:
 
 def tables(subject: Subject, _seconds: float) -> str:
     """Look for every table, and for the partitions of this month and the next three."""
-    present = _read(subject, lambda database: database.read(lambda c: inspect(c).get_table_names()))
+    present, listed = _read(subject, _tables_and_partitions)
     missing = [name for name in REQUIRED_TABLES if name not in present]
     if missing:
         raise Broken(f"missing tables: {', '.join(missing)}", MIGRATE)
-    wanted = [Month.of(utc_now())]
-    while len(wanted) <= MONTHS_AHEAD:
-        wanted.append(wanted[-1].next())
-    listed = _read(subject, lambda database: PartitionStore(database).list_partitions())
+    _previous, *wanted = months_needed(utc_now(), MONTHS_AHEAD, None)
     found = {(each.table, each.month) for each in listed if each.attached}
     absent = [
         f"{t.name} {month}" for t in PARTITIONED_TABLES for month in wanted if (t.name, month) not in found
@@ -117,3 +127,8 @@ def tables(subject: Subject, _seconds: float) -> str:
     if absent:
         raise Broken(f"months without a partition: {', '.join(absent)}", "datastorage partitions ensure")
     return f"all {len(REQUIRED_TABLES)} tables exist, with partitions from {wanted[0]} to {wanted[-1]}"
+
+
+def _tables_and_partitions(database: Database) -> tuple[list[str], list[Partition]]:
+    names = database.read(lambda connection: inspect(connection).get_table_names())
+    return names, PartitionStore(database).list_partitions()

@@ -1,21 +1,20 @@
 """Check 8: the service starts."""
 
 import json
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
 import urllib3
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.validation.check import Broken
-from datastorage.validation.subject import Subject
+from datastorage.validation.subject import Broken, Subject
 
 STOP_SECONDS = 5.0
 EXCERPT_LINES = 5
@@ -57,18 +56,16 @@ def _running(subject: Subject, folder: Path, port: int) -> Iterator["subprocess.
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "TMPDIR": str(folder),
     }
+    config = [f"--config={subject.config_path}"] if subject.config_path is not None else []
+    command = [sys.executable, "-m", "datastorage", *config, "serve"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            subject.command("serve"),
-            env=environ,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -86,14 +83,10 @@ def _is_alive(http: urllib3.PoolManager, port: int) -> bool:
 def _excerpt(log: Path) -> str:
     """Return the last errors of the log, or its last lines when it has none; secrets are not logged."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [text for line in lines if (text := _error_in(line))]
+    errors = []
+    for line in lines:
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and entry.get("level") == "error":
+                errors.append(str(entry.get("msg")))
     return " | ".join((errors or lines)[-EXCERPT_LINES:]) or "it wrote nothing"
-
-
-def _error_in(line: str) -> str | None:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    is_error = isinstance(entry, dict) and entry.get("level") == "error"
-    return str(entry.get("msg")) if is_error else None

@@ -1,5 +1,6 @@
-"""What is being validated: this installation, with the configuration that the service would read."""
+"""What is being validated, and what a check raises instead of returning what it measured."""
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,26 +11,37 @@ from urllib.parse import unquote, urlsplit
 import datastorage
 
 TEST_SERVER = "DATASTORAGE_TEST_DATABASE_URL"
-_USUAL_PLACES = {
+_USUAL_SERVERS = {
     "DATASTORAGE_DATABASE_URL": "postgresql://datastorage@localhost:5432/action_history",
     "DATASTORAGE_REDIS_URL": "redis://localhost:6379/0",
 }
-_OTHER_NAMES = {
-    "DATASTORAGE_DATABASE_URL": ("DATASTORAGE_DATABASE_", "DB_"),
-    "DATASTORAGE_REDIS_URL": ("DATASTORAGE_REDIS_", "REDIS_"),
-}
+_SHORT_NAMES = {"DATASTORAGE_DATABASE_URL": "DB_", "DATASTORAGE_REDIS_URL": "REDIS_"}
+
+
+class Broken(Exception):
+    """Something is not as it should be; ``repair`` says what to type or to change."""
+
+    def __init__(self, fact: str, repair: str) -> None:
+        super().__init__(fact)
+        self.repair = repair
+
+
+class Doubtful(Broken):
+    """Something works, but data may be lost."""
+
+
+class NotApplicable(Exception):
+    """There is nothing to examine on this machine; the text says why."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One installation.
+    """One installation, with the configuration that the service would read.
 
     Args:
         config_path: as ``--config`` would name it to the service.
         variables: the environment.
         root: the folder that holds the package.
-
-    Attributes:
         secrets: every password known so far.
     """
 
@@ -41,7 +53,7 @@ class Subject:
     def __post_init__(self) -> None:
         variables = self.variables
         passwords = {variables.get(name) for name in ("DB_PASSWORD", "REDIS_PASSWORD")}
-        passwords |= {_password_in(variables.get(name, "")) for name in (*_USUAL_PLACES, TEST_SERVER)}
+        passwords |= {_password_in(variables.get(name, "")) for name in (*_USUAL_SERVERS, TEST_SERVER)}
         self.secrets.update(password for password in passwords if password)
 
     @property
@@ -56,21 +68,25 @@ class Subject:
             return self.variables
         usual = {
             name: url
-            for name, url in _USUAL_PLACES.items()
-            if not any(each.startswith(_OTHER_NAMES[name]) for each in self.variables)
+            for name, url in _USUAL_SERVERS.items()
+            if not any(
+                each.startswith((name.removesuffix("URL"), _SHORT_NAMES[name])) for each in self.variables
+            )
         }
         return usual | dict(self.variables)
 
     def without_secrets(self, text: str) -> str:
-        """Return ``text`` with every password known here replaced: drivers' messages are not ours."""
+        """Return ``text`` with every known password replaced: the messages of drivers are not ours."""
         for secret in self.secrets:
             text = text.replace(secret, "[REDACTED]")
         return text
 
-    def command(self, *arguments: str) -> list[str]:
-        """Return how to run ``datastorage`` with this configuration."""
-        config = [f"--config={self.config_path}"] if self.config_path is not None else []
-        return [sys.executable, "-m", "datastorage", *config, *arguments]
+    def run_module(self, *command: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+        """Run ``python -m`` in the root; more than ``seconds`` raises ``subprocess.TimeoutExpired``."""
+        module = [sys.executable, "-m", *command]
+        return subprocess.run(
+            module, cwd=self.root, capture_output=True, text=True, check=False, timeout=seconds
+        )
 
 
 def _password_in(url: str) -> str | None:

@@ -2,23 +2,13 @@
 
 import shutil
 import subprocess
-import sys
 from importlib.util import find_spec
 
-from datastorage.validation.check import Broken, NotApplicable
-from datastorage.validation.subject import Subject
+from datastorage.validation.subject import Broken, NotApplicable, Subject
 
 TOOLS = {"ruff": ("check", "--quiet", "--output-format", "concise", "."), "mypy": ("--no-error-summary",)}
-LAYOUT = (
-    "setup.cfg",
-    "datastorage/",
-    "tests/",
-    "alembic/",
-    "alembic.ini",
-    "k8s/",
-    "Containerfile",
-    "tox.ini",
-)
+FILES = ("setup.cfg", "alembic.ini", "Containerfile", "tox.ini")
+FOLDERS = ("datastorage", "tests", "alembic", "k8s")
 INSTALL_ENGINE = (
     "install the package podman (Fedora, RHEL, Debian), or docker.io (Debian) and start its service"
 )
@@ -40,10 +30,9 @@ def container_tool(_subject: Subject, seconds: float) -> str:
 def _engine_version(path: str, seconds: float) -> str:
     command = [path, "version", "--format", "{{.Server.Version}}"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=seconds).strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-    return result.stdout.strip()
 
 
 def linters(subject: Subject, seconds: float) -> str:
@@ -53,10 +42,7 @@ def linters(subject: Subject, seconds: float) -> str:
     if missing:
         raise Broken(f"not installed: {', '.join(missing)}", "make test installs the tools for development")
     for tool, arguments in TOOLS.items():
-        command = [sys.executable, "-m", tool, *arguments]
-        result = subprocess.run(
-            command, cwd=subject.root, capture_output=True, text=True, check=False, timeout=seconds
-        )
+        result = subject.run_module(tool, *arguments, seconds=seconds)
         if result.returncode != 0:
             lines = (result.stdout or result.stderr).splitlines()
             raise Broken(f"{tool} reports {len(lines)} lines, the first: {lines[0]}", "tox run -e lint,types")
@@ -66,17 +52,14 @@ def linters(subject: Subject, seconds: float) -> str:
 def layout(subject: Subject, _seconds: float) -> str:
     """Look for the files and folders that every part of the project expects."""
     _require_checkout(subject)
-    missing = " ".join(name for name in LAYOUT if not _is_there(subject, name))
+    missing = [f"{name}/" for name in FOLDERS if not (subject.root / name).is_dir()]
+    missing += [name for name in FILES if not (subject.root / name).is_file()]
     if missing:
-        raise Broken(f"missing: {missing.replace(' ', ', ')}", f"bring them back: git checkout -- {missing}")
-    return f"all {len(LAYOUT)} files and folders of the project are there"
+        repair = f"bring them back: git checkout -- {' '.join(missing)}"
+        raise Broken(f"missing: {', '.join(missing)}", repair)
+    return f"all {len(FILES) + len(FOLDERS)} files and folders of the project are there"
 
 
 def _require_checkout(subject: Subject) -> None:
     if not subject.is_checkout:
         raise NotApplicable("this is an installed package, not a source tree")
-
-
-def _is_there(subject: Subject, name: str) -> bool:
-    path = subject.root / name
-    return path.is_dir() if name.endswith("/") else path.is_file()

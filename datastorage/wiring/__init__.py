@@ -1,34 +1,32 @@
 """The composition root: the one place where objects are constructed, filed by class, and closed.
 
-``build_services`` is the contents page; the modules beside it construct one part each.
+``build_services`` is the contents page; ``features`` constructs one feature in each function.
 """
 
 from datetime import timedelta
+from pkgutil import resolve_name
 
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.logs import line_writers
 from datastorage.platform.loop import Loop
-from datastorage.platform.metrics import Metrics
-from datastorage.platform.server.readiness import ShutdownFlag
-from datastorage.settings import Settings
-from datastorage.wiring.features import add_audit, add_incidents, add_schemas, add_workflows
-from datastorage.wiring.health import add_health
-from datastorage.wiring.queue import add_queue, add_replay
+from datastorage.platform.metrics import UNKNOWN, Metrics
+from datastorage.platform.server.shared import SharedFlag
+from datastorage.settings import Settings, environment
+from datastorage.wiring import features
 from datastorage.wiring.services import Services
-from datastorage.wiring.tracing import add_tracing, trace_requests
 
-__all__ = ["Services", "build_services", "trace_requests"]
+__all__ = ["Services", "build_services"]
 
 PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
-"""A scrape is answered by one worker; the others measure themselves this often."""
+"""The worker that answers a scrape measures itself then; the others do so this often."""
 
 DEFERRED_METRICS_INTERVAL = timedelta(milliseconds=250)
-"""How late a request is counted while another one lasts, and how often those in flight are."""
+"""How late a request is counted while another one lasts, and how often requests in flight are."""
 
 
 def build_services(
-    settings: Settings, *, clock: Clock = utc_now, is_shutting_down: ShutdownFlag | None = None
+    settings: Settings, *, clock: Clock = utc_now, is_shutting_down: SharedFlag | None = None
 ) -> Services:
     """Construct everything one process needs. Nothing connects yet.
 
@@ -38,32 +36,51 @@ def build_services(
         is_shutting_down: the flag shared by all workers, one of its own when absent.
     """
     services = Services()
-    services.add(services)
-    metrics = add_schemas(services, settings, clock)
-    services.starters.append(lambda: _write_log_from_a_thread(metrics))
-    services.loops.append(Loop("deferred metrics", metrics.write_deferred, DEFERRED_METRICS_INTERVAL))
-    services.closers.append(metrics.write_deferred)
-    database = Database(
-        settings.database,
-        share=settings.database.max_open_conns // settings.server.workers,
-        metrics=metrics,
-        application_name=application_name(),
-    )
-    services.closers.append(database.close)
-    services.loops.append(Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL))
-    services.add(database)
-    is_shutting_down = is_shutting_down or ShutdownFlag()
-    add_queue(services, settings, clock)
-    add_tracing(services, settings)
-    add_audit(services, settings, clock)
-    add_workflows(services, settings, clock)
-    add_incidents(services, settings, clock, is_shutting_down)
-    add_health(services, settings, is_shutting_down)
-    add_replay(services, settings, clock)
+    services.add(services, settings, is_shutting_down or SharedFlag())
+    features.add_readers(services, settings, clock)
+    add_metrics(services, settings)
+    add_database(services, settings)
+    features.add_queue(services, settings, clock)
+    if settings.telemetry.enabled:
+        # By name, because its packages are an extra: a service without traces must not need or load them.
+        resolve_name("datastorage.wiring.tracing:add_tracing")(services, settings)
+    features.add_audit(services, settings, clock)
+    features.add_workflows(services, settings, clock)
+    features.add_incidents(services, settings, clock)
+    features.add_health(services, settings)
+    features.add_replay(services, settings, clock)
     return services
+
+
+def add_metrics(services: Services, settings: Settings) -> None:
+    """Add the metrics; the readers, whose fields are label values, have to be there."""
+    metrics = Metrics(
+        known_fields=features.field_names(services),
+        extra_services=settings.audit.extra_event_categories,
+        revision=environment().get("IMAGE_REVISION", UNKNOWN),
+    )
+    services.add(metrics)
+    services.starters.append(lambda: _write_log_from_a_thread(metrics))
+    services.loops += [
+        Loop("deferred metrics", metrics.write_deferred, DEFERRED_METRICS_INTERVAL),
+        Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL),
+    ]
+    services.closers.append(metrics.write_deferred)
 
 
 def _write_log_from_a_thread(metrics: Metrics) -> None:
     for writer in line_writers():
         writer.count_dropped = lambda kind: metrics.log_lines_dropped.labels(kind).inc()
         writer.start()
+
+
+def add_database(services: Services, settings: Settings) -> None:
+    """Add the database, with this process's share of the connections."""
+    database = Database(
+        settings.database,
+        share=settings.database.max_open_conns // settings.server.workers,
+        metrics=services[Metrics],
+        application_name=application_name(),
+    )
+    services.closers.append(database.close)
+    services.add(database)

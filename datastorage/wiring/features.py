@@ -1,6 +1,12 @@
 """The features: what their views ask for, and the background work they bring."""
 
-from typing import Any
+import socket
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import marshmallow
+import redis
 
 from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
@@ -12,7 +18,16 @@ from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.breaker import CircuitBreaker
+from datastorage.dlq.durability import Durability, check_redis
+from datastorage.dlq.entry import EntryType
+from datastorage.dlq.gauges import LevelGauges
+from datastorage.dlq.replay import Destination, Replayer
 from datastorage.dlq.service import DeadLetterQueue
+from datastorage.dlq.stream import RedisQueue
+from datastorage.dlq.worker import RetryLock, RetryWorker
+from datastorage.health.checks import Check
+from datastorage.health.probes import DatabaseProbe, queue_state
+from datastorage.health.service import HealthService
 from datastorage.incidents.aggregates import parameters as aggregate_parameters
 from datastorage.incidents.aggregates.service import AggregateService
 from datastorage.incidents.aggregates.store import AggregateStore
@@ -30,17 +45,78 @@ from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, 
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database
 from datastorage.platform.loop import Loop
-from datastorage.platform.metrics import UNKNOWN, Metrics
-from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.redis import redis_client
+from datastorage.platform.server.shared import SharedFlag
 from datastorage.platform.web.parameters import ParameterReader
-from datastorage.settings import Settings, environment
+from datastorage.settings import Settings
+from datastorage.tables import SCHEMA_REVISION
 from datastorage.wiring.services import Services
 from datastorage.workflows import schemas as workflow_schemas
-from datastorage.workflows.listing import ListSchema
-from datastorage.workflows.routes import WorkflowListing
+from datastorage.workflows.parameters import WorkflowQuery
 from datastorage.workflows.search import WorkflowSearch
 from datastorage.workflows.service import WorkflowService
 from datastorage.workflows.store import WorkflowStore
+
+
+def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add what reads requests: bodies, queries and paths."""
+    event = AuditEventSchema(settings.audit, settings.limits, clock)
+    incident = incident_schemas.NewIncidentSchema(clock)
+    services.add(
+        event,
+        AuditBatch(event, maximum=settings.audit.max_batch_size),
+        AuditSearch(clock),
+        EventIdPath(),
+        NotificationSchema(clock),
+        IncidentQuery(clock),
+        IncidentExportQuery(clock),
+        IncidentIdPath(),
+        aggregate_parameters.LegacyRateQuery(),
+        aggregate_parameters.CountQuery(),
+        aggregate_parameters.TrendQuery(),
+        aggregate_parameters.IncidentTypeRateQuery(),
+        aggregate_parameters.WorkflowRateQuery(),
+        aggregate_parameters.MultiDimensionalRateQuery(),
+        incident,
+        incident_schemas.IncidentBatch(incident),
+        incident_schemas.OutcomeSchema(),
+        WorkflowQuery(),
+        *workflow_schemas.readers(),
+    )
+
+
+def field_names(services: Services) -> frozenset[str]:
+    """Return the names of all fields that a request may have; metrics of refused fields show no others."""
+    names = {"id", *incident_schemas.FIELD_NAMES, *workflow_schemas.field_paths()}
+    for reader in services.by_class.values():
+        if isinstance(reader, ParameterReader):
+            names |= {each.name for each in reader.parameters}
+        elif isinstance(reader, marshmallow.Schema):
+            names |= set(reader.fields)
+    return frozenset(names)
+
+
+def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add Redis, the queue in it and the circuit breaker in front of it."""
+    client = redis_client(settings.redis)
+    queue = RedisQueue(
+        client,
+        group=settings.redis.dlq_consumer_group,
+        consumer=socket.gethostname(),
+        max_len=settings.redis.dlq_max_len,
+        dead_max_len=settings.redis.dlq_dead_letter_max_len,
+    )
+    metrics = services[Metrics]
+    durability = Durability(client, settings.redis, metrics)
+    services.closers.append(client.close)
+    services.add(
+        client,
+        queue,
+        durability,
+        DeadLetterQueue(queue, durability, settings, metrics, clock),
+        CircuitBreaker(metrics.circuit_breaker_state),
+    )
 
 
 def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
@@ -73,7 +149,7 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
 
 
 def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
-    """Add the workflow catalogue, whose own events need the audit service."""
+    """Add the workflow catalogue, which needs the audit service for events of its own."""
     metrics = services[Metrics]
     journal = Journal(services[AuditService], metrics)
     services.starters.append(journal.start)
@@ -83,63 +159,68 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
     services.add(
         WorkflowService(store, journal, metrics, settings.workflows),
         WorkflowSearch(store, journal, metrics, clock, maximum_event_bytes=maximum_event_bytes),
-        WorkflowListing(ListSchema()),
-        *workflow_schemas.readers(),
     )
 
 
-def add_incidents(
-    services: Services, settings: Settings, clock: Clock, is_shutting_down: ShutdownFlag
-) -> None:
+def add_incidents(services: Services, settings: Settings, clock: Clock) -> None:
     """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
-    new_incident = incident_schemas.NewIncidentSchema(clock)
     services.add(
-        IncidentService(IncidentStore(database), settings.incidents, metrics, is_shutting_down),
+        IncidentService(IncidentStore(database), settings.incidents, metrics, services[SharedFlag]),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
-        IncidentIdPath(),
-        *_incident_readers(clock),
-        new_incident,
-        incident_schemas.IncidentBatch(new_incident),
-        incident_schemas.OutcomeSchema(),
     )
 
 
-def _incident_readers(clock: Clock) -> list[ParameterReader[Any]]:
-    return [
-        IncidentQuery(clock),
-        IncidentExportQuery(clock),
-        aggregate_parameters.LegacyRateQuery(),
-        aggregate_parameters.CountQuery(),
-        aggregate_parameters.TrendQuery(),
-        aggregate_parameters.IncidentTypeRateQuery(),
-        aggregate_parameters.WorkflowRateQuery(),
-        aggregate_parameters.MultiDimensionalRateQuery(),
-    ]
+def add_health(services: Services, settings: Settings) -> None:
+    """Add the health checks; none of them uses the pool that requests wait for."""
+    metrics, breaker = services[Metrics], services[CircuitBreaker]
+    probe = DatabaseProbe(services[Database])
+    services.closers.append(probe.close)
 
+    def database_found(is_up: bool) -> None:  # noqa: FBT001 - the one argument of every finding
+        metrics.db_up.set(is_up)
+        if is_up:
+            # Closes the circuit before a write has to probe the database.
+            breaker.succeeded()
 
-def add_schemas(services: Services, settings: Settings, clock: Clock) -> Metrics:
-    """Add what judges audit requests, and the metrics, whose labels are the names of all fields."""
-    event_schema = AuditEventSchema(settings.audit, settings.limits, clock)
-    search = AuditSearch(clock)
-    notification_schema = NotificationSchema(clock)
     services.add(
-        settings,
-        event_schema,
-        AuditBatch(event_schema, maximum=settings.audit.max_batch_size),
-        search,
-        EventIdPath(),
-        notification_schema,
+        HealthService(
+            Check("database", probe, abort=probe.abort, on_finding=database_found),
+            Check(
+                "redis",
+                partial(queue_state, services[redis.Redis], services[Durability].is_durable),
+                on_finding=metrics.redis_up.set,
+            ),
+            is_shutting_down=services[SharedFlag],
+            required_revision=SCHEMA_REVISION,
+            readiness_requires_database=settings.server.readiness_requires_database,
+        )
     )
-    fields = {*event_schema.fields, *(each.name for each in search.parameters), *notification_schema.fields}
-    fields |= incident_schemas.FIELD_NAMES | {"id"}
-    fields |= {each.name for reader in _incident_readers(clock) for each in reader.parameters}
-    fields |= workflow_schemas.field_paths() | set(ListSchema().fields)
-    metrics = Metrics(
-        known_fields=frozenset(fields),
-        extra_services=settings.audit.extra_event_categories,
-        revision=environment().get("IMAGE_REVISION", UNKNOWN),
+
+
+def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add the retry loop; the services that write have to be there."""
+    queue, durability = services[RedisQueue], services[Durability]
+    replayer = Replayer(queue, destination_of(services), settings.redis, services[Metrics], clock)
+    worker = RetryWorker(
+        queue,
+        replayer,
+        LevelGauges(queue, services[DeadLetterQueue], durability, services[Metrics], clock),
+        settings=settings.redis,
+        clock=clock,
+        # TMPDIR is the runtime directory of the pod; see platform/server/startup.py.
+        lock=RetryLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
     )
-    services.add(metrics)
-    return metrics
+    services.add(replayer, worker)
+    services.loops.append(worker)
+    services.starters.append(lambda: check_redis(services[redis.Redis], durability, settings.redis))
+
+
+def destination_of(services: Services) -> Destination:
+    """Return how each type of queued record is written again."""
+    replays = {
+        EntryType.AUDIT_EVENT: services[AuditService].replay,
+        EntryType.NOTIFICATION_AUDIT: services[NotificationService].replay,
+    }
+    return Destination(replays, services[HealthService].database_answers)

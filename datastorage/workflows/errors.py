@@ -1,6 +1,8 @@
 """What can go wrong with a workflow beyond what can go wrong anywhere."""
 
-from datastorage.errors import Conflict, InvalidInput
+from collections.abc import Mapping
+
+from datastorage.errors import Conflict, Fault, InvalidInput
 
 
 class StatusConflict(Conflict):
@@ -17,3 +19,9 @@ class ImmutableField(InvalidInput):
 
 class VersionTaken(Exception):
     """Raised inside the transaction of a create to roll it back: the version exists already."""
+
+
+def refusal(faults: Mapping[str, Fault]) -> InvalidInput:
+    """Return the error whose detail names the first of ``faults``."""
+    field, fault = next(iter(faults.items()))
+    return InvalidInput(f"{field}: {fault}", faults)

@@ -1,18 +1,20 @@
 """What the catalogue writes to the audit trail about itself: the self-emitted events. Pure."""
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.identity import new_event_id
 from datastorage.platform.web import json
 from datastorage.workflows.labels import MANDATORY
-from datastorage.workflows.model import SearchAnswer, SearchRequest, SearchResult, Workflow
+from datastorage.workflows.model import SearchAnswer, SearchRequest, SearchResult, StoredWorkflow
 from datastorage.workflows.ranking import Found
 
 SERVICE = "datastorage"
@@ -58,6 +60,27 @@ def query_hash(filters: Mapping[str, str]) -> str:
     return hashlib.sha256(joined.encode("utf-8")).hexdigest()[:16]
 
 
+class _Scoring(msgspec.Struct, frozen=True, gc=False):
+    confidence: float
+    mandatory_match_score: float
+    detected_label_boost: float
+    custom_label_boost: float
+    label_penalty: float
+
+
+class _Found(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    workflow_id: UUID
+    workflow_name: str
+    version: str
+    title: str
+    rank: int
+    labels: msgspec.Raw
+    scoring: _Scoring
+    description: str | None = None
+    owner: str | None = None
+    maintainer: str | None = None
+
+
 def search_completed(
     request: SearchRequest, answer: SearchAnswer, finished: Finished, *, maximum_bytes: int
 ) -> AuditEvent:
@@ -67,12 +90,11 @@ def search_completed(
     what any client may send, they are left out.
     """
     resource_id = query_hash(request.wanted.mandatory)
-    data = _search_data(request, answer, finished)
-    encoded = json.encode(data)
+    found = list(map(_found, answer.workflows, finished.found))
+    encoded = json.encode(_search_data(request, answer, finished, found))
     if len(encoded) > maximum_bytes:
-        for found in data["results"]["workflows"]:
-            del found["description"]
-        encoded = json.encode(data)
+        found = [structs.replace(each, description=None) for each in found]
+        encoded = json.encode(_search_data(request, answer, finished, found))
     return _event(
         "workflow.catalog.search_completed",
         action="search_completed",
@@ -85,8 +107,9 @@ def search_completed(
     )
 
 
-def _search_data(request: SearchRequest, answer: SearchAnswer, finished: Finished) -> dict[str, Any]:
-    found = list(map(_found, answer.workflows, finished.found))
+def _search_data(
+    request: SearchRequest, answer: SearchAnswer, finished: Finished, found: list[_Found]
+) -> dict[str, Any]:
     return {
         "query": {
             "top_k": request.top_k,
@@ -104,43 +127,46 @@ def _search_data(request: SearchRequest, answer: SearchAnswer, finished: Finishe
     }
 
 
-def _found(result: SearchResult, row: Found) -> dict[str, Any]:
-    return {
-        "workflow_id": result.workflow_id,
-        "workflow_name": row.workflow_name,
-        "version": row.version,
-        "title": result.title,
-        "description": result.description,
-        **{name: value for name in ("owner", "maintainer") if (value := getattr(row, name)) is not None},
-        "rank": result.rank,
-        "labels": msgspec.Raw(row.labels.encode("utf-8")),
-        "scoring": {
-            "confidence": result.confidence,
-            "mandatory_match_score": result.mandatory_match_score,
-            "detected_label_boost": result.detected_label_boost,
-            "custom_label_boost": result.custom_label_boost,
-            "label_penalty": result.label_penalty,
-        },
-    }
+def _found(result: SearchResult, row: Found) -> _Found:
+    return _Found(
+        result.workflow_id,
+        row.workflow_name,
+        row.version,
+        result.title,
+        result.rank,
+        msgspec.Raw(row.labels.encode("utf-8")),
+        _Scoring(
+            result.confidence,
+            result.mandatory_match_score,
+            result.detected_label_boost,
+            result.custom_label_boost,
+            result.label_penalty,
+        ),
+        result.description,
+        row.owner,
+        row.maintainer,
+    )
 
 
-def created(workflow: Workflow) -> AuditEvent:
+def created(workflow: StoredWorkflow) -> AuditEvent:
     """Return the event of a registered version."""
-    payload = {name: getattr(workflow, name) for name in _CREATED_MEMBERS}
-    return _catalogue_event("created", "create", workflow, payload)
+    members = workflow.members()
+    return _catalogue_event("created", "create", members, {name: members[name] for name in _CREATED_MEMBERS})
 
 
-def updated(workflow: Workflow, changed: Iterable[str], *, is_disable: bool) -> AuditEvent:
+def updated(workflow: StoredWorkflow, changed: Iterable[str], *, is_disable: bool) -> AuditEvent:
     """Return the event of an update: the new value of every changed field, and always the status."""
-    reported = {name: getattr(workflow, name) for name in (*_ALWAYS_REPORTED, *changed)}
+    members = workflow.members()
+    reported = {name: members.get(name) for name in (*_ALWAYS_REPORTED, *changed)}
     if is_disable:
-        given = {name: getattr(workflow, name) for name in _REPORTED_WHEN_DISABLED}
-        reported |= {name: value for name, value in given.items() if value is not None}
-    payload = {"workflow_id": workflow.workflow_id, "updated_fields": reported}
-    return _catalogue_event("updated", "update", workflow, payload)
+        reported |= {name: members[name] for name in _REPORTED_WHEN_DISABLED if name in members}
+    payload = {"workflow_id": members["workflow_id"], "updated_fields": reported}
+    return _catalogue_event("updated", "update", members, payload)
 
 
-def _catalogue_event(what: str, action: str, workflow: Workflow, payload: dict[str, Any]) -> AuditEvent:
+def _catalogue_event(
+    what: str, action: str, members: Mapping[str, msgspec.Raw], payload: dict[str, Any]
+) -> AuditEvent:
     envelope = {
         "version": VERSION,
         "service": SERVICE,
@@ -148,11 +174,11 @@ def _catalogue_event(what: str, action: str, workflow: Workflow, payload: dict[s
         "status": "success",
         "payload": payload,
     }
-    workflow_id = str(workflow.workflow_id)
+    workflow_id = msgspec.json.decode(members["workflow_id"], type=str)
     return _event(
         f"datastorage.workflow.{what}",
         action=action,
-        at=workflow.updated_at,
+        at=msgspec.json.decode(members["updated_at"], type=datetime),
         resource_type="Workflow",
         resource_id=workflow_id,
         correlation_id=workflow_id,
@@ -162,7 +188,7 @@ def _catalogue_event(what: str, action: str, workflow: Workflow, payload: dict[s
 
 def _event(event_type: str, *, action: str, at: datetime, event_data: bytes, **fields: Any) -> AuditEvent:
     return AuditEvent(
-        event_id=uuid.uuid4(),
+        event_id=new_event_id(),
         # The journal may write it twice when an outcome is unknown; its id makes that once.
         has_client_id=True,
         event_version=VERSION,

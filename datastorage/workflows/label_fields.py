@@ -1,16 +1,29 @@
-"""The fields that hold labels: objects and lists with limits, whose faults name the item at fault."""
+"""Fields that hold labels: objects and lists with limits, whose faults name the item at fault."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, post_load
 
 from datastorage.errors import Fault
-from datastorage.platform.web.contract import Contract, Faults
-from datastorage.platform.web.fields import Judged, refuse
-from datastorage.workflows.fields import OneOf
-from datastorage.workflows.labels import CustomLabels, DetectedLabels, normalised
+from datastorage.platform.web.accept import QuickContract
+from datastorage.platform.web.fields import Boolean, Judged, refuse
+from datastorage.platform.web.nested import Nested
+from datastorage.workflows.fields import Exact, Listed
+from datastorage.workflows.labels import (
+    DETECTED,
+    DETECTIONS,
+    FAILED_DETECTIONS,
+    MEANINGS,
+    PRIORITIES,
+    SEVERITIES,
+    WILDCARD,
+    CustomLabels,
+    DetectedLabels,
+    MandatoryLabels,
+    normalised,
+)
 
 MAX_SUBDOMAINS = 10
 MAX_VALUES = 5
@@ -18,41 +31,6 @@ MAX_VALUE_LENGTH = 100
 
 _SUBDOMAIN = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class Part(Judged):
-    """A JSON object with a contract of its own; its faults appear under dotted paths."""
-
-    def __init__(self, contract: Contract, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.contract = contract
-
-    def judge(self, value: Any) -> Any:
-        """Refuse other types and whatever the contract refuses."""
-        if not isinstance(value, dict):
-            raise refuse("must be a JSON object")
-        loaded = self.contract.faults_or_loaded(value)
-        if isinstance(loaded, Faults):
-            raise ValidationError({name: [fault] for name, fault in loaded.items()})
-        return loaded
-
-    def openapi(self) -> dict[str, Any]:
-        """The fields of the contract."""
-        fields: dict[str, Any] = dict(self.contract.fields)
-        return {
-            "type": "object",
-            "properties": {name: _or_null(field) | self._meaning(name) for name, field in fields.items()},
-            "required": [name for name, field in fields.items() if field.required],
-        }
-
-    def _meaning(self, name: str) -> dict[str, str]:
-        meaning = self.contract.glossary.get(name)
-        return {"description": meaning} if meaning else {}
-
-
-def _or_null(field: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = field.openapi()
-    return schema if field.required else {"anyOf": [schema, {"type": "null"}]}
 
 
 class Custom(Judged):
@@ -109,7 +87,7 @@ class ListOf(Judged):
 
     def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.item = OneOf(choices, required=True)
+        self.item = Listed(choices, required=True)
 
     def judge(self, value: Any) -> list[str]:
         """Refuse other types, and every item that is not in the list."""
@@ -130,8 +108,43 @@ class ListOf(Judged):
         return {"type": "array", "items": self.item.openapi()}
 
 
-class Detected(Part):
+class MandatoryLabelsSchema(QuickContract):
+    """The five labels of a workflow; ``*`` is "any" where it is allowed."""
+
+    resource = "workflow"
+    glossary = MEANINGS
+
+    signal_type = Exact(required=True, maximum=255, not_wildcard=True)
+    severity = Listed(SEVERITIES, required=True)
+    component = Exact(required=True, maximum=255)
+    environment = Exact(required=True, maximum=255)
+    priority = Listed((*PRIORITIES, WILDCARD), required=True)
+
+    @post_load
+    def make_labels(self, data: dict[str, Any], **_: Any) -> MandatoryLabels:
+        """Return the labels."""
+        return MandatoryLabels(**data)
+
+
+class DetectedLabelsSchema(QuickContract):
+    """What a workload was found to be, or a workflow supports."""
+
+    resource = "workflow"
+
+    class Meta(QuickContract.Meta):
+        """One field for each label, and what could not be looked at."""
+
+        include: ClassVar[dict[str, Judged]] = {
+            label.key: Listed((*label.choices, WILDCARD), also=("",)) if label.choices else Boolean()
+            for label in DETECTED.values()
+        } | {FAILED_DETECTIONS: ListOf(DETECTIONS)}
+
+
+class Detected(Nested):
     """Detected labels, normalised: only what says something is kept."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(DetectedLabelsSchema(), **kwargs)
 
     def judge(self, value: Any) -> DetectedLabels:
         """Refuse wrong types and values; drop what is false, empty or unknown."""

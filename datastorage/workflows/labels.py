@@ -6,16 +6,22 @@ score. A ``*`` on a workflow means "any value"; in a filter it has no power.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+
+from datastorage.platform.web.shapes import meaning
 
 WILDCARD = "*"
-
-MANDATORY = ("signal_type", "severity", "component", "environment", "priority")
 MAY_BE_WILDCARD = frozenset({"component", "environment", "priority"})
-SEVERITIES = ("critical", "high", "medium", "low")
-PRIORITIES = ("P0", "P1", "P2", "P3")
-STATUSES = ("active", "disabled", "deprecated", "archived")
+
+Severity = Literal["critical", "high", "medium", "low"]
+Priority = Literal["P0", "P1", "P2", "P3"]
+Status = Literal["active", "disabled", "deprecated", "archived"]
+SEVERITIES: tuple[str, ...] = get_args(Severity)
+PRIORITIES: tuple[str, ...] = get_args(Priority)
+STATUSES: tuple[str, ...] = get_args(Status)
 
 FAILED_DETECTIONS = "failed_detections"
 
@@ -23,13 +29,38 @@ CustomLabels = dict[str, list[str]]
 DetectedLabels = dict[str, Any]
 DetectedValue = str | bool
 
+MEANINGS = {
+    "signal_type": "The signal it reacts to, such as `OOMKilled`; compared exactly, never `*`.",
+    "severity": "How bad the signal is.",
+    "component": "Kind of the resource at fault, such as `pod` or `node`; `*` is any.",
+    "environment": "Where it may run, such as `production`; `*` is any.",
+    "priority": "Business priority; `*` is any.",
+    "custom_labels": "Labels of the customer: up to 10 subdomains with up to 5 values each.",
+    "detected_labels": "What a workload was found to be, or what the workflow supports.",
+}
 
-class Match(Enum):
+
+class MandatoryLabels(msgspec.Struct, frozen=True):
+    """The five labels that a search compares first."""
+
+    signal_type: Annotated[str, meaning(MEANINGS["signal_type"])]
+    severity: Annotated[Severity, meaning(MEANINGS["severity"])]
+    component: Annotated[str, meaning(MEANINGS["component"])]
+    environment: Annotated[str, meaning(MEANINGS["environment"])]
+    priority: Annotated[Literal[Priority, "*", ""], meaning(MEANINGS["priority"])]
+
+
+MANDATORY = MandatoryLabels.__struct_fields__
+
+
+class Match(StrEnum):
     """How a declared label answers a searched one."""
 
     EXACT = "exact"
     WILDCARD = "wildcard"
     NONE = "none"
+    CAPPED = "capped"
+    """Of no single label: what custom labels would earn beyond their limit."""
 
 
 @dataclass(frozen=True, slots=True)

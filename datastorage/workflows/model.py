@@ -1,139 +1,89 @@
-"""What a workflow is, what a search asks, and what comes of both."""
+"""What is asked about workflows, and what is answered."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from datastorage.workflows.labels import CustomLabels, DetectedLabels
-from datastorage.workflows.scoring import Labels
+from datastorage.platform.db.conditions import Condition
+from datastorage.platform.web.shapes import meaning
+from datastorage.workflows.labels import (
+    MEANINGS,
+    CustomLabels,
+    DetectedLabels,
+    MandatoryLabels,
+    Match,
+    Status,
+)
+from datastorage.workflows.scoring import Kind, Labels
+from datastorage.workflows.workflow import WORKFLOW
 
-ACTIVE = "active"
 DEFAULT_TOP_K = 10
 DEFAULT_PAGE_ROWS = 100
 NO_MIN_SCORE = Decimal(0)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewWorkflow:
-    """One version to be registered; identity, times, counters and the latest flag are the server's.
-
-    ``parameters`` is compact JSON text, so that no number in it is rounded.
-    """
-
-    workflow_name: str
-    version: str
-    name: str
-    description: str
-    content: str
-    content_hash: str
-    execution_engine: str
-    labels: dict[str, str]
-    custom_labels: CustomLabels
-    detected_labels: DetectedLabels
-    status: str
-    owner: str | None = None
-    maintainer: str | None = None
-    parameters: str | None = None
-    container_image: str | None = None
-    container_digest: str | None = None
-    previous_version: str | None = None
-    deprecation_notice: str | None = None
-    version_notes: str | None = None
-    change_summary: str | None = None
-    approved_by: str | None = None
-    approved_at: datetime | None = None
-    expected_success_rate: Decimal | None = None
-    expected_duration_seconds: int | None = None
-    created_by: str | None = None
+Rows = Annotated[list[msgspec.Raw], meaning("Newest first.", of=WORKFLOW)]
 
 
-class Workflow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One stored version, as every answer shows it; members that are null or empty are left out."""
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """One version as every answer shows it, in JSON that PostgreSQL wrote."""
 
     workflow_id: UUID
-    workflow_name: str
-    version: str
-    name: str
-    description: str
-    owner: str | None = None
-    maintainer: str | None = None
-    content: str
-    content_hash: str
-    parameters: msgspec.Raw | None = None
-    execution_engine: str
-    container_image: str | None = None
-    container_digest: str | None = None
-    labels: dict[str, str]
-    custom_labels: CustomLabels = msgspec.field(default_factory=dict)
-    detected_labels: DetectedLabels
-    status: str
-    status_reason: str | None = None
-    disabled_at: datetime | None = None
-    disabled_by: str | None = None
-    disabled_reason: str | None = None
-    is_latest_version: bool
-    previous_version: str | None = None
-    deprecation_notice: str | None = None
-    version_notes: str | None = None
-    change_summary: str | None = None
-    approved_by: str | None = None
-    approved_at: datetime | None = None
-    expected_success_rate: float | None = None
-    expected_duration_seconds: int | None = None
-    actual_success_rate: float | None = None
-    total_executions: int
-    successful_executions: int
-    created_at: datetime
-    updated_at: datetime
-    created_by: str | None = None
-    updated_by: str | None = None
+    text: str
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Return the JSON of each member that has a value."""
+        return _MEMBERS.decode(self.text)
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
     """The version is committed and is the latest of its name."""
 
-    workflow: Workflow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowFilter:
-    """What to list; values are compared literally, a ``*`` is a ``*``."""
-
-    status: str | None = None
-    workflow_name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    custom_labels: CustomLabels = field(default_factory=dict)
+    workflow: StoredWorkflow
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A filter and how much of its result to return."""
+    """What to list, all conditions hold, and how much of the result to return."""
 
-    filter: WorkflowFilter
+    conditions: tuple[Condition, ...]
     limit: int = DEFAULT_PAGE_ROWS
     offset: int = 0
 
 
 class WorkflowPage(msgspec.Struct, frozen=True):
-    """Workflows, newest first; ``total`` counts all that match."""
+    """One page of workflows, newest first."""
 
-    workflows: list[Workflow]
+    workflows: Rows
     limit: int
     offset: int
-    total: int
+    total: Annotated[int, meaning("All that match, wherever the page lies.")]
 
 
 class VersionList(msgspec.Struct, frozen=True):
     """Every version of one name, newest first."""
 
     workflow_name: str
-    versions: list[Workflow]
+    versions: Rows
     total: int
+
+
+class SearchedFilters(MandatoryLabels, frozen=True, omit_defaults=True, kw_only=True):
+    """The filters of a search, normalised."""
+
+    custom_labels: Annotated[CustomLabels, meaning(MEANINGS["custom_labels"])] = msgspec.field(
+        default_factory=dict
+    )
+    detected_labels: Annotated[DetectedLabels, meaning(MEANINGS["detected_labels"])]
+    status: list[Status] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +92,7 @@ class SearchRequest:
 
     wanted: Labels
     statuses: tuple[str, ...]
-    echo: dict[str, Any]
+    echo: SearchedFilters
     remediation_id: str | None = None
     top_k: int = DEFAULT_TOP_K
     min_score: Decimal = NO_MIN_SCORE
@@ -150,15 +100,29 @@ class SearchRequest:
     explain: bool = False
 
 
+class NearMiss(NamedTuple):
+    """A workflow that was not found: what kept it out depends on this."""
+
+    workflow_id: UUID
+    workflow_name: str
+    version: str
+    name: str
+    status: str
+    created_at: datetime
+    labels: dict[str, str]
+    custom_labels: CustomLabels
+    detected_labels: DetectedLabels
+
+
 class Explained(msgspec.Struct, frozen=True):
-    """What one label of the filter did to a score, in points; ten points are a final score of 1.0."""
+    """What one searched label did to a score."""
 
     label: str
-    part: str
+    part: Kind
     searched: Any
     declared: Any
-    match: str
-    points: float
+    match: Match
+    points: Annotated[float, meaning("Ten points make a final score of 1.0; penalties are negative.")]
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -170,42 +134,50 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow that came close; ``final_score`` is what its labels earn nevertheless."""
+    """A workflow that came close to being found."""
 
     workflow_id: UUID
     workflow_name: str
     version: str
     title: str
-    final_score: float
+    final_score: Annotated[float, meaning("What its labels earn nevertheless.")]
     reasons: list[Reason]
 
 
-class SearchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One workflow found, flat; its labels are JSON as PostgreSQL wrote it."""
+class SearchResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One workflow that was found."""
 
     workflow_id: UUID
     title: str
     description: str
     signal_type: str
-    container_image: str | None = None
-    container_digest: str | None = None
-    confidence: float
+    confidence: Annotated[float, meaning("Equal to `final_score`.")]
     final_score: float
-    label_boost: float
+    label_boost: Annotated[
+        float,
+        meaning("Detected and custom boost together, at most 0.39 here; the score uses all of it."),
+    ]
     label_penalty: float
     mandatory_match_score: float
     detected_label_boost: float
     custom_label_boost: float
     rank: int
-    custom_labels: msgspec.Raw | None = None
     detected_labels: msgspec.Raw
-    explanation: list[Explained] | None = None
+    custom_labels: msgspec.Raw | None = None
+    container_image: str | None = None
+    container_digest: str | None = None
+    explanation: Annotated[
+        list[Explained] | None, meaning("With `explain` only: what each searched label contributed.")
+    ] = None
 
 
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Results in rank order; ``total_results`` counts them before ``top_k`` cuts."""
+class SearchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Workflows in rank order; none is an empty list."""
 
     workflows: list[SearchResult]
-    total_results: int
-    filters: dict[str, Any]
-    rejected: list[Rejected] | None = None
+    total_results: Annotated[int, meaning("Workflows that match and reach `min_score`, before `top_k` cuts.")]
+    filters: SearchedFilters
+    rejected: Annotated[
+        list[Rejected] | None,
+        meaning("With `explain` only: the workflows that came closest, and what kept each out."),
+    ] = None

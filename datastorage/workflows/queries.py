@@ -1,29 +1,54 @@
-"""Statements on ``remediation_workflow_catalog``: pure builders, values only ever as bound parameters."""
+"""Statements on ``remediation_workflow_catalog``: pure builders, values only ever as bound parameters.
 
-from collections.abc import Sequence
+What reads execute is rendered once, for each shape of a filter: see ``Rendered``. PostgreSQL writes every
+row as the JSON that answers have.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Select, Text, Update, cast, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Insert,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from datastorage.workflows.labels import MANDATORY
-from datastorage.workflows.model import NewWorkflow, SearchRequest, WorkflowFilter
+from datastorage.platform.db.conditions import Operator, Shape, conditions_of, shape_of, values, where
+from datastorage.platform.db.rendered import DIALECT, Rendered
+from datastorage.platform.db.row_json import row_json
+from datastorage.platform.web import json
+from datastorage.workflows.model import NearMiss, PageRequest
 from datastorage.workflows.tables import IS_LATEST, NAME_AND_VERSION, remediation_workflow_catalog
+from datastorage.workflows.workflow import CHANGEABLE, MEMBERS, REGISTERED, Workflow
 
 _table = remediation_workflow_catalog
 _columns = _table.c
 
-ROW = tuple(
-    # As text: numbers of any size pass through unchanged.
-    cast(column, Text).label(column.name) if column.name == "parameters" else column
-    for column in _columns
-)
-"""A whole row; ``parameters`` is JSON text."""
-
-NEWEST_FIRST = (_columns.created_at.desc(), _columns.workflow_id.asc())
+HAS = Operator("@>", lambda column, text: column.contains(text))
+"""The ``jsonb`` column contains the JSON text; the GIN index answers when the plan is made for the value."""
 
 _LOCK_PREFIX = "datastorage.workflows/"
+
+_row = _table.alias("w")
+# Rendered: it has a hundred parts, and SQLAlchemy would look at each of them every time.
+_JSON: ColumnElement[str] = literal_column(str(row_json(MEMBERS, _row.c).compile(dialect=DIALECT)), Text)
 
 
 def lock_name(workflow_name: str) -> Select[Any]:
@@ -46,76 +71,93 @@ def demote_latest(workflow_name: str) -> Update:
     )
 
 
-def insert_latest(workflow: NewWorkflow, **columns: Any) -> Insert:
-    """Insert a version as the latest and return the row, or no row when the version exists."""
-    values = {name: getattr(workflow, name) for name in workflow.__slots__}
-    values |= {"parameters": _json(workflow.parameters), "is_latest_version": True, **columns}
-    return insert(_table).values(values).on_conflict_do_nothing(constraint=NAME_AND_VERSION).returning(*ROW)
+def insert_latest(workflow: Workflow, **columns: Any) -> Insert:
+    """Insert a version as the latest and return its id, or no row when the version exists."""
+    sent = {each.name: getattr(workflow, each.name) for each in REGISTERED}
+    documents = {each.name: _document(sent[each.name]) for each in REGISTERED if each.is_document}
+    return (
+        insert(_table)
+        .values(sent | documents | {"is_latest_version": True} | columns)
+        .on_conflict_do_nothing(constraint=NAME_AND_VERSION)
+        .returning(_columns.workflow_id)
+    )
 
 
-def _json(text: str | None) -> ColumnElement[Any] | None:
-    return None if text is None else cast(literal(text, Text), JSONB)
+def _document(value: Any) -> ColumnElement[Any] | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.encode(value).decode("utf-8")
+    return cast(literal(text, Text), JSONB)
 
 
-def one(workflow_id: UUID) -> Select[Any]:
-    """Select one row."""
-    return select(*ROW).where(_columns.workflow_id == workflow_id)
+def locked(workflow_id: UUID) -> Select[Any]:
+    """Select what an update depends on, and keep others from changing it."""
+    names = (each.name for each in CHANGEABLE)
+    return (
+        select(*(_columns[name] for name in names))
+        .where(_columns.workflow_id == workflow_id)
+        .with_for_update()
+    )
 
 
-def change(workflow_id: UUID, columns: dict[str, Any]) -> Update:
-    """Write ``columns`` of one row and return it; a trigger sets ``updated_at``."""
-    return update(_table).where(_columns.workflow_id == workflow_id).values(columns).returning(*ROW)
+def change(workflow_id: UUID, columns: Mapping[str, Any]) -> Update:
+    """Write ``columns`` of one row; a trigger sets ``updated_at``."""
+    return update(_table).where(_columns.workflow_id == workflow_id).values(columns)
 
 
-def page(wanted: WorkflowFilter, *, limit: int, offset: int) -> Select[Any]:
-    """Select one page of rows, newest first."""
-    return select(*ROW).where(*conditions(wanted)).order_by(*NEWEST_FIRST).limit(limit).offset(offset)
+ONE = Rendered(select(_JSON).where(_row.c.workflow_id == bindparam("workflow_id", type_=Uuid)))
+"""The JSON of ``:workflow_id``."""
 
-
-def count(wanted: WorkflowFilter) -> Select[Any]:
-    """Count all matches of a filter."""
-    return select(func.count()).select_from(_table).where(*conditions(wanted))
-
-
-def versions(workflow_name: str) -> Select[Any]:
-    """Select every version of one name, newest first."""
-    return select(*ROW).where(_columns.workflow_name == workflow_name).order_by(*NEWEST_FIRST)
-
-
-def conditions(wanted: WorkflowFilter) -> list[ColumnElement[bool]]:
-    """Return a list filter as conditions: equality and containment, which the GIN indexes answer."""
-    found: list[ColumnElement[bool]] = []
-    if wanted.status is not None:
-        found.append(_columns.status == wanted.status)
-    if wanted.workflow_name is not None:
-        found.append(_columns.workflow_name == wanted.workflow_name)
-    if wanted.labels:
-        found.append(_columns.labels.contains(wanted.labels))
-    if wanted.custom_labels:
-        found.append(_columns.custom_labels.contains(wanted.custom_labels))
-    return found
-
-
-def _label(name: str) -> ColumnElement[str]:
-    text: ColumnElement[str] = _columns.labels[name].astext
-    return text
-
-
-NEAR_MISS_COLUMNS = (
-    "workflow_id",
-    "workflow_name",
-    "version",
-    "name",
-    "status",
-    "created_at",
-    "labels",
-    "custom_labels",
-    "detected_labels",
+VERSIONS = Rendered(
+    select(_JSON)
+    .where(_row.c.workflow_name == bindparam("workflow_name", type_=Text))
+    .order_by(_row.c.created_at.desc(), _row.c.workflow_id)
 )
+"""The JSON of every version of ``:workflow_name``, newest first."""
 
 
-def near_misses(wanted: SearchRequest, found: Sequence[UUID]) -> Select[Any]:
-    """Select the latest versions for the searched signal, in any letter case, that are not ``found``."""
-    columns = (_columns[name] for name in NEAR_MISS_COLUMNS)
-    same_signal = func.lower(_label(MANDATORY[0])) == func.lower(wanted.wanted.mandatory[MANDATORY[0]])
-    return select(*columns).where(IS_LATEST, same_signal, _columns.workflow_id.not_in(found))
+def page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
+    """Return the statement of a page, whose text is kept for all filters of its shape, and its values."""
+    bound = {**values(wanted.conditions), "limit": wanted.limit, "offset": wanted.offset}
+    return _page(shape_of(wanted.conditions)), bound
+
+
+@lru_cache(maxsize=256)
+def _page(shape: Shape) -> Rendered:
+    """Write the statement: page and count of one snapshot, and a row even when the page has none.
+
+    SELECT CASE WHEN w.workflow_id IS NOT NULL THEN concat(…) END, matching.total
+    FROM (SELECT count(*) AS total FROM … WHERE …) AS matching
+    LEFT JOIN (SELECT * FROM … WHERE … ORDER BY … LIMIT … OFFSET …) AS w ON true
+    ORDER BY w.created_at DESC, w.workflow_id
+
+    The inner select comes first, so that rows which are only skipped or sorted are never written as JSON.
+    """
+    matches = where(conditions_of(shape))
+    matching = select(func.count().label("total")).select_from(_table).where(*matches).subquery("matching")
+    rows = (
+        select(literal_column("*"))
+        .select_from(_table)
+        .where(*matches)
+        .order_by(_columns.created_at.desc(), _columns.workflow_id)
+        .limit(bindparam("limit", type_=BigInteger))
+        .offset(bindparam("offset", type_=BigInteger))
+        .subquery("w")
+    )
+    return Rendered(
+        select(case((literal_column("w.workflow_id").is_not(None), _JSON)), matching.c.total)
+        .select_from(matching)
+        .join(rows, true(), isouter=True)
+        .order_by(literal_column("w.created_at DESC, w.workflow_id"))
+    )
+
+
+_SIGNAL: ColumnElement[str] = _columns.labels.op("->>")(literal_column("'signal_type'", Text))
+NEAR_MISSES = Rendered(
+    select(*(_columns[name] for name in NearMiss._fields)).where(
+        IS_LATEST,
+        func.lower(_SIGNAL) == func.lower(bindparam("signal_type", type_=Text)),
+        _columns.workflow_id != func.all(bindparam("found", type_=ARRAY(Uuid))),
+    )
+)
+"""The latest versions for ``:signal_type``, in any letter case, that are not ``:found``."""

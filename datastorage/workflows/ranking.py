@@ -5,8 +5,6 @@ scorer that shares no code with them. The text is the same for every search, so 
 once and PostgreSQL plans it once per connection: what is not searched is a parameter that is NULL.
 """
 
-from bisect import bisect_left
-from decimal import Decimal
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -46,12 +44,11 @@ from datastorage.workflows.model import SearchRequest
 from datastorage.workflows.scoring import (
     CUSTOM_LABEL_POINTS,
     CUSTOM_WILDCARD_POINTS,
-    FULL_SCORE,
     MANDATORY_WILDCARD_POINTS,
     MAX_CUSTOM_POINTS,
     POINT,
     Score,
-    reaches,
+    points_for,
 )
 from datastorage.workflows.tables import remediation_workflow_catalog
 
@@ -97,7 +94,7 @@ def parameters(wanted: SearchRequest) -> dict[str, Any]:
         **{key: _text(value) for key, value in trusted(wanted.wanted.detected).items()},
         **as_parameters(custom),
         "statuses": list(wanted.statuses),
-        "min_points": _least_points(wanted.min_score),
+        "min_points": points_for(wanted.min_score),
         "top_k": wanted.top_k,
     }
 
@@ -108,11 +105,6 @@ _NOT_SEARCHED = dict.fromkeys(DETECTED)
 def _text(searched: DetectedValue) -> str:
     """Write a flag like the text of a JSON value; those that are false are never searched."""
     return searched if isinstance(searched, str) else "true"
-
-
-def _least_points(min_score: Decimal) -> int:
-    """Return the fewest points that reach ``min_score``, whose digits no arithmetic may round."""
-    return bisect_left(range(FULL_SCORE), True, key=lambda points: reaches(points, min_score))
 
 
 def _searched(label: str) -> ColumnElement[str]:

@@ -1,34 +1,26 @@
 """The workflow endpoints: unpack, call, return."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
+from msgspec import Raw
 from werkzeug.routing import BaseConverter
 
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.permissions import Permission
-from datastorage.platform.web.sent import Sent
-from datastorage.workflows.answers import (
-    SearchAnswerSchema,
-    VersionListSchema,
-    WorkflowPageSchema,
-    WorkflowSchema,
-)
 from datastorage.workflows.lifecycle import Change
-from datastorage.workflows.listing import ListSchema, custom_labels
 from datastorage.workflows.model import (
     Created,
-    NewWorkflow,
     PageRequest,
     SearchAnswer,
     SearchRequest,
+    StoredWorkflow,
     VersionList,
-    Workflow,
     WorkflowPage,
 )
+from datastorage.workflows.parameters import WorkflowQuery
 from datastorage.workflows.schemas import (
     ChangeSchema,
     DisableSchema,
@@ -39,6 +31,7 @@ from datastorage.workflows.schemas import (
 )
 from datastorage.workflows.search import WorkflowSearch
 from datastorage.workflows.service import WorkflowService
+from datastorage.workflows.workflow import WORKFLOW, Workflow
 
 PREFIX = "/api/v1/workflows"
 
@@ -58,38 +51,23 @@ def add_converter(state: BlueprintSetupState) -> None:
     state.app.url_map.converters["any_text"] = AnyTextConverter
 
 
-class WorkflowListing:
-    """The parameters of the list; those for custom labels may be repeated, and all of them count."""
-
-    resource = ListSchema.resource
-    encoding_slug = "validation-error"
-
-    def __init__(self, schema: ListSchema) -> None:
-        self.documented_by = schema
-        self._schema = schema
-
-    def read(self, sent: Sent) -> PageRequest:
-        """Return what is wanted.
-
-        Raises:
-            InvalidInput: naming every bad parameter.
-        """
-        repeatable = custom_labels({name: sent.every(name) for name in sent.texts})
-        wanted: PageRequest = self._schema.read({**sent.texts, "custom_labels": repeatable})
-        return wanted
-
-
 READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-timeout")
 WRITE_PROBLEMS = (*READ_PROBLEMS, "transaction-conflict")
-WORKFLOW = Answer(Workflow, 200, WorkflowSchema, "The workflow.")
+
+
+def _as_it_is(stored: StoredWorkflow) -> Raw:
+    return Raw(stored.text.encode("utf-8"))
+
+
+def _created(created: Created) -> Raw:
+    return _as_it_is(created.workflow)
 
 
 def _location(created: Created) -> dict[str, str]:
     return {"Location": f"{PREFIX}/{created.workflow.workflow_id}"}
 
 
-def _workflow(created: Created) -> Any:
-    return created.workflow
+THE_WORKFLOW = Answer(StoredWorkflow, 200, WORKFLOW, "The workflow.", body=_as_it_is)
 
 
 @blueprint.post("")
@@ -100,9 +78,9 @@ def _workflow(created: Created) -> Any:
         Answer(
             Created,
             201,
-            WorkflowSchema,
+            WORKFLOW,
             "The version is committed and the latest of its name.",
-            body=_workflow,
+            body=_created,
             headers=_location,
             announces=("Location",),
         ),
@@ -110,7 +88,7 @@ def _workflow(created: Created) -> Any:
     problems=(*WRITE_PROBLEMS, "conflict"),
     failure="Failed to create workflow",
 )
-def create_workflow(workflow: NewWorkflow) -> Created:
+def create_workflow(workflow: Workflow) -> Created:
     """Register a workflow version.
 
     It becomes the latest version of its name, whatever its version string and status.
@@ -121,8 +99,8 @@ def create_workflow(workflow: NewWorkflow) -> Created:
 @blueprint.get("")
 @operation(
     Permission.READ,
-    query=WorkflowListing,
-    answers=(Answer(WorkflowPage, 200, WorkflowPageSchema, "One page of workflows."),),
+    query=WorkflowQuery,
+    answers=(Answer(WorkflowPage, 200, WorkflowPage, "One page of workflows."),),
     problems=READ_PROBLEMS,
     failure="Failed to list workflows",
 )
@@ -139,11 +117,11 @@ def list_workflows(wanted: PageRequest) -> WorkflowPage:
 @operation(
     Permission.READ,
     path=WorkflowIdPath,
-    answers=(WORKFLOW,),
+    answers=(THE_WORKFLOW,),
     problems=(*READ_PROBLEMS, "not-found"),
     failure="Failed to get workflow",
 )
-def get_workflow(workflow_id: UUID) -> Workflow:
+def get_workflow(workflow_id: UUID) -> StoredWorkflow:
     """Read one workflow version by its id."""
     return current(WorkflowService).find(workflow_id)
 
@@ -153,11 +131,11 @@ def get_workflow(workflow_id: UUID) -> Workflow:
     Permission.ADMIN,
     path=WorkflowIdPath,
     body=ChangeSchema,
-    answers=(WORKFLOW,),
+    answers=(THE_WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "immutable-field-violation", "not-found", "workflow-status-conflict"),
     failure="Failed to update workflow",
 )
-def update_workflow(workflow_id: UUID, change: Change) -> Workflow:
+def update_workflow(workflow_id: UUID, change: Change) -> StoredWorkflow:
     """Change the status or the counters of a workflow version.
 
     Everything else never changes: register a new version instead.
@@ -170,11 +148,11 @@ def update_workflow(workflow_id: UUID, change: Change) -> Workflow:
     Permission.ADMIN,
     path=WorkflowIdPath,
     body=DisableSchema,
-    answers=(WORKFLOW,),
+    answers=(THE_WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "not-found", "workflow-status-conflict"),
     failure="Failed to disable workflow",
 )
-def disable_workflow(workflow_id: UUID, change: Change) -> Workflow:
+def disable_workflow(workflow_id: UUID, change: Change) -> StoredWorkflow:
     """Disable a workflow version, with a reason or without."""
     return current(WorkflowService).update(workflow_id, change)
 
@@ -183,7 +161,7 @@ def disable_workflow(workflow_id: UUID, change: Change) -> Workflow:
 @operation(
     Permission.READ,
     path=WorkflowNamePath,
-    answers=(Answer(VersionList, 200, VersionListSchema, "Every version of the name."),),
+    answers=(Answer(VersionList, 200, VersionList, "Every version of the name."),),
     problems=READ_PROBLEMS,
     failure="Failed to list workflow versions",
 )
@@ -196,7 +174,7 @@ def list_workflow_versions(workflow_name: str) -> VersionList:
 @operation(
     Permission.READ,
     body=SearchSchema,
-    answers=(Answer(SearchAnswer, 200, SearchAnswerSchema, "The best workflows, in rank order."),),
+    answers=(Answer(SearchAnswer, 200, SearchAnswer, "The best workflows, in rank order."),),
     problems=READ_PROBLEMS,
     failure="Failed to search workflows",
 )

@@ -7,6 +7,7 @@ with four decimals and no rounding happens anywhere: a half of 0.05 is 25 thousa
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 
 from datastorage.workflows.labels import (
@@ -44,7 +45,7 @@ class Labels:
     detected: DetectedLabels
 
 
-class Kind:
+class Kind(StrEnum):
     """Which part of the score a contribution belongs to."""
 
     MANDATORY = "mandatory"
@@ -56,7 +57,7 @@ class Kind:
 class Contribution(NamedTuple):
     """What one searched label adds to the points of a workflow, in thousandths; penalties are negative."""
 
-    kind: str
+    kind: Kind
     label: str
     searched: str | bool
     declared: str | bool | list[str] | None
@@ -88,32 +89,19 @@ class Score(NamedTuple):
         return min(self.detected + self.custom, MAX_REPORTED_BOOST) / POINT
 
 
-def reaches(points: int, min_score: Decimal) -> bool:
-    """Tell whether ``points`` make at least ``min_score``, compared as decimals of any length."""
-    return Decimal(points).scaleb(-4) >= min_score
+def points_for(min_score: Decimal) -> int:
+    """Return the fewest points that make ``min_score``, none of whose digits is rounded."""
+    numerator, denominator = min_score.as_integer_ratio()
+    return -(-numerator * FULL_SCORE // denominator)
 
 
 def score(wanted: Labels, declared: Labels) -> Score:
     """Return how many points ``declared`` earns; mandatory labels that do not match earn nothing."""
-    detected, penalty = detected_points(wanted.detected, declared.detected)
-    custom = custom_points(wanted.custom, declared.custom)
-    return Score(mandatory_points(wanted.mandatory, declared.mandatory), detected, custom, penalty)
-
-
-def mandatory_points(wanted: dict[str, str], declared: dict[str, str]) -> int:
-    """Return the points of the five labels."""
-    return sum(each.points for each in _mandatory(wanted, declared))
-
-
-def detected_points(wanted: DetectedLabels, declared: DetectedLabels) -> tuple[int, int]:
-    """Return boost and penalty of the detected labels, both positive."""
-    points = [each.points for each in _detected(wanted, declared)]
-    return sum(each for each in points if each > 0), -sum(each for each in points if each < 0)
-
-
-def custom_points(wanted: CustomLabels, declared: CustomLabels) -> int:
-    """Return the boost of the custom labels, as far as it counts."""
-    return min(sum(each.points for each in _custom(wanted, declared)), MAX_CUSTOM_POINTS)
+    points = dict.fromkeys(Kind, 0)
+    for each in contributions(wanted, declared):
+        points[each.kind] += each.points
+    custom = min(points[Kind.CUSTOM], MAX_CUSTOM_POINTS)
+    return Score(points[Kind.MANDATORY], points[Kind.DETECTED], custom, -points[Kind.PENALTY])
 
 
 def contributions(wanted: Labels, declared: Labels) -> Iterator[Contribution]:

@@ -1,10 +1,11 @@
-"""Searching the catalogue: PostgreSQL finds and ranks, what is said about it is made here."""
+"""Searching the catalogue: PostgreSQL finds and ranks; the answer and its audit event are made here."""
 
 import logging
 
 import msgspec
 
 from datastorage.platform.clock import Clock
+from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.workflows import events
@@ -62,10 +63,10 @@ class WorkflowSearch:
 
     def _answer(self, request: SearchRequest, found: list[Found]) -> SearchAnswer:
         return SearchAnswer(
-            workflows=[_result(request, place, row) for place, row in enumerate(found, start=1)],
-            total_results=found[0].total if found else 0,
-            filters=request.echo,
-            rejected=self._rejected(request, found) if request.explain else None,
+            [_result(request, place, row) for place, row in enumerate(found, start=1)],
+            found[0].total if found else 0,
+            request.echo,
+            self._rejected(request, found) if request.explain else None,
         )
 
     def _rejected(self, request: SearchRequest, found: list[Found]) -> list[Rejected]:
@@ -75,23 +76,24 @@ class WorkflowSearch:
 
 def _result(request: SearchRequest, place: int, row: Found) -> SearchResult:
     score = row.score
+    final = score.final
     return SearchResult(
         workflow_id=row.workflow_id,
         title=row.name,
         description=row.description,
-        signal_type=request.wanted.mandatory["signal_type"],
-        container_image=row.container_image,
-        container_digest=row.container_digest,
-        confidence=score.final,
-        final_score=score.final,
+        signal_type=request.echo.signal_type,
+        confidence=final,
+        final_score=final,
         label_boost=score.label_boost,
         label_penalty=score.penalty / POINT,
         mandatory_match_score=score.mandatory / POINT,
         detected_label_boost=score.detected / POINT,
         custom_label_boost=score.custom / POINT,
         rank=place,
-        custom_labels=None if row.custom_labels == "{}" else msgspec.Raw(row.custom_labels.encode("utf-8")),
         detected_labels=msgspec.Raw(row.detected_labels.encode("utf-8")),
+        custom_labels=None if row.custom_labels == "{}" else msgspec.Raw(row.custom_labels.encode("utf-8")),
+        container_image=row.container_image,
+        container_digest=row.container_digest,
         explanation=explanation(request.wanted, _declared(row)) if request.explain else None,
     )
 
@@ -101,14 +103,12 @@ def _declared(row: Found) -> Labels:
 
 
 def _log(request: SearchRequest, answer: SearchAnswer, query_hash: str, duration_ms: int) -> None:
-    logger.info(
-        "Workflow search finished",
-        extra={
-            "query_hash": query_hash,
-            "correlation_id": request.remediation_id or query_hash,
-            "count": len(answer.workflows),
-            "total": answer.total_results,
-            "duration_ms": duration_ms,
-        },
-    )
-    logger.debug("Workflow search filters", extra={"filters": answer.filters})
+    fields = {
+        "query_hash": query_hash,
+        "correlation_id": request.remediation_id or query_hash,
+        "count": len(answer.workflows),
+        "total": answer.total_results,
+        "duration_ms": duration_ms,
+    }
+    log_lean(logger, logging.INFO, "Workflow search finished", fields)
+    logger.debug("Workflow search filters", extra={"filters": msgspec.to_builtins(answer.filters)})

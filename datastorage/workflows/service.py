@@ -2,28 +2,25 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from datastorage.errors import Conflict, Fault, InvalidInput, NotFound, RowRefused
+from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query, timed_write
 from datastorage.settings import WorkflowsSettings
 from datastorage.workflows import events, lifecycle
+from datastorage.workflows.errors import refusal
 from datastorage.workflows.events import Journal
 from datastorage.workflows.lifecycle import Change
-from datastorage.workflows.model import (
-    Created,
-    NewWorkflow,
-    PageRequest,
-    VersionList,
-    Workflow,
-    WorkflowPage,
-)
-from datastorage.workflows.schemas import refusal
+from datastorage.workflows.model import Created, PageRequest, StoredWorkflow, VersionList, WorkflowPage
 from datastorage.workflows.store import WorkflowStore
+from datastorage.workflows.workflow import Workflow
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +33,8 @@ MISMATCH = Fault("must be the SHA-256 of content in hexadecimal", "mismatch")
 
 class WorkflowService:
     """Registers, changes and reads workflows.
+
+    Every method raises a classified ``DatabaseError`` when it cannot; then nothing is stored or changed.
 
     Args:
         store: the table.
@@ -52,13 +51,12 @@ class WorkflowService:
         self._metrics = metrics
         self._settings = settings
 
-    def create(self, workflow: NewWorkflow) -> Created:
+    def create(self, workflow: Workflow) -> Created:
         """Register a version; it becomes the latest of its name.
 
         Raises:
             InvalidInput: its content hash is wrong and the policy is to enforce it.
             Conflict: the version exists, with whatever content.
-            DatabaseError: nothing is stored.
         """
         self._check_content_hash(workflow)
         with self._measured_write("Workflow created", workflow_name=workflow.workflow_name) as logged:
@@ -71,14 +69,13 @@ class WorkflowService:
         self._journal.submit(events.created(stored))
         return Created(stored)
 
-    def update(self, workflow_id: UUID, change: Change) -> Workflow:
+    def update(self, workflow_id: UUID, change: Change) -> StoredWorkflow:
         """Change what may change of a workflow and return it as it is afterwards.
 
         Raises:
             NotFound: there is no such workflow.
             StatusConflict: the status cannot follow the stored one.
             InvalidInput: more successes than executions.
-            DatabaseError: nothing is changed.
         """
         with self._measured_write("Workflow updated", workflow_id=str(workflow_id)) as logged:
             outcome = self._store.change(workflow_id, lambda row, now: lifecycle.apply(change, row, now))
@@ -91,46 +88,34 @@ class WorkflowService:
             self._journal.submit(events.updated(workflow, changed, is_disable=is_disable))
         return workflow
 
-    def find(self, workflow_id: UUID) -> Workflow:
+    def find(self, workflow_id: UUID) -> StoredWorkflow:
         """Return one workflow, whatever its status or version.
 
         Raises:
             NotFound: there is no such workflow.
-            DatabaseError: classified.
         """
-        with self._measured_read("get"):
-            found = self._store.find(workflow_id)
+        found = self._measured_read("get", lambda: self._store.find(workflow_id))
         if found is None:
             raise _not_found(workflow_id)
         return found
 
     def find_page(self, wanted: PageRequest) -> WorkflowPage:
-        """Return one page of the inventory, newest first.
-
-        Raises:
-            DatabaseError: classified.
-        """
-        with self._measured_read("list"):
-            rows, total = self._store.find_page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
-        return WorkflowPage(rows, wanted.limit, wanted.offset, total)
+        """Return one page of the inventory, newest first."""
+        texts, total = self._measured_read("list", lambda: self._store.find_page(wanted))
+        return WorkflowPage(_raw(texts), wanted.limit, wanted.offset, total)
 
     def find_versions(self, workflow_name: str) -> VersionList:
-        """Return every version of a name, newest first; none for an unknown name.
+        """Return every version of a name, newest first; none for an unknown name."""
+        texts = self._measured_read("list", lambda: self._store.find_versions(workflow_name))
+        return VersionList(workflow_name, _raw(texts), len(texts))
 
-        Raises:
-            DatabaseError: classified.
-        """
-        with self._measured_read("list"):
-            versions = self._store.find_versions(workflow_name)
-        return VersionList(workflow_name, versions, len(versions))
-
-    def _check_content_hash(self, workflow: NewWorkflow) -> None:
+    def _check_content_hash(self, workflow: Workflow) -> None:
         expected = hashlib.sha256(workflow.content.encode("utf-8")).hexdigest()
         if workflow.content_hash.lower() == expected:
             return
         if self._settings.content_hash_policy == "enforce":
             raise refusal({"content_hash": MISMATCH})
-        # Existing clients send placeholders; the metric shows when nobody does any more.
+        # Existing clients send placeholders; the metric shows when the last of them stops.
         self._metrics.count_validation_failure("content_hash", MISMATCH.reason)
         named = {"workflow_name": workflow.workflow_name, "version": workflow.version}
         logger.warning("Content hash does not match the content", extra=named)
@@ -147,15 +132,18 @@ class WorkflowService:
         finally:
             logger.info(message, extra=ids | {"status": timed.status, "duration_ms": timed.duration_ms})
 
-    @contextmanager
-    def _measured_read(self, operation: str) -> Iterator[None]:
+    def _measured_read(self, operation: str, read: Callable[[], T]) -> T:
         timed = timed_query(self._metrics, operation)
         try:
             with timed:
-                yield
+                return read()
         finally:
-            extra = {"operation": operation, "status": timed.status, "duration_ms": timed.duration_ms}
-            logger.info("Workflow read finished", extra=extra)
+            fields = {"operation": operation, "status": timed.status, "duration_ms": timed.duration_ms}
+            log_lean(logger, logging.INFO, "Workflow read finished", fields)
+
+
+def _raw(texts: Sequence[str]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(text.encode("utf-8")) for text in texts]
 
 
 def _not_found(workflow_id: UUID) -> NotFound:

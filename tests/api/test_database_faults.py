@@ -199,7 +199,7 @@ def test_log_never_shows_the_password_of_the_database(isolated: IsolatedService)
     isolated.api.get(EVENTS)
     isolated.api.post(EVENTS, an_event())
 
-    assert "Request failed" in isolated.service.log
+    eventually(lambda: "Request failed" in isolated.service.log)
     password = isolated.database.app_url.password
     assert password is not None
     assert str(password) not in isolated.service.log

@@ -77,7 +77,9 @@ def test_crowd_is_counted_and_logged_when_it_has_its_answers(start_service: Star
 
     with ThreadPoolExecutor(12) as pool:
         statuses = Counter(pool.map(ask, range(300)))
-    scrape, lines = Scrape(crowded.api), crowded.log_lines
+    scrape = Scrape(crowded.api)
+    eventually(lambda: crowded.log.count('"HTTP request"') >= 301)
+    lines = crowded.log_lines
 
     assert statuses == {201: 150, 200: 150}
     assert scrape.value("http_request_total", method="POST", path=EVENTS, status="201") == 151

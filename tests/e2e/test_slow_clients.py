@@ -49,7 +49,8 @@ class Held:
 def impatient(start_service: StartService) -> ServiceProcess:
     """A service that waits for two seconds only."""
     timeout = f"{TIMEOUT_SECONDS}s"
-    return start_service(SERVER_READ_TIMEOUT=timeout, SERVER_WRITE_TIMEOUT=timeout, SERVER_WORKERS="1")
+    timeouts = {f"SERVER_{name}_TIMEOUT": timeout for name in ("HEAD", "READ", "WRITE")}
+    return start_service(**timeouts, SERVER_WORKERS="1")
 
 
 @pytest.fixture(scope="module")

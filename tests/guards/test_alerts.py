@@ -19,6 +19,7 @@ MADE_BY_PROGRAM = {"DataStorageHighMetricCardinality"}
 
 EXPECTED = {
     "CircuitOpen": "critical",
+    "ConnectionLimit": "warning",
     "DLQActive": "warning",
     "DLQCritical": "critical",
     "DLQNearCapacity": "warning",
@@ -34,6 +35,7 @@ EXPECTED = {
     "HighThroughput": "warning",
     "HighWriteErrorRate": "critical",
     "LogBlocked": "warning",
+    "Overloaded": "warning",
     "P95LatencyHigh": "warning",
     "PartitionsLow": "critical",
     "PoolSaturated": "critical",

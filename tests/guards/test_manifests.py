@@ -82,15 +82,21 @@ def test_pods_are_replaced_one_by_one_without_a_gap() -> None:
 def test_probes_have_the_promised_values() -> None:
     container = production().server.container
 
+    assert container["startupProbe"] == {
+        "httpGet": {"path": "/health/live", "port": 9090},
+        "periodSeconds": 2,
+        "timeoutSeconds": 3,
+        "failureThreshold": 30,
+    }
     assert container["readinessProbe"] == {
-        "httpGet": {"path": "/health/ready", "port": 8080},
+        "httpGet": {"path": "/health/ready", "port": 9090},
         "initialDelaySeconds": 5,
         "periodSeconds": 5,
         "timeoutSeconds": 3,
         "failureThreshold": 1,
     }
     assert container["livenessProbe"] == {
-        "httpGet": {"path": "/health/live", "port": 8080},
+        "httpGet": {"path": "/health/live", "port": 9090},
         "initialDelaySeconds": 10,
         "periodSeconds": 10,
         "timeoutSeconds": 3,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.platform.server.runtime import POD_DIRECTORY
+from datastorage.platform.server.startup import POD_DIRECTORY
 from datastorage.settings import Settings
 from tests.guards.manifests import (
     K8S,
@@ -47,6 +47,7 @@ def test_production_is_strict_and_verifies_the_server(tmp_path: Path) -> None:
     settings = load(production(), production().server, tmp_path)
 
     assert settings.security.strict
+    assert not settings.server.readiness_requires_database, "in an outage the queue takes writes"
     assert settings.database.ssl_mode == "verify-full"
 
 

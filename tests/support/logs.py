@@ -4,20 +4,14 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from datastorage.platform.logs import configure_logging, request_context
-from datastorage.platform.logs.context import NO_REQUEST
 from datastorage.platform.logs.destination import LineHandler
-
-
-@dataclass(frozen=True)
-class Choice:
-    level: str = "info"
-    format: str = "json"
+from datastorage.platform.logs.lines import NO_REQUEST
+from datastorage.settings import LoggingSettings
 
 
 class Output:
@@ -54,7 +48,7 @@ def configure() -> Iterator[Configure]:
 
     def start(level: str = "info", format: str = "json") -> Output:  # noqa: A002 - the setting's name
         output = Output()
-        configure_logging(Choice(level, format), "1.2.3", "pod-7", output.stream)
+        configure_logging(LoggingSettings(level=level, format=format), output.stream)
         return output
 
     yield start

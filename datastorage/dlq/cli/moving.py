@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from typing import Any
 
 import click
 
-from datastorage import __version__
 from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.cli.backing import Backing, Discard, Replaying, connected, find_entry, queue_of
 from datastorage.dlq.cli.options import (
@@ -170,7 +168,7 @@ def _logging(settings: Settings, level: int) -> Iterator[None]:
     """Write log lines of at least ``level`` to standard error, as the service does, for one command."""
     root = logging.getLogger()
     level_before = root.level
-    handler = configure_logging(settings.logging, __version__, socket.gethostname(), sys.stderr)
+    handler = configure_logging(settings.logging, sys.stderr)
     root.setLevel(level)
     try:
         yield

@@ -6,7 +6,17 @@ The text is the one that ``platform.web.json`` would write: compact, times in UT
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnCollection, ColumnElement, DateTime, case, cast, func, literal_column
+from sqlalchemy import (
+    ColumnCollection,
+    ColumnElement,
+    DateTime,
+    Double,
+    Numeric,
+    case,
+    cast,
+    func,
+    literal_column,
+)
 from sqlalchemy.dialects.postgresql import INET, JSONB, TEXT
 
 from datastorage.platform.records import Member, Members, Shown, shown_members
@@ -28,9 +38,11 @@ def row_json(members: Members, columns: ColumnCollection[Any, Any]) -> ColumnEle
 
 def _member_json(member: Member, column: ColumnElement[Any], before: str) -> Sequence[ColumnElement[Any]]:
     name, value = _constant(f'{before}"{member.wire}":'), _value_json(column)
+    is_nullable = getattr(column, "nullable", True)
     if member.shown is Shown.WHEN_SET:
-        return [name.op("||")(value)]  # nothing with NULL is NULL, and concat leaves NULL out
-    if getattr(column, "nullable", True):
+        # Nothing with NULL is NULL, and concat leaves NULL out.
+        return [name.op("||")(value if is_nullable else func.nullif(value, _constant("{}")))]
+    if is_nullable:
         value = func.coalesce(value, _constant('""' if member.shown is Shown.BLANK else "null"))
     return [name, value]
 
@@ -40,7 +52,11 @@ def _value_json(column: ColumnElement[Any]) -> ColumnElement[str]:
         return cast(column, TEXT)
     if isinstance(column.type, DateTime):
         return _rfc3339(column)
-    return cast(func.to_json(func.host(column) if isinstance(column.type, INET) else column), TEXT)
+    if isinstance(column.type, INET):
+        return cast(func.to_json(func.host(column)), TEXT)
+    # A number in JSON has no trailing zeros.
+    plain = cast(column, Double) if isinstance(column.type, Numeric) else column
+    return cast(func.to_json(plain), TEXT)
 
 
 def _rfc3339(column: ColumnElement[Any]) -> ColumnElement[str]:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from os import getpid
@@ -12,7 +13,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from datastorage.platform.logs.context import NO_REQUEST, RequestContext, request_context
 from datastorage.platform.logs.redaction import can_hold_secret, is_plain, redact
 
 STACK_FRAMES: Final = 50
@@ -30,6 +30,20 @@ _OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message
 Members = dict[str, object]
 
 
+class RequestContext(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Members of every line that is written for one request."""
+
+    request_id: str | None = None
+    correlation_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+NO_REQUEST: Final = RequestContext()
+request_context: ContextVar[RequestContext] = ContextVar("request_context", default=NO_REQUEST)
+"""The request this thread works for. The web layer sets it at the start of each; threads are reused."""
+
+
 class Entry(NamedTuple):
     """What a line is made of."""
 
@@ -39,7 +53,7 @@ class Entry(NamedTuple):
     message: str
     logger_name: str
     fields: Mapping[str, object]
-    """Further members of the line; none of them has a name that every line has."""
+    """Further members of the line; none has the name of a member that every line has."""
     context: RequestContext
 
 
@@ -52,15 +66,10 @@ class JsonLines(logging.Formatter):
 
     def __init__(self, identity: Mapping[str, str]) -> None:
         super().__init__()
-        self._identity = dict(identity)
-        self.note_process()
-
-    def note_process(self) -> None:
-        """Learn the id of this process, which a fork changes; asking with each line would cost more."""
-        self._process: Members = {**self._identity, "pid": getpid()}
+        self._identity = identity
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; what the caller adds cannot replace what the service says."""
+        """Return the line of a record; fields of the caller cannot replace those of the service."""
         message, context = record.getMessage(), request_context.get()
         return self.line_of(
             Entry(record.created, record.levelno, message, record.name, _fields_of(record), context)
@@ -69,8 +78,8 @@ class JsonLines(logging.Formatter):
     def line_of(self, entry: Entry) -> str:
         """Return the line, without its end and without secrets.
 
-        Most lines hold nothing that could be one. To see that in the finished line takes less time than to
-        look at each of its values.
+        Most lines hold nothing that could be a secret. To search the finished line for one takes less time
+        than to inspect each value.
         """
         members = self._members_of(entry)
         if is_plain(entry.fields):
@@ -85,7 +94,8 @@ class JsonLines(logging.Formatter):
             "level": _LEVEL_NAMES.get(entry.level, "info"),
             "msg": entry.message,
             "logger": entry.logger_name,
-            **self._process,
+            **self._identity,
+            "pid": getpid(),
         }
         if entry.context is not NO_REQUEST:
             members |= msgspec.to_builtins(entry.context)
@@ -97,7 +107,7 @@ class ConsoleLines(JsonLines):
     """Formats an entry for a person at a terminal, with the same promises."""
 
     def line_of(self, entry: Entry) -> str:
-        """Return the entry as one line, then its stack with every line of it marked."""
+        """Return the entry as one line, followed by its stack, each line of which is marked."""
         members = _redacted(self._members_of(entry))
         stack = str(members.pop("stack", ""))
         fields = [f"{_escape(name)}={_encode(members[name])}" for name in members if name not in _OWN_FIELDS]
@@ -116,7 +126,7 @@ def _fields_of(record: logging.LogRecord) -> Members:
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
         fields |= {
-            "error": describe(error),
+            "error": _describe(error),
             "error_type": type(error).__qualname__,
             "stack": "\n\n".join(_stacks(error)),
         }
@@ -127,11 +137,11 @@ def _fields_of(record: logging.LogRecord) -> Members:
 
 def _timestamp(created: float) -> str:
     second = int(created)
-    return f"{_begun_second(second)}.{int((created - second) * 1e6):06}Z"
+    return f"{_to_the_second(second)}.{int((created - second) * 1e6):06}Z"
 
 
 @lru_cache(maxsize=4)
-def _begun_second(second: int) -> str:
+def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -139,12 +149,12 @@ def _redacted(members: Members) -> Members:
     return {name: redact(name, value) for name, value in members.items()}
 
 
-# The client library of the database adds the values of the row to its messages.
+# PostgreSQL and SQLAlchemy add the values of the row to their messages.
 _ROW_VALUES: Final = ("\nDETAIL:", "\n[parameters:")
 
 
-def describe(error: BaseException) -> str:
-    """Return the error's message without the row values that database errors quote."""
+def _describe(error: BaseException) -> str:
+    """Return the message of ``error`` without the values of a row that it may quote."""
     text = str(error)
     for mark in _ROW_VALUES:
         text = text.partition(mark)[0]
@@ -160,13 +170,13 @@ def _stacks(error: BaseException | None) -> list[str]:
 
 
 def _stack(error: BaseException) -> str:
-    # The innermost frames: an endless recursion has a thousand that look alike.
+    # Only the innermost frames: an endless recursion has a thousand that look alike.
     frames = "".join(format_tb(error.__traceback__, limit=-STACK_FRAMES))
-    return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {describe(error)}"
+    return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {_describe(error)}"
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-# Terminals and log readers break lines at some of these, or show the text in another order.
+# Terminals and log readers break lines at some of these, or reverse the order of the text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT_ESCAPES: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -176,12 +186,12 @@ def _encode(value: object) -> str:
         text = _ENCODER.encode(value).decode()
     except (UnicodeEncodeError, OverflowError):
         text = _encode_piecewise(value)
-    # JSON escapes line breaks and the other ASCII control characters, but neither DEL nor those beyond.
+    # The encoder escapes ASCII control characters, except DEL, and none beyond ASCII.
     return text if text.isascii() and "\x7f" not in text else _escape(text)
 
 
 def _encode_piecewise(value: object) -> str:
-    """Encode what holds half a surrogate pair or an integer beyond 64 bits somewhere."""
+    """Encode a value that holds an unpaired surrogate or an integer beyond 64 bits, which msgspec refuses."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{_encode(name)}:{_encode(member)}" for name, member in value.items()) + "}"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Where lines go: standard output, written to without waiting for its reader."""
+"""Standard output, or another stream, written to without waiting for its reader."""
 
 import fcntl
 import os
@@ -9,17 +9,17 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 WHOLE_BYTES: Final = select.PIPE_BUF
-"""A pipe takes this much whole or not at all, so lines of several processes do not mix in it."""
+"""A pipe takes this much in one piece or not at all, so lines of several processes do not mix in it."""
 EMPTY_PIPE_BYTES: Final = 6 * WHOLE_BYTES
-"""An empty one takes this much whole, and once more from another process at the same time."""
+"""An empty pipe takes this much in one piece, and once more from another process at the same time."""
 FILE_BYTES: Final = 1 << 18
 
 
 class Output:
     """A stream that takes what it has room for.
 
-    A pipe is opened once more: whether writes wait is a property of the open file, and the first one is
-    shared with processes that are not ours. Where that is forbidden, ``poll`` tells whether there is room.
+    A pipe is opened a second time: non-blocking is a property of the open file, and the inherited one is
+    shared with other programs. Where that is forbidden, ``poll`` tells whether there is room.
 
     Args:
         stream: standard output or error, a file, or a stream in memory, which takes everything.
@@ -31,7 +31,7 @@ class Output:
         self._reopened: int | None = None
         self._is_pipe = False
         self._is_closed = False
-        with suppress(OSError, AttributeError):  # in memory
+        with suppress(OSError, AttributeError):  # a stream in memory
             self._descriptor = stream.fileno()
             self._is_pipe = stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
         if self._is_pipe:
@@ -51,16 +51,16 @@ class Output:
             self._stream.write(lines.decode())
             return len(lines)
         if self._reopened is None:
-            # A pipe that has room has this much; a file takes anything.
-            taken = lines[:WHOLE_BYTES] if self._is_pipe else lines
-            return os.write(self._descriptor, taken) if self.wait(0) else 0
+            # A pipe with room takes this much without blocking; a file takes anything.
+            piece = lines[:WHOLE_BYTES] if self._is_pipe else lines
+            return os.write(self._descriptor, piece) if self.wait(0) else 0
         try:
             return os.write(self._reopened, lines)
         except BlockingIOError:
             return 0
 
     def whole_bytes(self) -> int:
-        """Return how much is taken whole now: each call of the system may cost a wait for the interpreter."""
+        """Return how many bytes can be written in one piece now; few writes are cheaper than many."""
         if self._descriptor is None or not self._is_pipe:
             return FILE_BYTES
         unread = bytearray(4)
@@ -68,16 +68,16 @@ class Output:
         return WHOLE_BYTES if any(unread) else EMPTY_PIPE_BYTES
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long for room, and return whether there is some."""
+        """Wait up to ``seconds`` for room and return whether there is some."""
         if self._descriptor is None or self._is_closed:
             return True
-        # One for each call: two threads may wait at the same time, and a poll object is for one.
+        # A new object for each call: several threads may wait, and poll objects do not allow that.
         room = select.poll()
         room.register(self._descriptor, select.POLLOUT)
         return bool(room.poll(seconds * 1000))
 
     def close(self) -> None:
-        """Close what was opened here; the stream is somebody else's."""
+        """Close what was opened here; the stream itself belongs to the caller."""
         self._is_closed = True
         if self._reopened is not None:
             os.close(self._reopened)

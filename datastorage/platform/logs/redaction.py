@@ -1,4 +1,4 @@
-"""Takes secrets out of what is about to be logged."""
+"""Replaces secrets in what is about to be logged."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ REDACTED: Final = "[REDACTED]"
 _TELLTALES: Final = r"(?:password|passwd|pwd|token|api[_-]?key|secret|authorization|bearer)"
 # `auth` counts as a word of its own only: `author` is no secret.
 _SECRET_NAME = re.compile(rf"{_TELLTALES}|(?:^|[^a-z])auth(?:$|[^a-z])", re.IGNORECASE)
-# Repetitions are bounded: the text may come from a client who wants it to take long.
+# Repetitions are bounded: a client may send a text that makes an unbounded search take very long.
 _SECRET_PAIR = re.compile(
     rf"""((?:{_TELLTALES}\w{{0,32}}|auth)['"]?\s{{0,3}}[=:]\s{{0,3}})"""
     r"""('(?:[^'\\]|\\.){0,1024}'|"(?:[^"\\]|\\.){0,1024}"|[^\s&]+)""",
@@ -26,7 +26,7 @@ _PLAIN_TYPES: Final = frozenset({int, float, bool, type(None), datetime, date, U
 
 
 def is_plain(members: Mapping[str, object]) -> bool:
-    """Tell whether no name of ``members`` is that of a secret, and no value holds others."""
+    """Tell whether all values are scalars, and no name is that of a secret."""
     return _SCALARS.issuperset(map(type, members.values())) and not _names_secret(tuple(members))
 
 
@@ -36,10 +36,10 @@ def _names_secret(names: tuple[str, ...]) -> bool:
 
 
 def can_hold_secret(line: str) -> bool:
-    """Tell whether ``redact_text`` would look closer at a text of which ``line`` is the JSON.
+    """Tell whether ``line``, which is JSON, holds a text that ``redact_text`` could change.
 
-    JSON writes the marks of a secret as they are, but for a quotation mark. Single characters are found much
-    faster than two in a row, and few lines have one of these.
+    JSON leaves the marks of a secret as they are, except for quotation marks. Single characters are searched
+    first: that is much faster than a search for two, and few lines have one.
     """
     return (
         "=" in line
@@ -50,7 +50,7 @@ def can_hold_secret(line: str) -> bool:
 
 
 def redact(name: str, value: object, depth: int = 0) -> object:
-    """Return ``value`` as it may be logged under ``name``, with every secret in it replaced."""
+    """Return ``value``, to be logged under ``name``, with every secret in it replaced."""
     if _is_secret(name):
         return REDACTED
     if type(value) is str:
@@ -85,7 +85,7 @@ def redact_text(text: str) -> str:
 
 
 def _redact_url(word: str) -> str:
-    # The last @ ends the password: a URL that is logged because it is broken may have one inside.
+    # The last @ ends the password: a broken URL, which is one that gets logged, may have another inside.
     scheme, _, rest = word.partition("://")
     credentials, at, host = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")

@@ -1,7 +1,7 @@
-"""Keeps lines until standard output takes them, and counts those for which there is no room.
+"""Buffers lines until standard output takes them, and counts those that it drops.
 
-No request, probe, scrape or shutdown waits for the reader of standard output. A worker has a thread that
-writes. A process without one, such as the arbiter, which forks, writes with each line what is taken.
+No request, probe, scrape or shutdown waits for the reader of standard output. A worker writes from a thread.
+A process that forks, such as the arbiter, has none: it writes with each line as much as there is room for.
 """
 
 import logging
@@ -19,15 +19,15 @@ from datastorage.platform.logs.output import FILE_BYTES, WHOLE_BYTES, Output
 ACCESS: Final = "access"
 OTHER: Final = "other"
 KEPT_BYTES: Final = {ACCESS: 1 << 20, OTHER: 2 << 20}
-"""How much may wait when a line of this kind is added; beyond it the line is dropped."""
-MOST_WITHOUT_TEXT: Final = 5000
-"""Entries, about 2 MiB of lines. So many wait only behind a pipe that may not be opened again."""
+"""A line of this kind is dropped when the buffer would grow beyond this."""
+MOST_UNFORMATTED: Final = 5000
+"""Entries, about 2 MiB of lines. Only a pipe that may not be opened again lets so many wait."""
 
 GATHER_SECONDS: Final = 0.05
-"""How long the thread waits for further lines: waking it for each would cost more than writing them."""
+"""The thread waits this long for further lines: waking it for each would cost more than writing them."""
 RETRY_SECONDS: Final = 0.1
-TURN_SECONDS: Final = 0.001
-"""How long it leaves the turn to another thread that writes."""
+YIELD_SECONDS: Final = 0.001
+"""How long the thread leaves the lock to others that write."""
 BLOCKED_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 0.3
 """How long the end of a process waits for a reader that takes nothing."""
@@ -40,7 +40,7 @@ class LineWriter:
 
     Args:
         output: where they go.
-        line_of: makes the line of an entry; raises nothing.
+        line_of: formats an entry; raises nothing.
     """
 
     def __init__(self, output: Output, line_of: Callable[[Entry], str]) -> None:
@@ -48,10 +48,13 @@ class LineWriter:
         """Called for each dropped line with its kind, ``access`` or ``other``."""
         self._output = output
         self._line_of = line_of
-        self._turn = Lock()
+        self.forget_lines()
+
+    def forget_lines(self) -> None:
+        """Start with an empty buffer, at first and after a fork: the parent writes its own lines."""
+        self._lock = Lock()
         self._added: deque[str | Entry] = deque()
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
+        self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._progress_at = 0.0
         self._has_added = Event()
@@ -63,8 +66,8 @@ class LineWriter:
         self._thread.start()
 
     def add(self, line: str | Entry) -> None:
-        """Take over a line, or what it is to be made of."""
-        if len(self._added) >= MOST_WITHOUT_TEXT:
+        """Take a line, or an entry that is formatted later."""
+        if len(self._added) >= MOST_UNFORMATTED:
             self.count_dropped(_kind(line))
             return
         self._added.append(line)
@@ -80,21 +83,21 @@ class LineWriter:
             self._has_added.clear()
             while not self.write():
                 self._output.wait(RETRY_SECONDS)
-                time.sleep(TURN_SECONDS)
+                time.sleep(YIELD_SECONDS)
 
     def write(self) -> bool:
-        """Write what there is room for, unless another thread does; return whether nothing is left."""
-        # Again after each turn: a line that was added in its last moment is nobody else's.
-        while self._has_lines() and self._turn.acquire(blocking=False):
+        """Write as much as there is room for, unless another thread does; return whether nothing is left."""
+        # In a loop: another thread may add a line and find the lock taken just before it is released.
+        while self._has_lines() and self._lock.acquire(blocking=False):
             try:
                 if not self._write_all():
                     return False
             finally:
-                self._turn.release()
+                self._lock.release()
         return not self._has_lines()
 
     def flush(self) -> None:
-        """Wait for the last lines to be taken, but not for long if none is."""
+        """Write the last lines, giving up soon when the reader takes none."""
         began = self._progress_at = monotonic_seconds()
         while not self.write():
             now = monotonic_seconds()
@@ -107,33 +110,28 @@ class LineWriter:
         return self._kept_bytes > 0 and monotonic_seconds() - self._progress_at >= BLOCKED_SECONDS
 
     def close(self) -> None:
-        """Give back what was opened, unless a write that waits still needs it; lines that wait are lost."""
-        if self._turn.acquire(timeout=FLUSH_SECONDS):
+        """Close the output, unless a blocked write still uses it; lines that wait are lost."""
+        if self._lock.acquire(timeout=FLUSH_SECONDS):
             self._output.close()
-            self._turn.release()
+            self._lock.release()
 
     def _has_lines(self) -> bool:
         return bool(self._added or self._kept_bytes)
 
     def _write_all(self) -> bool:
-        self._keep_added(FILE_BYTES)
+        self._format_added(FILE_BYTES)
         while self._kept_bytes:
-            lines = [] if self._rest else self._next_lines()
-            text = self._rest or b"".join(lines)
-            taken = self._taken(text)
+            taken = self._write_once(b"".join(self._next_lines()))
             if not taken:
-                self._keep_added(max(KEPT_BYTES.values()))
+                self._format_added(max(KEPT_BYTES.values()))
                 return False
-            for _ in lines:
-                self._lines.popleft()
-            self._rest = text[taken:]
-            self._kept_bytes -= taken
+            self._drop_taken(taken)
             self._progress_at = monotonic_seconds()
-            self._keep_added(FILE_BYTES)
+            self._format_added(FILE_BYTES)
         return True
 
-    def _keep_added(self, most_bytes: int) -> None:
-        """Make lines of what was added, until ``most_bytes`` wait: none is dropped while others are taken."""
+    def _format_added(self, most_bytes: int) -> None:
+        """Format what was added, until ``most_bytes`` wait; the rest need not be dropped yet."""
         while self._added and self._kept_bytes <= most_bytes:
             line = self._added.popleft()
             text = line if isinstance(line, str) else self._line_of(line)
@@ -145,25 +143,33 @@ class LineWriter:
             return
         if not self._kept_bytes:
             self._progress_at = monotonic_seconds()
-        self._lines.append(line)
+        self._kept.append(line)
         self._kept_bytes += len(line)
 
     def _next_lines(self) -> list[bytes]:
-        """Return as many lines as are taken whole together, at least one."""
+        """Return the lines, at least one, that the output takes in one piece."""
         if self._kept_bytes <= WHOLE_BYTES:
-            return list(self._lines)
+            return list(self._kept)
         whole_bytes = self._output.whole_bytes()
-        sizes = accumulate(map(len, self._lines))
+        sizes = accumulate(map(len, self._kept))
         count = sum(1 for _ in takewhile(lambda size: size <= whole_bytes, sizes))
-        return list(islice(self._lines, max(count, 1)))
+        return list(islice(self._kept, max(count, 1)))
 
-    def _taken(self, lines: bytes) -> int:
+    def _write_once(self, lines: bytes) -> int:
         try:
             return self._output.write(lines)
         except (OSError, ValueError):  # the reader is gone, or the disk is full
             for _ in range(lines.count(b"\n")):
                 self.count_dropped(OTHER)
             return len(lines)
+
+    def _drop_taken(self, taken: int) -> None:
+        self._kept_bytes -= taken
+        while taken > 0:
+            line = self._kept.popleft()
+            if len(line) > taken:
+                self._kept.appendleft(line[taken:])
+            taken -= len(line)
 
 
 def _kind(line: str | Entry) -> str:

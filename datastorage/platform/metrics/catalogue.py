@@ -1,49 +1,102 @@
-"""The metric table: name, meaning, labels, buckets, and how the values of several workers become one.
+"""The metric table: name, meaning, labels, buckets, and how the values of several workers are combined.
 
-Each row here has a row for operators in ``docs/metrics.md``. Every series with a bounded set of label
-values exists at 0 from the start, so that a rate is defined and an alert can be written before the
-first failure. `livesum` sums the workers that are alive, `mostrecent` takes the value that was set
-last in any worker.
+Each row has a row for operators in ``docs/metrics.md``. A label value is never user input, an id or an
+error text. Every series with a bounded set of label values exists at 0 from the start, so that a rate is
+defined and an alert can be written before the first failure. `livesum` adds up the workers that are alive,
+`mostrecent` takes the value that was set last in any worker.
 """
 
 import platform
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Final
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
-from datastorage.platform.metrics.labels import (
-    DB_ERROR_REASONS,
-    DEAD_LETTER_REASONS,
-    ENQUEUE_FAILURES,
-    LOG_LINES,
-    OPERATIONS,
-    OUTCOMES,
-    QUEUED_TYPES,
-    REPLAY_FAULTS,
-    RETRY_RESULTS,
-    SERVICES,
-    STREAMS,
-    TRACE_OUTCOMES,
-    UNKNOWN,
-    VALIDATION_REASONS,
-    WORKER_EXITS,
-    WRITTEN_TABLES,
-    label_or_unknown,
-)
-from datastorage.platform.metrics.process import open_file_descriptors, resident_memory_bytes
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 
-DEF = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-QUERY = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-POOL_WAIT = (*QUERY, 2.5, 5, 10, 30)
-HTTP = tuple(0.001 * 2**power for power in range(16))
-ENQUEUE = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
-RECOVERY_AGE = (1, 10, 60, 300, 900, 3600, 14400, 86400)
-DRAIN = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+UNKNOWN: Final = "unknown"
+"""The label value for everything that is not on its list."""
+
+SERVICES: Final = (
+    "gateway",
+    "notification",
+    "analysis",
+    "signalprocessing",
+    "workflow",
+    "execution",
+    "orchestration",
+)
+WRITTEN_TABLES: Final = (
+    "audit_events",
+    "audit_events_batch",
+    "notification_audit",
+    "remediation_workflow_catalog",
+    "resource_action_traces",
+)
+OPERATIONS: Final = ("list", "get", "aggregate", "export", "audit_events", "search")
+OUTCOMES: Final = ("success", "failure")
+TRACE_OUTCOMES: Final = (*OUTCOMES, "dlq_fallback")
+VALIDATION_REASONS: Final = (
+    "required",
+    "invalid",
+    "length_exceeded",
+    "whitespace_only",
+    "invalid_json",
+    "not_array",
+    "empty_batch",
+    "batch_too_large",
+    "timestamp_future",
+    "timestamp_too_old",
+    "parent_not_found",
+    "invalid_event_data",
+    "too_large",
+    "database_constraint",
+    "mismatch",
+    UNKNOWN,
+)
+DB_ERROR_REASONS: Final = (
+    "db_unreachable",
+    "db_overloaded",
+    "pool_timeout",
+    "timeout",
+    "disk_full",
+    "read_only",
+    "misconfigured",
+    "schema_mismatch",
+    "partition_missing",
+    "lock_timeout",
+    "storage_error",
+    "partition_failed",
+    "contention",
+    "batch_rollback",
+    UNKNOWN,
+)
+STREAMS: Final = ("events", "notifications")
+ENQUEUE_FAILURES: Final = (
+    "redis_unavailable",
+    "timeout",
+    "oom",
+    "readonly",
+    "auth",
+    "loading",
+    "full",
+    "too_large",
+    "not_durable",
+    "other",
+)
+RETRY_RESULTS: Final = ("success", "duplicate", "entry_failure", "infrastructure", "dead_letter")
+DEAD_LETTER_REASONS: Final = ("max_retries", "max_deliveries", "unparseable", "conflict", "invalid")
+
+DEF: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+QUERY: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+POOL_WAIT: Final = (*QUERY, 2.5, 5, 10, 30)
+HTTP: Final = tuple(0.001 * 2**power for power in range(16))
+ENQUEUE: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
+RECOVERY_AGE: Final = (1, 10, 60, 300, 900, 3600, 14400, 86400)
+DRAIN: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _STREAM = each(stream=STREAMS)
 _UNMATCHED = Labels(("method", "path", "status"), (("GET", "unmatched", "404"),))
@@ -52,13 +105,14 @@ _UNMATCHED = Labels(("method", "path", "status"), (("GET", "unmatched", "404"),)
 class Metrics:
     """Every metric as an attribute named like it, without ``datastorage_`` and ``_total``.
 
+    In multi-process mode make one object per process: two would write the same files.
+
     Args:
-        registry: where the metrics are registered; a new one by default, so that two objects can live in
-            one process. In multi-process mode make one object per process: two would write the same files.
-        known_fields: names that ``count_validation_failure`` may use as label value, beside ``body``.
+        registry: where the metrics are registered; a new one by default, so that tests can have several.
+        known_fields: label values that ``count_validation_failure`` accepts, beside ``body``.
         extra_services: configured event categories beside the seven.
         revision: commit the image was built from.
-        clock: source of the month that the partition metrics start with.
+        clock: gives the month whose partition series exist from the start.
     """
 
     # Writes
@@ -96,9 +150,18 @@ class Metrics:
         "HTTP requests that ended in an unhandled exception", each(method=("GET",), path=("unmatched",))
     )
     http_requests_in_flight = gauge("HTTP requests being answered", mode="livesum")
+    connections_open = gauge("Open connections", each(lane=("api", "metrics")), mode="livesum")
+    connections_closed = counter(
+        "Connections closed before a request was there",
+        each(reason=("silent", "head_timeout", "worker_limit", "address_limit")),
+    )
+    body_bytes_in_flight = gauge("Bytes of request bodies arriving or worked on", mode="livesum")
+    overload_refusals = counter(
+        "Requests refused because others take all the room", each(reason=("body_budget",))
+    )
 
     # Processes
-    worker_exits = counter("Worker processes that ended", each(reason=WORKER_EXITS))
+    worker_exits = counter("Worker processes that ended", each(reason=("exit", "signal", "timeout")))
     shutting_down = gauge("1 during graceful shutdown", mode="max")
     build_info = gauge(
         "Always 1; the labels say what runs", Labels(("version", "revision", "python")), mode="max"
@@ -106,7 +169,7 @@ class Metrics:
     process_resident_memory_bytes = gauge("Resident memory of all workers", mode="livesum")
     process_open_fds = gauge("Open file descriptors of all workers", mode="livesum")
 
-    log_lines_dropped = counter("Log lines that standard output did not take", each(kind=LOG_LINES))
+    log_lines_dropped = counter("Log lines that standard output did not take", each(kind=("access", "other")))
 
     # Partitions
     partition_months_ahead = gauge("Future months of audit_events that have a partition", mode="mostrecent")
@@ -135,7 +198,10 @@ class Metrics:
     dlq_critical = gauge("1 for 0.90 <= ratio < 0.95", _STREAM, mode="mostrecent")
     dlq_near_full = gauge("1 for ratio >= 0.90", _STREAM, mode="mostrecent")
     dlq_overflow_imminent = gauge("1 for ratio >= 0.95", _STREAM, mode="mostrecent")
-    dlq_enqueue = counter("Entries queued", Labels(("stream", "type"), QUEUED_TYPES))
+    dlq_enqueue = counter(
+        "Entries queued",
+        Labels(("stream", "type"), (("events", "audit_event"), ("notifications", "notification_audit"))),
+    )
     dlq_enqueue_failures = counter("Entries not queued", each(stream=STREAMS, reason=ENQUEUE_FAILURES))
     dlq_enqueue_duration_seconds = histogram("Duration of an enqueue", _STREAM, buckets=ENQUEUE)
     dlq_durable = gauge("1 if Redis keeps what it has acknowledged", mode="mostrecent")
@@ -145,7 +211,7 @@ class Metrics:
     dead_letter = counter("Moves to the dead letters", each(stream=STREAMS, reason=DEAD_LETTER_REASONS))
     dead_letter_blocked = counter("Moves refused because the dead letters are full", _STREAM)
     dlq_validation_failures = counter(
-        "Queued entries that can never be stored", each(stream=STREAMS, reason=REPLAY_FAULTS)
+        "Queued entries that can never be stored", each(stream=STREAMS, reason=("unparseable", "invalid"))
     )
     dlq_drain_messages_processed = counter("Entries stored by the drain at shutdown", _STREAM)
     dlq_drain_timeout = counter("Drains cut at their deadline")
@@ -165,8 +231,11 @@ class Metrics:
         self.registry = CollectorRegistry() if registry is None else registry
         self.deferred = DeferredUpdates()
         self.known_fields = known_fields | {"body"}
-        for row in _rows():
-            row.build(self, self.registry, self.deferred)
+        # Not registered: in multi-process mode each worker measures itself, and the gauges are added up.
+        self._process = ProcessCollector(registry=None)
+        for row in vars(Metrics).values():
+            if isinstance(row, Row):
+                row.build(self, self.registry, self.deferred)
         self._start_services(extra_services)
         self._start_month(clock().strftime("%Y_%m"))
         self.build_info.labels(__version__, revision, platform.python_version()).set(1)
@@ -179,19 +248,21 @@ class Metrics:
                 start(self.audit_traces, service, status)
 
     def _start_month(self, month: str) -> None:
-        # Months have no fixed list; without any, multi-process mode would not show the names at all.
+        # The list of months has no end. Without any series, multi-process mode would not even show the names.
         start(self.partition_write_failures, month)
         start(self.partition_last_write_timestamp, month)
         start(self.partition_status, month, "unavailable")
 
     def count_validation_failure(self, field: str, reason: str) -> None:
-        """Count one refused field; what is not on the lists of fields and reasons counts as ``unknown``."""
-        known_field = label_or_unknown(field, self.known_fields)
-        self.validation_failures.labels(known_field, label_or_unknown(reason, VALIDATION_REASONS)).inc()
+        """Count one refused field."""
+        self.validation_failures.labels(
+            field if field in self.known_fields else UNKNOWN,
+            reason if reason in VALIDATION_REASONS else UNKNOWN,
+        ).inc()
 
     def count_db_error(self, reason: str) -> None:
-        """Count one database error by the code of the failure classification, else as ``unknown``."""
-        self.db_errors.labels(label_or_unknown(reason, DB_ERROR_REASONS)).inc()
+        """Count one database error by the code of the failure classification."""
+        self.db_errors.labels(reason if reason in DB_ERROR_REASONS else UNKNOWN).inc()
 
     def write_deferred(self) -> None:
         """Write the updates that wait for an answer, and how many requests are in flight."""
@@ -199,13 +270,8 @@ class Metrics:
         self.deferred.write()
 
     def update_process_gauges(self) -> None:
-        """Measure this process: each worker does so at every scrape it answers, now and then in a loop."""
-        memory, descriptors = resident_memory_bytes(), open_file_descriptors()
-        if memory is not None:
-            self.process_resident_memory_bytes.set(memory)
-        if descriptors is not None:
-            self.process_open_fds.set(descriptors)
-
-
-def _rows() -> Iterable[Row[Any]]:
-    return (row for row in vars(Metrics).values() if isinstance(row, Row))
+        """Measure this process, where there is a ``/proc``; at each scrape, and now and then in a loop."""
+        for family in self._process.collect():
+            gauge = getattr(self, family.name, None)  # the client measures more than the table has
+            if gauge is not None:
+                gauge.set(family.samples[0].value)

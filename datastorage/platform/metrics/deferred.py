@@ -1,7 +1,7 @@
-"""Updates of metrics that wait until an answer is ready, and are then written for many requests at a time.
+"""Updates of metrics that are kept while requests run, and written for many requests at a time.
 
-The client takes a lock, asks for its process and writes into a file for every number. To keep a number costs
-the thread that has it a tenth of that, and one write later covers all numbers of a series.
+For every update the client takes a lock, compares process ids and writes into a mapped file. Appending to a
+queue costs a tenth of that, and a later write covers all updates of a series at once. See decision 0019.
 """
 
 from collections import defaultdict, deque
@@ -22,34 +22,34 @@ class Metric(Protocol):
 class DeferredUpdates:
     """Decides when the updates of requests are written.
 
-    The last request to have its answer ready writes them for all, before it sends the answer: a client that
-    is alone, or has every answer of a crowd, finds everything counted in the next scrape. In a crowd that
-    never ends, every sixteenth request writes. While no request is under way nothing waits.
+    When no other request is being answered, the last one to finish writes all updates before it sends its
+    answer: a client that has its answer finds it in the next scrape. Under constant load every sixteenth
+    request writes. While no request runs, nothing is deferred.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Metric, float]] = deque()
-        self._turn = Lock()
-        self._lock = Lock()
+        self._write_lock = Lock()
+        self._count_lock = Lock()
         self._unanswered = 0
         self._answered = 0
-        # Counts in C: no lock for what is only looked at.
+        # A deque counts in C without a lock; this number is only shown.
         self._in_flight: deque[None] = deque()
 
     @property
     def in_flight_count(self) -> int:
-        """How many requests are being answered, those included whose answer is being sent."""
+        """Requests being answered, including those whose answer is being sent."""
         return len(self._in_flight)
 
     def begin(self) -> None:
-        """A request has begun."""
+        """Note that a request has begun."""
         self._in_flight.append(None)
-        with self._lock:
+        with self._count_lock:
             self._unanswered += 1
 
     def answered(self) -> None:
-        """A request has its answer ready; once for each ``begin``."""
-        with self._lock:
+        """Note that a request has its answer ready; once for each ``begin``."""
+        with self._count_lock:
             self._unanswered -= 1
             self._answered += 1
             is_due = not self._unanswered or self._answered >= MOST_ANSWERED
@@ -59,20 +59,19 @@ class DeferredUpdates:
             self.write()
 
     def end(self) -> None:
-        """The answer of a request is sent, or its client is gone; once for each ``begin``."""
+        """Note that an answer is sent, or its client gone; once for each ``begin``."""
         self._in_flight.pop()
 
     def defer(self, metric: Metric, value: float) -> bool:
-        """Keep an update if a request is there to write it; else return ``False``."""
+        """Keep an update if a running request will write it; else return ``False``."""
         if not self._unanswered:
             return False
         self._waiting.append((metric, value))
         return True
 
     def write(self) -> None:
-        """Write what waits."""
-        # The turn also keeps the values of a gauge in order.
-        with self._turn:
+        """Write all kept updates; one thread at a time, which also keeps the values of a gauge in order."""
+        with self._write_lock:
             found: defaultdict[Metric, list[float]] = defaultdict(list)
             for _ in range(len(self._waiting)):
                 metric, value = self._waiting.popleft()

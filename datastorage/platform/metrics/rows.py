@@ -1,9 +1,8 @@
 """How a row of the metric table becomes a metric.
 
-A row is a class attribute of ``Metrics``; its metric is called ``datastorage_`` and the attribute's
-name, and counters get ``_total`` from the client library. Each ``Metrics`` object builds its own
-metrics, on its own registry, and keeps them under the row's name: reading ``metrics.db_up``
-costs no more than any other attribute.
+A row is a class attribute of ``Metrics``; its metric is called ``datastorage_`` and the attribute's name,
+and the client adds ``_total`` to counters. Each ``Metrics`` object builds its own metrics, on its own
+registry, under the names of the rows, so reading ``metrics.db_up`` costs no more than any other attribute.
 """
 
 import itertools
@@ -14,22 +13,23 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, Self, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
 
 from datastorage.platform.metrics.deferred import DeferredUpdates
 
-PREFIX: Final = "datastorage_"
-
-# One `_created` series per counter would exist without multi-process mode only, and nobody reads it.
+# The client would add a `_created` series to each counter, outside multi-process mode only.
 disable_created_metrics()
 
 GaugeMode = Literal["livesum", "max", "mostrecent"]
 _LONG_AGO: Final = 1.0
 """A Unix time before any value that was really set."""
+AT_ONCE: Final = DeferredUpdates()
+"""No request ever begins here, so nothing is deferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Label names, and the combinations of values that exist before anything happened."""
+    """Label names, and the combinations of values that exist from the start."""
 
     names: tuple[str, ...]
     initial: tuple[tuple[str, ...], ...] = ()
@@ -41,15 +41,10 @@ def each(**values: Iterable[str]) -> Labels:
 
 
 NO_LABELS: Final = each()
-"""One combination, the empty one."""
 
 
-AT_ONCE: Final = DeferredUpdates()
-"""Keeps nothing: no request belongs to it."""
-
-
-class _Deferring:
-    """Lets updates be written later, and finds a labelled child without the client's lock."""
+class _Deferring(MetricWrapperBase):
+    """Defers its updates while requests run, and finds a labelled child without the client's lock."""
 
     updates = AT_ONCE
 
@@ -58,9 +53,9 @@ class _Deferring:
         super().__init__(*args, **options)
 
     def labels(self, *values: object, **named: object) -> Self:
-        found: Self | None = None if named else self._found.get(values)
+        found = None if named else self._found.get(values)
         if found is None:
-            found = super().labels(*values, **named)  # type: ignore[misc] # of the class beside this one
+            found = super().labels(*values, **named)
             found.updates = self.updates
             if not named:
                 self._found[values] = found
@@ -100,14 +95,13 @@ _Metric = TypeVar("_Metric", bound=_Counter | _Gauge | _Histogram)
 
 
 class Row(Generic[_Metric]):
-    """One row of the table; on an instance of ``Metrics`` it stands for the metric itself."""
+    """One row of the table; on an instance of ``Metrics`` the attribute is the metric itself."""
 
     def __init__(self, kind: Callable[..., _Metric], meaning: str, labels: Labels, **options: Any) -> None:
-        self._kind: Callable[..., _Metric] = kind
+        self._kind = kind
         self._meaning = meaning
         self._labels = labels
         self._options = options
-        self._attribute = ""
 
     def __set_name__(self, owner: type, attribute: str) -> None:
         self._attribute = attribute
@@ -119,22 +113,15 @@ class Row(Generic[_Metric]):
     def __get__(self, table: object, owner: type) -> _Metric: ...
 
     def __get__(self, table: object | None, owner: type) -> "Self | _Metric":
-        # An instance holds its metric in __dict__, which Python asks before this method.
+        # Python looks into the instance's __dict__, where the metric is, before it calls this method.
         if table is None:
             return self
         raise AttributeError(f"{self._attribute} was not built")
 
     def build(self, table: object, registry: CollectorRegistry, updates: DeferredUpdates = AT_ONCE) -> None:
-        """Create the metric on ``registry``, with its first series, as an attribute of ``table``.
-
-        Args:
-            table: gets the metric.
-            registry: where it is registered.
-            updates: what keeps its updates while requests are under way; absent, each is written at once.
-        """
-        metric = self._kind(
-            PREFIX + self._attribute, self._meaning, self._labels.names, registry=registry, **self._options
-        )
+        """Create the metric on ``registry``, with its first series, as an attribute of ``table``."""
+        name = f"datastorage_{self._attribute}"
+        metric = self._kind(name, self._meaning, self._labels.names, registry=registry, **self._options)
         metric.updates = updates
         for values in self._labels.initial:
             start(metric, *values)
@@ -144,9 +131,9 @@ class Row(Generic[_Metric]):
 def start(metric: Counter | Gauge | Histogram, *values: str) -> None:
     """Make the series of ``metric`` with these label values exist, at 0.
 
-    A `mostrecent` gauge is left out of a scrape until it was set once, and the latest `set` of all
-    workers wins. So its 0 is written with an early time: a worker that is started later must not
-    replace what the others know. The client has no public way to give a time.
+    A `mostrecent` gauge is missing from a scrape until it was set once, and the latest `set` of all workers
+    wins. So its 0 is written with an early time: a worker that starts later must not replace what the others
+    know. The client has no public way to give a time.
     """
     child = metric.labels(*values) if values else metric
     if isinstance(child, Gauge):

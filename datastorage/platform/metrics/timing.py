@@ -1,4 +1,4 @@
-"""Measuring reads and writes where they are decided: duration and outcome, whatever ends them."""
+"""Measuring reads and writes where they are decided: duration and outcome."""
 
 from types import TracebackType
 from typing import Self
@@ -10,14 +10,17 @@ from datastorage.platform.metrics.catalogue import Metrics
 
 
 class Timed:
-    """Measures the work inside ``with``; afterwards it tells how long that took and how it ended.
+    """Measures the work inside ``with``; afterwards it has ``status`` and ``duration_seconds``.
 
     Args:
         durations: gets the seconds.
         outcomes: counts ``success`` or ``failure``.
         label: of both.
-        refusals: errors that are an answer and no failure; such work is not measured.
+        refusals: errors that answer the client and are no failure; such work is not measured.
     """
+
+    status = "failure"
+    duration_seconds = 0.0
 
     def __init__(
         self,
@@ -26,8 +29,6 @@ class Timed:
         label: str,
         refusals: tuple[type[BaseException], ...] = (),
     ) -> None:
-        self.status = "failure"
-        self.duration_seconds = 0.0
         self._durations = durations
         self._outcomes = outcomes
         self._label = label
@@ -56,10 +57,10 @@ class Timed:
 
 
 def timed_query(metrics: Metrics, operation: str) -> Timed:
-    """Return what measures one read in ``query_duration_seconds`` and ``query_total``."""
+    """Return a measurement of one read for ``query_duration_seconds`` and ``query_total``."""
     return Timed(metrics.query_duration_seconds, metrics.query, operation)
 
 
 def timed_write(metrics: Metrics, table: str, *, refusals: tuple[type[BaseException], ...] = ()) -> Timed:
-    """Return what measures one write in ``write_duration_seconds`` and ``write_total``."""
+    """Return a measurement of one write for ``write_duration_seconds`` and ``write_total``."""
     return Timed(metrics.write_duration_seconds, metrics.write, table, refusals)

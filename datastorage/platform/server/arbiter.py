@@ -1,8 +1,8 @@
-"""What our arbiter does otherwise than gunicorn's: it waits, supervising, before it stops accepting.
+"""gunicorn's arbiter, which goes on serving for a while before it stops accepting (DD-007).
 
-The stock arbiter closes its listeners and stops its workers the moment it is asked to; Kubernetes goes
-on sending requests for seconds. ``take_over`` replaces methods of one arbiter object, so the service
-behaves the same under ``datastorage serve`` and ``gunicorn -c``. Decision 0011 has the alternatives.
+The stock arbiter closes its listeners and stops its workers the moment it is asked to; Kubernetes goes on
+sending requests for seconds. The hook ``on_starting`` changes the class of gunicorn's own arbiter to this
+one, so ``datastorage serve`` and ``gunicorn -c`` behave the same. Decision 0011 has the alternatives.
 """
 
 import logging
@@ -10,9 +10,11 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from multiprocessing import get_context
 from queue import SimpleQueue
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
@@ -20,107 +22,73 @@ from gunicorn.errors import HaltServer
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.failures import failure_of
 from datastorage.platform.logs import line_writers
-from datastorage.platform.server.last_child import run_in_child
+from datastorage.platform.server.metrics import ArbiterMetrics
 from datastorage.platform.server.shutdown import Shutdown
 
 if TYPE_CHECKING:
-    from datastorage.platform.server.in_flight import InFlightRequests
+    from datastorage.platform.server.shared import InFlightRequests
 
 logger = logging.getLogger(__name__)
 
 REAP_SECONDS: Final = 1.0
 CHILD_GRACE_SECONDS: Final = 0.5
-
+CHILD_POLL_SECONDS: Final = 0.1
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-IGNORED: Final = ("usr2", "winch", "ttin", "ttou")
-"""Signals by which gunicorn changes the number of workers: the connection budget is divided by it."""
-
-REPLACED: Final = (
-    "signal",
-    "handle_term",
-    "handle_int",
-    "handle_quit",
-    "handle_hup",
-    *(f"handle_{name}" for name in IGNORED),
-    "kill_workers",
-    "reap_workers",
-    "stop",
-)
-"""Methods of gunicorn's arbiter that are replaced; a test asserts that they exist."""
 
 
 class ReloadInterrupted(Exception):
     """A shutdown was asked for while old workers were still leaving after a reload."""
 
 
-class ShutdownControl:
-    """The replaced methods of one arbiter.
+class GracefulArbiter(Arbiter):
+    """The arbiter of the service. ``SIGALRM`` ends the wait of a shutdown."""
 
-    Args:
-        arbiter: gunicorn's, with its own signal handlers in place.
-        shutdown: the steps.
-        reload: reads the configuration again and returns whether to go on with it.
-        drain_queue: step 4 and the closing of its connections; gets its deadline in monotonic seconds.
-        on_begin: called once, when a shutdown begins.
-    """
+    SIGNALS = (*Arbiter.SIGNALS, signal.SIGALRM)
 
-    def __init__(
-        self,
-        arbiter: Any,
-        shutdown: Shutdown,
-        *,
-        reload: Callable[[], bool],
-        drain_queue: Callable[[float], None],
-        on_begin: Callable[[], None] = lambda: None,
+    def prepare(
+        self, shutdown: Shutdown, *, reload: Callable[[], bool], drain_queue: Callable[[float], None]
     ) -> None:
-        self.meant_for_child: SimpleQueue[int] = SimpleQueue()
-        self._arbiter = arbiter
+        """Set what gunicorn's own arbiter lacks, before it registers signal handlers.
+
+        Args:
+            shutdown: the steps.
+            reload: reads the configuration again and returns whether to go on with it.
+            drain_queue: step 4 and the closing of its connections; gets its deadline in monotonic seconds.
+        """
+        self.metrics = ArbiterMetrics()
+        self.signals_of_child: SimpleQueue[int] = SimpleQueue()
+        """Signals of a worker that has not installed its own handlers yet."""
         self._shutdown = shutdown
-        self._reload = reload
+        self._reload_settings = reload
         self._drain_queue = drain_queue
-        self._on_begin = on_begin
-        self._pid = os.getpid()
         self._was_interrupted = False
         self._is_reloading = False
-        self._repeated: deque[int] = deque()
-        self._workers_in_flight: list[InFlightRequests] = []
+        self._ignored: deque[int] = deque()
+        self._in_flight: list[InFlightRequests] = []
 
-    def take_over(self) -> None:
-        """Replace the methods and register the signals that need another handler."""
-        for name in REPLACED:
-            setattr(self._arbiter, name, getattr(self, name, self.handle_ignored))
-        self._arbiter.handle_alrm = self.handle_alrm
-        for number in (*Arbiter.SIGNALS, signal.SIGALRM):
-            signal.signal(number, self.signal)
-
-    def signal(self, number: int, _frame: FrameType | None) -> None:
+    def signal(self, sig: int, frame: FrameType | None) -> None:
         """Take note of a signal and queue it: nothing is logged inside a signal handler.
 
-        In the queue a SIGINT is the second one: the first means the same as SIGTERM.
+        The first SIGINT means the same as SIGTERM, and is queued as such.
         """
-        if os.getpid() != self._pid:
-            self.meant_for_child.put(number)  # a worker that has not installed its own handlers yet
+        del frame
+        if os.getpid() != self.pid:
+            self.signals_of_child.put(sig)
             return
-        self._arbiter.SIG_QUEUE.put_nowait(self._noted(number))
-
-    def _noted(self, number: int) -> int:
-        if number == signal.SIGHUP and self._shutdown.is_requested:
-            self._repeated.append(number)
-        if number not in STOPPING:
-            return number
-        is_first = not self._shutdown.is_requested
-        self._shutdown.request(signal.Signals(number).name)
-        is_first_interrupt = number == signal.SIGINT and not self._was_interrupted
-        if is_first_interrupt:
+        received, was_requested = sig, self._shutdown.is_requested
+        if sig in STOPPING:
+            self._shutdown.request(signal.Signals(sig).name)
+        if sig == signal.SIGINT and not self._was_interrupted:
             self._was_interrupted = True
-        if (number == signal.SIGTERM or is_first_interrupt) and not is_first:
-            self._repeated.append(number)
-        return signal.SIGTERM if is_first_interrupt else number
+            sig = signal.SIGTERM
+        if was_requested and sig in {signal.SIGTERM, signal.SIGHUP}:
+            self._ignored.append(received)
+        self.SIG_QUEUE.put_nowait(sig)
 
     def handle_term(self) -> None:
-        """Begin: raise the flag, arm the timer, and go on supervising."""
+        """Begin a shutdown: raise the flag, arm the timer, and go on supervising."""
         if self._shutdown.is_running:
-            self._report_repeated()
+            self._report_ignored()
             return
         self._begin("SIGTERM")
         seconds = self._shutdown.begin_wait()
@@ -132,12 +100,12 @@ class ShutdownControl:
     def _begin(self, signal_name: str) -> None:
         if not self._shutdown.is_running:
             self._shutdown.begin(signal_name)
-            self._on_begin()
+            self.metrics.begin_shutdown()
 
     def handle_alrm(self) -> None:
         """End the wait; StopIteration is gunicorn's own way into ``halt``."""
-        self._shutdown.end_wait()
-        self._watch_the_clock()
+        logger.info("Endpoint removal propagation complete - no new traffic expected")
+        self._start_watchdog()
         raise StopIteration
 
     def handle_int(self) -> None:
@@ -148,42 +116,44 @@ class ShutdownControl:
         """Stop at once."""
         self._begin("SIGQUIT")
         self._shutdown.is_quick = True
-        self._watch_the_clock()
+        self._start_watchdog()
         raise StopIteration
 
-    def _watch_the_clock(self) -> None:
+    def _start_watchdog(self) -> None:
         signal.signal(signal.SIGALRM, self._give_up)
         signal.setitimer(signal.ITIMER_REAL, self._shutdown.seconds_to_watchdog)
 
     def _give_up(self, _number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             return
         self._shutdown.give_up()
-        for pid in list(self._arbiter.WORKERS):
+        for pid in list(self.WORKERS):
             os.kill(pid, signal.SIGKILL)
         os._exit(1)
 
     def handle_hup(self) -> None:
         """Read the configuration again and replace the workers, unless a shutdown has begun."""
         if self._shutdown.is_requested:
-            self._report_repeated()
+            self._report_ignored()
             return
-        if not self._reload():
+        if not self._reload_settings():
             return
         self._is_reloading = True
         try:
-            Arbiter.handle_hup(self._arbiter)
+            super().handle_hup()
         except ReloadInterrupted:
             logger.info("Reload ends early: a shutdown was asked for")
         finally:
             self._is_reloading = False
 
-    def handle_ignored(self) -> None:
-        """Do nothing, and say so."""
+    def _handle_resize(self) -> None:
         logger.warning("Signal ignored: the number of workers is fixed by the configuration")
 
+    # gunicorn would change the number of workers, by which the connections to the database are divided.
+    handle_usr2 = handle_winch = handle_ttin = handle_ttou = _handle_resize
+
     def reap_workers(self) -> None:
-        """Also say what was ignored, and do not wait for the old workers of a reload for ever.
+        """Also report ignored signals, and end a reload when a shutdown was asked for.
 
         gunicorn calls this every second, so lines that standard output did not take are tried again.
         """
@@ -191,66 +161,62 @@ class ShutdownControl:
             writer.write()
         if self._is_reloading and self._shutdown.is_requested:
             raise ReloadInterrupted
-        self._report_repeated()
+        self._report_ignored()
         try:
-            Arbiter.reap_workers(self._arbiter)
+            super().reap_workers()
         except HaltServer:
-            # A worker that could not start: no reason to leave the others behind.
+            # A worker could not start; during a shutdown the others may still finish.
             if not self._shutdown.is_running:
                 raise
 
-    def _report_repeated(self) -> None:
-        while self._shutdown.is_running and self._repeated:
-            number = self._repeated.popleft()
+    def _report_ignored(self) -> None:
+        while self._shutdown.is_running and self._ignored:
+            number = self._ignored.popleft()
             extra = {"signal": signal.Signals(number).name}
             if number == signal.SIGHUP:
                 logger.warning("Reload ignored during shutdown", extra=extra)
             else:
                 logger.warning("Repeated shutdown signal ignored", extra=extra)
 
-    def kill_workers(self, number: int) -> None:
-        """Notice how far it has come: SIGQUIT makes it quick, SIGKILL means that time is up."""
-        if self._shutdown.is_running and number == signal.SIGQUIT:
+    def kill_workers(self, sig: int) -> None:
+        """Note what gunicorn does during a shutdown: after SIGQUIT it hurries, SIGKILL ends the time."""
+        if self._shutdown.is_running and sig == signal.SIGQUIT:
             self._shutdown.is_quick = True
-        if self._shutdown.is_running and number == signal.SIGKILL:
+        if self._shutdown.is_running and sig == signal.SIGKILL:
             self.reap_workers()
-            if self._arbiter.WORKERS:
-                self._shutdown.cut_drain(len(self._arbiter.WORKERS), self._in_flight())
-        Arbiter.kill_workers(self._arbiter, number)
+            if self.WORKERS:
+                self._shutdown.cut_drain(len(self.WORKERS), sum(each.count for each in self._in_flight))
+        super().kill_workers(sig)
 
     def stop(self, graceful: bool = True) -> None:
-        """Let the workers finish; until the last one is gone nobody may drain the queue."""
+        """Let the workers finish; return when all are gone: none may write while the queue is drained."""
         if not self._shutdown.is_running:
-            Arbiter.stop(self._arbiter, graceful)
+            super().stop(graceful)
             return
         started = monotonic_seconds()
-        self._workers_in_flight = [worker.in_flight for worker in self._arbiter.WORKERS.values()]
-        seconds = self._shutdown.begin_drain(self._in_flight())
-        self._arbiter.cfg.set("graceful_timeout", seconds)
+        self._in_flight = [worker.in_flight for worker in self.WORKERS.values()]
+        seconds = self._shutdown.begin_drain(sum(each.count for each in self._in_flight))
+        self.cfg.set("graceful_timeout", seconds)
         is_patient = graceful and not self._shutdown.is_quick
-        failure = failure_of(lambda: Arbiter.stop(self._arbiter, is_patient))
+        failure = failure_of(partial(super().stop, is_patient))
         if failure is not None:
-            # Every later step runs although this one failed, but no worker may write while it is drained.
             logger.error("Stopping the workers failed", exc_info=failure)
             self._shutdown.reasons.append("stopping_workers_failed")
-            Arbiter.kill_workers(self._arbiter, signal.SIGKILL)
+            super().kill_workers(signal.SIGKILL)
         self._reap_killed()
         if not self._shutdown.reasons:
-            drained = sum(worker.drained_count for worker in self._workers_in_flight)
+            drained = sum(each.drained_count for each in self._in_flight)
             self._shutdown.end_drain(drained, monotonic_seconds() - started)
-
-    def _in_flight(self) -> int:
-        return sum(worker.count for worker in self._workers_in_flight)
 
     def _reap_killed(self) -> None:
         deadline = monotonic_seconds() + REAP_SECONDS
         self.reap_workers()
-        while self._arbiter.WORKERS and (remaining := deadline - monotonic_seconds()) > 0:
-            self._arbiter.wait_for_signals(timeout=remaining)  # SIGCHLD is one
+        while self.WORKERS and (remaining := deadline - monotonic_seconds()) > 0:
+            self.wait_for_signals(timeout=remaining)  # SIGCHLD is one
             self.reap_workers()
 
     def finish(self) -> None:
-        """Steps 4 and 5, when gunicorn is about to exit.
+        """Take steps 4 and 5, when gunicorn is about to exit.
 
         Raises:
             SystemExit: with code 1 when a step failed.
@@ -267,13 +233,30 @@ class ShutdownControl:
             raise SystemExit(code)
 
     def _drain_in_child(self) -> None:
+        """Drain the queue in a child process, which is killed when it hangs.
+
+        A thread could not be ended: it would hold the process for as long as the server that it waits for
+        hangs.
+        """
         deadline = monotonic_seconds() + self._shutdown.queue_drain_seconds()
-        is_done = run_in_child(
-            lambda: self._drain_queue(deadline),
-            deadline=deadline + CHILD_GRACE_SECONDS,
-            progress=self._report_repeated,
-        )
-        if is_done is None:
+        child = get_context("fork").Process(target=self._run_in_child, args=(deadline,))
+        child.start()
+        while child.exitcode is None and monotonic_seconds() < deadline + CHILD_GRACE_SECONDS:
+            child.join(CHILD_POLL_SECONDS)
+            self._report_ignored()
+        if child.exitcode is None:
+            child.kill()
             logger.warning("DLQ drain abandoned at its deadline", extra={"timed_out": True})
-        elif not is_done:
+        elif child.exitcode != 0:
             self._shutdown.reasons.append("closing_resources_failed")
+
+    def _run_in_child(self, deadline: float) -> None:
+        for number in (*STOPPING, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGALRM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        failure = failure_of(partial(self._drain_queue, deadline))
+        if failure is not None:
+            logger.error("Closing resources failed", exc_info=failure)
+        logging.shutdown()
+        os._exit(0 if failure is None else 1)  # what is registered at exit belongs to the parent

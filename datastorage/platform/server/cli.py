@@ -1,13 +1,9 @@
 """``datastorage serve``: the service, under gunicorn."""
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 from gunicorn.app.wsgiapp import WSGIApplication
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GUNICORN_CONFIGURATION = "python:datastorage.gunicorn_conf"
 
@@ -16,7 +12,7 @@ GUNICORN_CONFIGURATION = "python:datastorage.gunicorn_conf"
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Serve the API on server.port and metrics on server.metrics_port."""
-    config_path: Path | None = ctx.find_root().meta.get("config_path")
+    config_path = ctx.find_root().meta.get("config_path")
     if config_path is not None:
         os.environ["CONFIG_PATH"] = str(config_path)  # noqa: TID251 - gunicorn's configuration reads it
     Service().run()

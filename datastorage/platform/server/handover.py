@@ -1,8 +1,8 @@
 """Secrets leave the environment of the process, so that ``/proc/<pid>/environ`` does not show them.
 
-What a process was started with stays readable there for as long as it lives, whatever it deletes later,
-and each worker inherits that page from the arbiter. So the process executes itself once more, with the
-same id, arguments and place, and hands itself the secrets through a pipe.
+That file shows for as long as a process lives what it was started with, whatever it deletes later, and each
+worker inherits the page from the arbiter. So the process executes itself once more, with the same id,
+arguments and working directory, and passes the secrets to itself through a pipe.
 """
 
 import json
@@ -12,13 +12,13 @@ import sys
 from collections.abc import Collection, Mapping
 
 _PIPE = "_DATASTORAGE_SECRETS"
-"""Names the descriptor of the pipe to the process that reads it."""
+"""Variable with the descriptor of the pipe."""
 
 
 def take_secrets(names: Collection[str]) -> Mapping[str, str]:
     """Return the secrets among the variables; a process that was started with them starts again without.
 
-    A signal to end that arrives in between waits until the new start can heed it.
+    A SIGTERM that arrives in between waits until the new start can handle it.
     """
     environ = os.environ  # noqa: TID251 - what is passed on is not read
     if _PIPE in environ:
@@ -29,19 +29,16 @@ def take_secrets(names: Collection[str]) -> Mapping[str, str]:
     found = {name: environ[name] for name in names if name in environ}
     if found:
         kept = {name: value for name, value in environ.items() if name not in found}
-        _start_again(kept | {_PIPE: str(_pipe_with(json.dumps(found)))})
+        kept[_PIPE] = str(_pipe_with(json.dumps(found)))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        os.execve(sys.executable, sys.orig_argv, kept)  # noqa: S606 - ourselves
     return {}
 
 
 def _pipe_with(text: str) -> int:
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
-    os.set_blocking(writer, False)  # fail where more was given than a pipe holds, 64 KiB, and never hang
+    os.set_blocking(writer, False)  # more than a pipe holds, 64 KiB, has to fail and not to hang
     with os.fdopen(writer, "w", encoding="utf-8") as pipe:
         pipe.write(text)
     return reader
-
-
-def _start_again(environ: Mapping[str, str]) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - ourselves

@@ -1,57 +1,61 @@
 """Threads that wait a moment for the next request of the client they have just answered.
 
 gunicorn's threaded worker hands a kept-alive connection back to its main loop after every answer, and from
-there to a thread again: that costs more than Flask does. A busy client sends its next request soon, so the
-thread waits for it, as long as nobody needs it more. It waits by reading: to be told first that there is
-something to read would be one more call of the system, and one more wait for the interpreter.
+there to a thread again, which costs more than Flask does. A busy client sends its next request soon, so the
+thread waits for it unless other work is waiting. It waits by reading: a poll before that would be another
+system call and another wait for the interpreter.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from datastorage.platform.server.slow_clients import PatientConnection, PatientReader
+from datastorage.platform.server.arrival import Stage
+from datastorage.platform.server.body_budget import SMALL_BODY_BYTES
+from datastorage.platform.server.slow_clients import PatientConnection
 
 KEEP_ALIVE_SHARE: Final = 5 / 8
-"""Of a worker's threads; the others never do, so that a new connection finds one at once."""
+"""Share of a worker's threads that may wait; the others are free for new connections."""
 
 
 class KeepAlive:
     """Decides whether a thread may stay with a connection, and does the waiting.
 
     Args:
-        pool: whose threads they are.
+        pool: the threads.
         threads: how many it has.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
         self._pool = pool
-        # A queue counts in C; a Semaphore is Python behind a lock that all threads want at every request.
+        # A queue counts in C; a Semaphore is Python code behind a lock that all threads need all the time.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(int(threads * KEEP_ALIVE_SHARE)):
             self._places.put(None)
 
     def sees_next_request(self, conn: PatientConnection) -> bool:
-        """Return whether the next request on ``conn`` begins to arrive while its thread can be spared.
+        """Return whether a complete next request arrives on ``conn`` while its thread can be spared.
 
-        The beginning may have been read even if not: whoever handles the connection next goes on from there.
+        Even if not, its beginning may have been read: the main thread waits for the rest.
         """
-        reader: PatientReader = conn.parser.unreader
-        # What is there already was read together with the request before.
-        return (reader.has_more or self._reads_more(reader)) and not self._is_wanted()
+        arrival = conn.arrival
+        if arrival.holds_turn or arrival.reserved_bytes > SMALL_BODY_BYTES:
+            return False  # only the main thread can release these
+        if arrival.stage is not Stage.COMPLETE and not self._is_wanted():
+            self._read_more(conn)
+        is_small = arrival.body_bytes <= SMALL_BODY_BYTES and not arrival.is_chunked
+        return arrival.stage is Stage.COMPLETE and is_small and not self._is_wanted()
 
-    def _reads_more(self, reader: PatientReader) -> bool:
-        if self._is_wanted():
-            return False
+    def _read_more(self, conn: PatientConnection) -> None:
         try:
             self._places.get_nowait()
         except Empty:
-            return False
+            return
         try:
-            return reader.read_ahead()
+            conn.arrival.take(conn.parser.unreader.read_ahead())
         finally:
             self._places.put(None)
 
     def _is_wanted(self) -> bool:
-        # Work that waits in the pool means that every thread is taken: those who wait come first.
-        return not self._pool._work_queue.empty()  # noqa: SLF001 - the pool tells it nobody else
+        # Queued work means that every thread is busy, and that a connection waits for one.
+        return not self._pool._work_queue.empty()  # noqa: SLF001 - there is no public way to ask

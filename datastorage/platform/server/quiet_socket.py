@@ -1,8 +1,8 @@
-"""A socket that makes no system call it can do without.
+"""A socket that avoids system calls.
 
-Every call gives up the interpreter's lock. With many busy threads each of them then costs a change of
-threads, which is far more than the call itself: gunicorn sets the mode of a socket four times and sends
-twice for a request whose answer fits into one packet.
+Every call releases the interpreter's lock. With many busy threads each then costs a switch of threads,
+which is far more than the call itself: for a request whose answer fits into one packet, gunicorn sets the
+mode of a socket four times and sends twice.
 """
 
 import socket
@@ -10,22 +10,27 @@ from typing import Any
 
 
 class QuietSocket(socket.socket):
-    """The socket of an accepted connection; takes it over from the object that ``accept`` returned."""
+    """The socket of an accepted connection; takes it over from the object that ``accept`` returned.
+
+    Attributes:
+        refusal: why the body of the current request did not arrive, if it did not.
+    """
 
     def __init__(self, accepted: socket.socket) -> None:
         timeout = accepted.gettimeout()
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().settimeout(timeout)
+        self.refusal: str | None = None
         self._holds_next = False
         self._held = b""
 
     def settimeout(self, value: float | None, /) -> None:
-        """Change the mode, unless it is that already."""
+        """Change the mode if it is another one."""
         if value != self.gettimeout():
             super().settimeout(value)
 
     def setblocking(self, flag: bool, /) -> None:
-        """Change the mode, unless it is that already."""
+        """Change the mode if it is another one."""
         self.settimeout(None if flag else 0.0)
 
     def hold_next(self) -> None:
@@ -41,7 +46,7 @@ class QuietSocket(socket.socket):
         super().sendall(held + data if held else data, flags)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file behind what was held."""
+        """Send what was held, then a file."""
         self.release()
         return super().sendfile(file, offset, count)
 

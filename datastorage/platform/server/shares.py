@@ -1,8 +1,8 @@
-"""Workers of a service share new connections evenly: who has more than the others lets them go first.
+"""Workers share new connections evenly: one that has more than another lets that one accept first.
 
 Every worker waits at the same listening sockets, and one that is already awake accepts a whole burst before
-another gets the processor. A client that keeps its connection stays with its worker, so one interpreter
-would then do nearly all the work while another has nothing to do. Decision 0015 has the alternatives.
+another gets the processor. A kept-alive connection stays with its worker, so one interpreter would then do
+nearly all the work while another is idle. Decision 0015 has the alternatives.
 """
 
 import mmap
@@ -12,20 +12,20 @@ from itertools import count
 from typing import Final
 
 PLACES: Final = 256
-"""More workers than that at once, old ones of a reload included, share the last place."""
+"""Beyond this many workers at once, old ones of a reload included, the others share the last place."""
 NAP_SECONDS: Final = 0.0002
 NAPS: Final = 5
-"""A millisecond in all: a worker that is alone, stopped or stuck costs a new connection no more."""
+"""Together a millisecond: a worker that is alone, stopped or stuck delays a new connection no longer."""
 TOLERATED: Final = 8
-"""A worker may have so manieth part more than the emptiest: a crowd comes faster than they can take turns."""
+"""A worker naps only when it has over an eighth more: a burst comes faster than workers can take turns."""
 
 
 class Share:
-    """What one worker has of all connections; it says so to the others, and looks at what they say.
+    """The number of connections of one worker, beside those of the others.
 
     Args:
-        numbers: one for each worker: 0 if it accepts nothing, otherwise its open connections and one.
-        place: where its own number is.
+        numbers: one for each worker: 0 if it accepts nothing, otherwise its open connections plus one.
+        place: index of its own number.
     """
 
     def __init__(self, numbers: memoryview, place: int) -> None:
@@ -37,15 +37,15 @@ class Share:
         self._numbers[self.place] = open_connections + 1
 
     def withdraw(self) -> None:
-        """Show that this worker accepts nothing: the others shall not wait for it."""
+        """Show that this worker accepts nothing, so that the others do not wait for it."""
         self._numbers[self.place] = 0
 
     def let_others_go_first(self, is_still_there: Callable[[], bool]) -> None:
-        """Give a worker that has less a moment to take the connection that waits, as long as it does."""
+        """Wait a moment for a worker with fewer connections to accept the one that is queued."""
         for _ in range(NAPS):
             if not self._is_large():
                 return
-            time.sleep(NAP_SECONDS)  # that somebody else accepted makes nothing readable
+            time.sleep(NAP_SECONDS)  # no descriptor tells that another worker has accepted
             if not is_still_there():
                 return
 

@@ -1,8 +1,8 @@
-"""Clients that stop in the middle of a request, or send it drop by drop, hold a thread for a bounded time.
+"""Clients that stop in the middle of a request, or send it byte by byte, hold a thread for a bounded time.
 
-The kernel ends a write that stalls (``SO_SNDTIMEO``), and a read after the moment that a thread stays with
-its client (``SO_RCVTIMEO``). Nearly every request is there by then; for the others the reader has a deadline
-for the whole, which also ends a client that sends one byte now and then.
+The kernel ends a write that stalls (``SO_SNDTIMEO``), and a read after the short time that a thread stays
+with its client (``SO_RCVTIMEO``). Nearly every request has arrived by then. For the others the reader has a
+deadline for the whole body, which a client that sends a byte now and then cannot postpone.
 """
 
 import socket
@@ -16,15 +16,17 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.arrival import Arrival
 from datastorage.platform.server.quiet_socket import QuietSocket
+from datastorage.settings import ServerSettings
 
 CLOSED: Final = -1
 LINGER: Final = timedelta(milliseconds=100)
-"""Long enough for the next request of a busy client, short beside what anybody would notice."""
+"""Long enough for the next request of a busy client, too short to be noticed."""
 
 
 def limit_stalls(listeners: Iterable[Any], write_timeout: timedelta) -> None:
-    """Set the timeout on listening sockets; on Linux the accepted ones inherit it."""
+    """Set the timeout on listening sockets; on Linux accepted ones inherit it."""
     for listener in listeners:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_timeout))
 
@@ -40,16 +42,27 @@ class PatientConnection(TConn):
         cfg: gunicorn's configuration.
         accepted: what ``accept`` returned: socket and address of the client.
         server: our own address.
-        read_timeout: for the head of a request, and again for its body.
+        settings: how long a body may take, and how large it may be.
+
+    Attributes:
+        address: of the client, without its port.
+        arrival: how much of the next request is there.
+        waits_for: what the main thread watches it for, if it does.
+        body_expires_at: deadline of a body that had to wait for its turn; others have the whole time.
     """
 
     def __init__(
-        self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, read_timeout: timedelta
+        self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, settings: ServerSettings
     ) -> None:
         client, address = accepted
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LINGER))
         super().__init__(cfg, QuietSocket(client), address, server)
-        self._read_timeout = read_timeout
+        self.sock.setblocking(True)  # the main thread reads with a flag instead
+        self.address: str = address[0] if isinstance(address, tuple) else ""
+        self.arrival = Arrival(settings.max_body_bytes)
+        self.waits_for: Any = None
+        self.body_expires_at: float | None = None
+        self._read_timeout = settings.read_timeout
 
     def init(self) -> None:
         """Read through a reader with deadlines; safe to call again."""
@@ -57,6 +70,17 @@ class PatientConnection(TConn):
         super().init()
         if is_first:
             self.parser.unreader = PatientReader(self.sock, self._read_timeout.total_seconds())
+
+    def hand_over(self) -> None:
+        """Give what has arrived to the parser; runs in the thread that handles the request."""
+        self.init()
+        self.sock.refusal = self.arrival.refusal
+        self.parser.unreader.unread(self.arrival.hand_over())
+
+    def begin_next(self) -> None:
+        """Look at what came behind the request that is answered."""
+        self.body_expires_at = None
+        self.arrival.begin(self.parser.unreader.take_buffered())
 
     def close(self, graceful: bool = False) -> None:
         """Close it; safe to call again."""
@@ -68,8 +92,8 @@ class PatientConnection(TConn):
         self.parser.unreader.expect(is_body=False)
 
     def expect_body(self) -> None:
-        """Begin to wait for a body, with all the time there is."""
-        self.parser.unreader.expect(is_body=True)
+        """Begin to wait for a body, with all the time that is left."""
+        self.parser.unreader.expect(is_body=True, expires_at=self.body_expires_at)
 
 
 class PatientReader(SocketUnreader):
@@ -81,24 +105,19 @@ class PatientReader(SocketUnreader):
         self._expires_at: float | None = None
         self._is_body = False
 
-    def expect(self, *, is_body: bool) -> None:
-        """Start over: what comes next is a head or a body."""
-        self._expires_at = None
+    def expect(self, *, is_body: bool, expires_at: float | None = None) -> None:
+        """Start over: what comes next is a head or a body. The whole time begins with the first read."""
+        self._expires_at = expires_at
         self._is_body = is_body
 
-    @property
-    def has_more(self) -> bool:
-        """Whether something is read already that no request has used."""
-        return bool(self.buf.tell())
-
-    def read_ahead(self) -> bool:
-        """Wait for the next request as long as a thread may; return whether it or the end arrived."""
+    def read_ahead(self) -> bytes:
+        """Wait for the next request as long as a thread may, and return what arrived."""
         try:
-            self.buf.write(self.sock.recv(self.mxchunk))
+            data: bytes = self.sock.recv(self.mxchunk)
         except OSError:
-            # Nothing in time, or a broken connection: the poller will find out.
-            return False
-        return True
+            # Nothing in time, or a broken connection: the poller will notice that.
+            return b""
+        return data
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return what has arrived, waiting for something if need be.
@@ -110,7 +129,7 @@ class PatientReader(SocketUnreader):
         try:
             return self._first(size_hint) if self._expires_at is None else self._next(size_hint)
         except (TimeoutError, BlockingIOError) as error:
-            # When its time is up, a socket with a timeout raises one, and one that may not block the other.
+            # A socket with a timeout raises the first, one whose SO_RCVTIMEO is over the second.
             if self._is_body:
                 raise TimeoutError from error
             raise NoMoreData from error

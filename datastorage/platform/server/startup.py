@@ -3,19 +3,22 @@
 When the same fails later, in a reload, the service goes on as it was.
 """
 
+import atexit
 import logging
+import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from datastorage import __version__
 from datastorage.platform.logs import configure_logging
-from datastorage.platform.server.runtime import prepare_environment
 from datastorage.settings import LoggingSettings, ServerSettings, Settings, SettingsError
 
 logger = logging.getLogger(__name__)
+
+POD_DIRECTORY = Path("/var/run/datastorage")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -27,7 +30,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        configure_logging(LoggingSettings(), __version__, socket.gethostname())
+        configure_logging(LoggingSettings())
         logger.error(str(error), extra={"problems": list(error.problems)})
         raise SystemExit(1) from error
     _adopt(settings)
@@ -46,28 +49,25 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
         logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)
         return None
     _adopt(settings)
-    kept = replace(settings.server, **_addresses(current))
+    server = current.server
+    kept = replace(settings.server, host=server.host, port=server.port, metrics_port=server.metrics_port)
     if kept != settings.server:
         logger.warning("Reload keeps the old ports: a restart changes them")
     return replace(settings, server=kept)
 
 
 def _adopt(settings: Settings) -> None:
-    configure_logging(settings.logging, __version__, socket.gethostname())
+    configure_logging(settings.logging)
     for warning in settings.warnings:
         logger.warning(warning)
     logger.info("Configuration loaded successfully", extra=settings.summary())
 
 
-def _addresses(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings.server, name) for name in ("host", "port", "metrics_port")}
-
-
 def addresses_to_bind(server: ServerSettings) -> list[str]:
-    """Return the addresses of API and metrics as gunicorn takes them, an IPv6 address in brackets.
+    """Return the addresses of API and metrics for gunicorn, an IPv6 address in brackets.
 
-    A name is looked up here, IPv4 first, since gunicorn knows names of IPv4 only. ``::`` takes
-    connections of both families, as Linux has it.
+    A name is looked up here, IPv4 first: gunicorn would look for IPv4 addresses only. On Linux ``::`` takes
+    connections of both families.
 
     Raises:
         SystemExit: with code 1; the log says that the name is unknown.
@@ -84,14 +84,39 @@ def addresses_to_bind(server: ServerSettings) -> list[str]:
 
 
 def open_runtime_directory() -> Path:
-    """Return the runtime directory, ready to be used.
+    """Make the runtime directory, point ``TMPDIR`` and ``PROMETHEUS_MULTIPROC_DIR`` into it, return it.
+
+    It holds the small files of a running service, in memory where the platform offers it. Variables that are
+    set already win. Must run before the Prometheus client is first imported: it decides then whether metrics
+    are shared between processes.
 
     Raises:
         SystemExit: with code 1; the log says which directory cannot be used, and why.
     """
+    environ = os.environ  # noqa: TID251 - writes two variables that libraries read
     try:
-        return prepare_environment()
+        chosen = Path(environ["TMPDIR"]) if "TMPDIR" in environ else _new_directory()
+        environ["TMPDIR"] = str(chosen)
+        metrics = Path(environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(chosen / "metrics")))
+        metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         extra = {"path": error.filename, "reason": error.strerror}
         logger.error("Cannot use the runtime directory", extra=extra)
         raise SystemExit(1) from error
+    return chosen
+
+
+def _new_directory() -> Path:
+    if POD_DIRECTORY.is_dir() and os.access(POD_DIRECTORY, os.W_OK):
+        return POD_DIRECTORY
+    shared_memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private directory inside
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else None
+    made = Path(tempfile.mkdtemp(prefix="datastorage-", dir=parent))
+    atexit.register(_remove, made, os.getpid())
+    return made
+
+
+def _remove(directory: Path, maker: int) -> None:
+    # A worker inherits what is registered at exit, and ends while others still need the files.
+    if os.getpid() == maker:
+        shutil.rmtree(directory, ignore_errors=True)

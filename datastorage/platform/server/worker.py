@@ -1,12 +1,12 @@
-"""The worker class: gunicorn's threaded worker, with lanes, a good end, and our words in its errors.
+"""The worker class: gunicorn's threaded worker with two lanes, an orderly end, and our problem documents.
 
-Connections on the metrics port run in a lane of their own, so a saturated API never delays a scrape or
-a probe there. A worker that stops takes what is queued and then closes its listeners, so that nobody
+Probes and connections to the metrics port run on threads of their own, so a saturated API never delays them.
+A worker that stops accepts the connections that are queued and then closes its listeners, so that no client
 waits for an answer that will not come (DD-007).
 """
 
-import errno
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -18,90 +18,69 @@ from typing import Any, Final
 from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.server.idle_connections import hang_up, has_queued
-from datastorage.platform.server.in_flight import InFlightRequests
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.server.arrivals import Actions, Arrivals, Limits, has_queued
+from datastorage.platform.server.body_budget import BodyBudget
+from datastorage.platform.server.closings import Closings
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.malformed import answer_malformed
-from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
-from datastorage.platform.web.requests import FORCE_CLOSE, ROUTE, UNMATCHED
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.requests import BODY_REFUSAL, FORCE_CLOSE, ROUTE, UNMATCHED
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
 METRICS_LANE_THREADS: Final = 2
+PROBE_PREFIXES: Final = (b"/health", b"/metrics")
 STOPPING_TICK_SECONDS: Final = 0.2
-FAREWELL_SECONDS: Final = 0.5
-"""How long before the end of the drain a worker names the requests that will be cut off."""
-
-OVERRIDDEN: Final = (
-    "init_process",
-    "get_thread_pool",
-    "init_signals",
-    "load_wsgi",
-    "handle_exit",
-    "notify",
-    "is_parent_alive",
-    "set_accept_enabled",
-    "accept",
-    "enqueue_req",
-    "wait_for_and_dispatch_events",
-    "_keepalive_after",
-    "_cap_keepalive",
-    "murder_keepalived",
-    "murder_pending",
-    "handle",
-    "handle_request",
-    "handle_error",
-)
-"""Methods of gunicorn's worker that are overridden; a test asserts that they exist."""
-
-WILL_NOT_ACCEPT: Final = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+REPORT_SECONDS: Final = 0.5
+"""How long before the end of the drain a worker logs the requests that will be cut off."""
 
 
 class LaneWorker(ThreadWorker):
     """``gthread`` with two lanes: one for the API, one for metrics and probes.
 
-    The arbiter sets these before the fork.
+    The arbiter sets these attributes before the fork.
     """
 
     server_settings: ServerSettings
-    is_shutting_down: ShutdownFlag
+    is_shutting_down: SharedFlag
+    has_left: SharedFlag
+    """Raised by a worker that leaves by itself; one that was killed cannot."""
     in_flight: InFlightRequests
     share: Share
     inherited_signals: SimpleQueue[int]
     """What this process was sent before it had handlers of its own."""
+    wsgi: Callable[..., Iterable[bytes]]
 
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
-        # The second of our two binds, if there are two. Kept, because cfg parses them at every question.
-        self._metrics_port = int(self.cfg.address[1][1]) if len(self.cfg.address) > 1 else 0
+        _start_all(self.metrics_pool, METRICS_LANE_THREADS)
         self._answering: dict[int, dict[str, Any]] = {}
-        self._told_to_stop_at: float | None = None
-        # gunicorn finds a setting in three steps, and asks some forty times for each request.
+        self._report_at = math.inf
+        # gunicorn takes three steps to look a setting up, some forty times for each request.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Start all threads of the API lane now, and say how long they stay with a client.
+        """Start all threads of the API lane now.
 
-        Left to itself the pool adds one whenever all are busy: threads and memory would grow for days.
+        The pool itself would add one whenever all are busy: threads and memory would grow for days.
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
-        together = Barrier(self.cfg.threads + 1)
-        for _ in range(self.cfg.threads):
-            pool.submit(together.wait)
-        together.wait()
+        _start_all(pool, self.cfg.threads)
         self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
     def init_signals(self) -> None:
-        """Also heed a SIGTERM that came between the fork and now, and leave Ctrl-C to the arbiter.
+        """Also handle a SIGTERM that came between the fork and now, and leave Ctrl-C to the arbiter.
 
-        The signal reached the arbiter's handler in the worker, which nobody reads: the arbiter would wait
-        for this worker until the end of the drain and then kill it.
+        That signal was queued by the arbiter's handler, which this process had inherited. If it were lost,
+        the arbiter would wait for this worker until the end of the drain and then kill it.
         """
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,16 +90,19 @@ class LaneWorker(ThreadWorker):
                 self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Remember when the drain began; SIGTERM."""
-        if self._told_to_stop_at is None:
-            self._told_to_stop_at = monotonic_seconds()
+        """Begin the drain, after SIGTERM."""
+        if self.alive:
+            server = self.server_settings
+            longest = server.shutdown_total_budget - server.endpoint_propagation_delay
+            drain_seconds = min(server.shutdown_timeout, longest).total_seconds()
+            self._report_at = monotonic_seconds() + drain_seconds - REPORT_SECONDS
         super().handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
         """Begin to stop when the arbiter is gone.
 
-        gunicorn leaves its main loop and then serves kept-alive connections as if nothing had happened, with
-        the ports still held: as long as clients go on, up to the graceful timeout, no successor can bind.
+        gunicorn would leave its main loop, but go on serving kept-alive connections and hold the ports: up
+        to the graceful timeout no successor could bind to them.
         """
         if super().is_parent_alive():
             return True
@@ -128,18 +110,20 @@ class LaneWorker(ThreadWorker):
         return False
 
     def load_wsgi(self) -> None:
-        """Hand the application a way to close a connection: it may not set that header itself."""
+        """Give the application a way to close a connection, since WSGI forbids it to set that header."""
         super().load_wsgi()
-        application: Callable[..., Iterable[bytes]] = self.wsgi  # type: ignore[has-type]
+        application = self.wsgi
+        self.closings = Closings(getattr(application, "extensions", {}).get(EXTENSION, {}).get(Metrics))
 
-        def closable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            response = start_response.__self__  # type: ignore[attr-defined] # gunicorn passes a bound method
+        def closable(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            response = start_response.__self__  # gunicorn passes a bound method
             environ[FORCE_CLOSE] = response.force_close
+            environ[BODY_REFUSAL] = environ["gunicorn.socket"].refusal
             self._answering[get_ident()] = environ
 
             def start(*arguments: Any) -> Any:
-                # Asked when the head of the answer is made: the flag may have come up during the request.
-                # After a body that broke off nobody knows where the next request begins.
+                # Here and not earlier: the flag may have been raised during the request. After a body that
+                # broke off, the beginning of the next request cannot be found.
                 if self.is_shutting_down() or environ["wsgi.input"].failed:
                     response.force_close()
                 environ["gunicorn.socket"].hold_next()
@@ -150,10 +134,10 @@ class LaneWorker(ThreadWorker):
         self.wsgi = closable
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Take what is queued and close the listeners when this worker stops.
+        """Accept what is queued and close the listeners when this worker stops.
 
-        Otherwise a connection made now is completed by the kernel, waits for the last worker to exit, and is
-        then reset. A refused one can go to another pod at once.
+        Otherwise the kernel would complete a new connection, let it wait for the last worker to exit, and
+        then reset it. A client that is refused can go to another pod at once.
         """
         super().set_accept_enabled(enabled)
         if enabled:
@@ -166,39 +150,81 @@ class LaneWorker(ThreadWorker):
                 self.accept(listener)
             listener.close()
 
+    def run(self) -> None:
+        """Serve until told to stop; the poller exists only now."""
+        server = self.server_settings
+        self._budget = BodyBudget(server.body_budget)
+        self.arrivals = Arrivals(
+            self.poller,
+            Limits(
+                silent=self.cfg.keepalive,
+                head=server.head_timeout.total_seconds(),
+                body=server.read_timeout.total_seconds(),
+                connections=server.max_connections,
+                connections_per_address=server.max_connections_per_address,
+                exempt=server.is_trusted_proxy,
+            ),
+            self._budget,
+            Actions(self.enqueue_req, self._forget, self.closings.count),
+        )
+        super().run()
+
     def accept(self, listener: Any) -> None:
-        """Accept one connection, if nobody else was faster."""
+        """Accept one connection, unless another worker was faster."""
         server = listener.getsockname()
-        if self._accepting and not _has_port(server, self._metrics_port):
+        if self._accepting and not self._is_for_metrics(server):
             self.share.let_others_go_first(lambda: has_queued(listener))
         try:
             accepted = listener.accept()
-        except OSError as error:
-            if error.errno not in WILL_NOT_ACCEPT:
-                raise
+        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
         self.nr_conns += 1
         accepted[0].setblocking(True)
-        read_timeout = self.server_settings.read_timeout
-        self.enqueue_req(PatientConnection(self.cfg, accepted, server, read_timeout))
+        self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
+
+    def _is_for_metrics(self, server: Any) -> bool:
+        return isinstance(server, tuple) and server[1] == self.server_settings.metrics_port
 
     def enqueue_req(self, conn: PatientConnection) -> None:
-        """Choose the lane by the port the client connected to."""
-        lane = self.metrics_pool if _has_port(conn.server, self._metrics_port) else self.tpool
+        """Give a connection to a thread: of the small lane for probes and for the metrics port."""
+        if conn.arrival.refusal == "no_room":
+            self.closings.refuse()
+        is_probe = self._is_for_metrics(conn.server) or conn.arrival.asks_for(PROBE_PREFIXES)
+        lane = self.metrics_pool if is_probe else self.tpool
         handled: Future[Any] = lane.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def handle(self, conn: PatientConnection) -> Any:
-        """Handle a request and those that follow it closely; close on this thread what will be closed.
+        """Handle a request and those that follow it closely.
 
-        The main thread would wait for the client to hang up.
+        A connection that is not kept is closed here: the main thread would wait for the client to hang up.
         """
-        keep = super().handle(conn)
+        keep = self._handle_arrived(conn)
         while keep is True and self.alive and self._keep_alive.sees_next_request(conn):
-            keep = super().handle(conn)
+            keep = self._handle_arrived(conn)
         if not keep:
             conn.close(graceful=True)
         return keep
+
+    def _handle_arrived(self, conn: PatientConnection) -> Any:
+        conn.hand_over()
+        keep = super().handle(conn)
+        if keep is True:
+            conn.begin_next()
+        return keep
+
+    def finish_request(self, conn: PatientConnection, done: "Future[Any]") -> None:
+        """Take a connection back from its thread: to wait for the next request, or to forget it."""
+        self.arrivals.finish(conn)
+        if not done.cancelled() and done.exception() is None and done.result() is True:
+            self.arrivals.resume(conn)
+        else:
+            self._forget(conn)
+
+    def _forget(self, conn: PatientConnection) -> None:
+        self.arrivals.forget(conn)
+        self.nr_conns -= 1
+        conn.close()
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
@@ -208,7 +234,7 @@ class LaneWorker(ThreadWorker):
                 keep: bool = super().handle_request(req, conn)
                 conn.sock.release()
             except BlockingIOError as error:
-                # SO_SNDTIMEO: what was asked for is done, only the answer is not wanted.
+                # SO_SNDTIMEO: the request is carried out, only its answer is not read.
                 logger.info("Client stopped reading its answer", extra={"path": req.path})
                 raise StopIteration from error
             finally:
@@ -228,53 +254,47 @@ class LaneWorker(ThreadWorker):
         return keep
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Look up more often once this worker stops: its end has a deadline."""
+        """Return sooner once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
+        self.closings.show(self.nr_conns, self._budget.in_flight_bytes)
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for connections on which nothing was ever sent than for kept-alive ones."""
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
+        """Give connections that have not sent a head until ``deadline``: this worker stops."""
+        self.arrivals.cap(deadline)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close kept-alive connections whose time is up, after a last look at each."""
-        if not force:
-            self.nr_conns -= hang_up(self.keepalived_conns, self.poller, self.enqueue_req)
-        super().murder_keepalived(force)
+        """Close connections that have waited too long for a request; all of them when this worker ends."""
+        if force:
+            self.arrivals.close_without_head()
+        else:
+            self.arrivals.expire()
 
     def murder_pending(self) -> None:
-        """Close connections on which nothing was ever sent, after a last look at each."""
-        self.nr_conns -= hang_up(self.pending_conns, self.poller, self.enqueue_req)
+        """Do nothing: ``arrivals`` watches all connections."""
 
     def notify(self) -> None:
-        """Also name, once, the requests that are about to be cut off; nobody else knows them."""
+        """Also log, once, the requests that are about to be cut off: only this worker knows them."""
         super().notify()
-        if (
-            self._told_to_stop_at is not None
-            and monotonic_seconds() >= self._told_to_stop_at + self._patience
-        ):
-            self._told_to_stop_at = None
-            for environ in list(self._answering.values()):
-                extra = {
-                    "method": environ["REQUEST_METHOD"],
-                    "path": environ["PATH_INFO"],
-                    "route": environ.get(ROUTE, UNMATCHED),
-                }
-                logger.error("Request still running at the end of the drain", extra=extra)
-
-    @property
-    def _patience(self) -> float:
-        server = self.server_settings
-        longest = server.shutdown_total_budget - server.endpoint_propagation_delay
-        return min(server.shutdown_timeout, longest).total_seconds() - FAREWELL_SECONDS
+        if monotonic_seconds() < self._report_at:
+            return
+        self._report_at = math.inf
+        for environ in list(self._answering.values()):
+            extra = {
+                "method": environ["REQUEST_METHOD"],
+                "path": environ["PATH_INFO"],
+                "route": environ.get(ROUTE, UNMATCHED),
+            }
+            logger.error("Request still running at the end of the drain", extra=extra)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what never became a request in the words of the API, and close."""
+        """Answer what never became a request with a problem document."""
         answer_malformed(req, client, addr, exc)
 
 
-def _has_port(server: Any, port: int) -> bool:
-    return isinstance(server, tuple) and server[1] == port
+def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
+    together = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(together.wait)
+    together.wait()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, missing
+from marshmallow import EXCLUDE, Schema, ValidationError, missing, post_load
 from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
 
 from datastorage.platform.web.contract import Contract
@@ -41,6 +41,16 @@ class QuickContract(Contract):
         """Take the short way; what it does not accept is explained."""
         accepted = self._accept(data)
         return super().faults_or_loaded(data) if accepted is None else accepted
+
+
+class PathContract(QuickContract):
+    """The variable of a path that has one."""
+
+    @post_load
+    def take_out(self, data: Members, **_: Any) -> Any:
+        """Return the value itself."""
+        [value] = data.values()
+        return value
 
 
 class Accept:

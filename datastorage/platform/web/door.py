@@ -22,7 +22,7 @@ from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
 from datastorage.platform.web.replies import Headers, Reply
-from datastorage.platform.web.requests import CORRELATION_ID, FORCE_CLOSE, REQUEST_ID, ROUTE, Request
+from datastorage.platform.web.requests import CORRELATION_ID, FORCE_CLOSE, REQUEST_ID, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 from datastorage.settings import ServerSettings
 
@@ -96,9 +96,9 @@ class Door:
             return self._send(request, reply, start_response, [])
         metrics.begin()
         reply = self._answer(request)
-        method, environ[ROUTE] = labels = request.labels
+        labels = (*request.labels, str(reply.status))
         log_request(request, reply, metrics.clock() - request.started_seconds)
-        observe = partial(metrics.observe, (method, labels[1], str(reply.status)), request.started_seconds)
+        observe = partial(metrics.observe, labels, request.started_seconds)
         if reply.length is None:
             return self._send(request, reply, start_response, [observe, metrics.end])
         # Before the first byte: a client that has its answer finds it in the next scrape. The time that a

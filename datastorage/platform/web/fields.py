@@ -6,6 +6,7 @@ For optional fields ``null`` and blank text mean "absent".
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -98,10 +99,8 @@ class Text(Judged):
 class Choice(Text):
     """One of a closed list, compared exactly; the list is part of the sentence."""
 
-    def __init__(
-        self, choices: Sequence[str], *, maximum: int, required: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(maximum=maximum, required=required, **kwargs)
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.choices = tuple(choices)
 
     def judge(self, value: Any) -> str | None:
@@ -131,7 +130,7 @@ class Integer(Judged):
 
     def judge(self, value: Any) -> int | None:
         """Refuse other types and values out of range."""
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float | Decimal) and value == int(value):
             value = int(value)  # JSON has one type of numbers, and JSON Schema calls this an integer
         if isinstance(value, bool) or not isinstance(value, int):
             raise refuse("must be an integer")
@@ -147,6 +146,22 @@ class Integer(Judged):
         """Zero is inside the documented range when it means absent."""
         minimum = 0 if self.zero_is_absent else self.minimum
         return {"type": "integer", "minimum": minimum, "maximum": self.maximum}
+
+
+class Fraction(Judged):
+    """A JSON number from 0 to 1, as it was decoded."""
+
+    def judge(self, value: Any) -> float | Decimal:
+        """Refuse other types and values out of range."""
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise refuse("must be a number")
+        if not 0 <= value <= 1:
+            raise refuse("must be from 0 to 1")
+        return value
+
+    def openapi(self) -> dict[str, Any]:
+        """The range."""
+        return {"type": "number", "minimum": 0, "maximum": 1}
 
 
 class Boolean(Judged):
@@ -177,11 +192,8 @@ class Uuid(Judged):
 
     def openapi(self) -> dict[str, Any]:
         """The format ``uuid``, or blank where that means absent."""
-        return {"type": "string"} | _format("uuid", blank=not self.required)
-
-
-def _format(name: str, *, blank: bool) -> dict[str, Any]:
-    return {"anyOf": [{"format": name}, BLANK]} if blank else {"format": name}
+        uuid = {"format": "uuid"}
+        return {"type": "string"} | (uuid if self.required else {"anyOf": [uuid, BLANK]})
 
 
 class IpAddress(Judged):
@@ -230,8 +242,7 @@ class DateHint(Judged):
             raise refuse("must be a string")
         if not value or value.isspace():
             return None
-        day = parse_date(value)
-        at = parse_instant(value)
+        day, at = parse_date(value), parse_instant(value)
         if day is None and at is None:
             raise refuse("must be a date (YYYY-MM-DD) or an RFC 3339 timestamp with a time zone")
         return day or (at.date() if at else None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from datastorage.errors import MethodNotAllowed, NotFound
-from datastorage.platform.web.requests import Request
+from datastorage.platform.web.requests import ROUTE, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
 PROBES: Final = ("/health", "/metrics")
@@ -49,6 +49,8 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     except (NotFound, MethodNotAllowed) as refusal:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal
+    # A request that is still running when its worker ends is named by its route.
+    request.environ[ROUTE] = request.labels[1]
 
 
 def check_body_head(request: Request, grounds: Grounds) -> None:

@@ -61,6 +61,7 @@ KINDS: dict[str, Kind] = {
     "rate-limit-exceeded": Kind(429, "Rate Limit Exceeded", retry=True),
     "request-header-fields-too-large": Kind(431, "Request Header Fields Too Large"),
     "internal-error": Kind(500, "Internal Server Error", retry=True),
+    "overloaded": Kind(503, "Service Overloaded", retry=True, closes_connection=True),
     "service-unavailable": Kind(503, "Service Unavailable", retry=True),
     "query-timeout": Kind(504, "Query Timeout", retry=True),
     "http-error": Kind(500, "Error"),

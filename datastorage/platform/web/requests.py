@@ -12,6 +12,7 @@ from datastorage.errors import (
     DataStorageError,
     Fault,
     InvalidInput,
+    Overloaded,
     RequestTimeout,
     RequestTooLarge,
     UnsupportedMediaType,
@@ -28,6 +29,9 @@ ROUTE: Final = "datastorage.route"
 """Key of the WSGI environ: the route as metrics call it, for what stands around the application."""
 FORCE_CLOSE: Final = "datastorage.force_close"
 """Key of the WSGI environ: a function that makes the server close the connection after the answer."""
+
+BODY_REFUSAL: Final = "datastorage.body_refusal"
+"""Key of the WSGI environ: why the server did not wait for the body, ``late`` or ``no_room``."""
 
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
@@ -156,8 +160,14 @@ class Request:
         Raises:
             RequestTooLarge: found to be larger than ``limit``.
             RequestTimeout: the client stopped sending.
+            Overloaded: the bodies of other requests take all the room there is.
             InvalidInput: the body ended early or its chunks are malformed.
         """
+        refusal = self.environ.get(BODY_REFUSAL)
+        if refusal == "late":
+            raise RequestTimeout("the request body did not arrive in time")
+        if refusal is not None:
+            raise Overloaded("too many request bodies at once")
         announced = self.announced_bytes
         if announced is None and not self.environ.get("wsgi.input_terminated"):
             return b""

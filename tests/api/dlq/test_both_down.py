@@ -33,7 +33,7 @@ def test_write_that_nobody_takes_is_refused(
     assert problem["retry"] is True
     assert problem["instance"] == path
     assert answer.headers["Retry-After"] == "5"
-    assert "DLQ fallback also failed - data loss risk" in isolated.service.log
+    eventually(lambda: "DLQ fallback also failed - data loss risk" in isolated.service.log)
     isolated.restore()
     assert desk.depths() == (0, 0)
     assert desk.rows(correlation_id=CORRELATION_ID) == 0

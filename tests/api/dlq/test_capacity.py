@@ -12,6 +12,7 @@ from tests.support.builders import BATCH, EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import assert_problem
 from tests.support.isolated import IsolatedService
+from tests.support.waiting import eventually
 
 FULL = "database unavailable and DLQ full - please retry"
 
@@ -33,7 +34,7 @@ def test_full_queue_refuses_and_keeps_its_first_entry(
         assert desk.fields()[0] == first
         failures = {"stream": "events", "reason": "full"}
         assert Scrape(service.api).value("dlq_enqueue_failures_total", **failures) == 1
-        assert "DLQ FULL - audit write refused" in service.log
+        eventually(lambda: "DLQ FULL - audit write refused" in service.log)
         desk.client.flushall()
 
 
@@ -94,6 +95,7 @@ def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartPr
         assert proxied.api.post(EVENTS, an_event()).status == 202
         seen[level] = proxied.desk.scrape()
 
+    eventually(lambda: proxied.service.log.count(SAID[950]) >= 2)
     lines = [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
     for level, scrape in seen.items():
         band = max(start for start in SHOWN if start <= level)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.http import Api, assert_problem
 from tests.support.service import ServiceProcess
+from tests.support.waiting import eventually
 
 BODIES = {
     "/health/live": {"status": "alive"},
@@ -47,5 +48,7 @@ def test_other_methods_are_not_allowed(api: Api, path: str, method: str) -> None
 def test_probes_are_not_in_the_log_at_info(service: ServiceProcess) -> None:
     answer = service.api.request("GET", "/health/ready", headers={"X-Request-ID": "probe-to-look-for"})
 
+    later = service.api.get("/api/v1/audit/events").headers["X-Request-ID"]
+    eventually(lambda: later in service.log)
     assert answer.status == 200
     assert "probe-to-look-for" not in service.log

@@ -8,6 +8,7 @@ import pytest
 from tests.support.http import Api, assert_problem
 from tests.support.incident_builders import INCIDENTS
 from tests.support.incident_stand import ARABIC, CHINESE, MIXED, ROCKET, Stand, ids
+from tests.support.waiting import eventually
 
 NEWEST_FIRST = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 10, 12]
 
@@ -235,7 +236,11 @@ def test_request_is_logged_with_what_it_returned(twelve_stand: Stand) -> None:
     answer = twelve_stand.api.get(f"{INCIDENTS}?limit=5&offset=10&namespace=kube-system")
     request_id = answer.headers["X-Request-ID"]
 
-    line = next(line for line in twelve_stand.service.log_lines if line.get("request_id") == request_id)
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in twelve_stand.service.log_lines if line.get("request_id") == request_id]
+
+    eventually(lambda: bool(lines()))
+    line = lines()[0]
     assert (line["result_count"], line["limit"], line["offset"], line["status"]) == (0, 5, 10, 200)
     assert line["duration_ms"] > 0
     assert "kube-system" not in str(line)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from datastorage.validation import packages, service, tools
-from datastorage.validation.check import Broken, NotApplicable
-from datastorage.validation.subject import Subject
+from datastorage.validation.subject import Broken, NotApplicable, Subject
 
 NOWHERE = {
     "DATASTORAGE_DATABASE_URL": "postgresql://app:Zq-secret-Zq@127.0.0.1:1/none",

@@ -10,9 +10,8 @@ from sqlalchemy import text
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.validation import queue, servers
-from datastorage.validation.check import Broken, Check, Doubtful
-from datastorage.validation.run import run
-from datastorage.validation.subject import Subject
+from datastorage.validation.run import Check, run
+from datastorage.validation.subject import Broken, Doubtful, Subject
 from tests.support.schema import RoleUrls, engine_for, fresh_database, upgrade
 from tests.support.servers import TestDatabase
 from tests.support.service import free_port

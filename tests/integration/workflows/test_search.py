@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -128,7 +129,7 @@ def as_row(signal: str, workflow: dict[str, Any]) -> dict[str, Any]:
 def check_explanation(request: SearchRequest, row: dict[str, Any]) -> None:
     """Check that what an explanation lists adds up to the points."""
     declared = Labels(row["labels"], row["custom_labels"], row["detected_labels"])
-    expected = points_of(row, request.echo)
+    expected = points_of(row, msgspec.to_builtins(request.echo))
     if expected is not None:
         listed = explanation(request.wanted, declared)
         assert sum(Decimal(str(each.points)) for each in listed) == expected

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from datastorage.tables import remediation_workflow_catalog as catalog
 from tests.support.schema import refused
+from tests.support.workflow_builders import LABEL_NAMES
 from tests.support.workflow_rows import a_workflow_row
 
 INTEGRITY, UNIQUE, CHECK, FORBIDDEN = "23000", "23505", "23514", "42501"
@@ -119,6 +120,25 @@ def test_version_exists_once_in_a_name(as_owner: Connection) -> None:
 def test_impossible_values_are_refused(as_owner: Connection, columns: dict[str, Any]) -> None:
     with refused(as_owner, CHECK):
         as_owner.execute(insert(catalog), a_workflow_row(**columns))
+
+
+def longest(count: int) -> str:
+    """Return characters of four bytes in an order that does not compress."""
+    return "".join(chr(0x20000 + number * 7919 % 0xA000) for number in range(count))
+
+
+def test_longest_texts_fit_every_index(as_app: Connection) -> None:
+    columns = {
+        "workflow_name": longest(255),
+        "version": longest(50),
+        "container_digest": longest(71),
+        "labels": dict.fromkeys(LABEL_NAMES, longest(255)),
+        "custom_labels": {
+            f"{number}{'x' * 62}": [f"{value}{longest(99)}" for value in range(5)] for number in range(10)
+        },
+    }
+
+    as_app.execute(insert(catalog), a_workflow_row(**columns))
 
 
 def test_service_may_read_insert_and_update(as_app: Connection) -> None:

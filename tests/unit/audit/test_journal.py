@@ -63,9 +63,12 @@ StartJournal = Callable[..., Journal]
 def start_journal(trail: Trail, metrics: Metrics) -> Iterator[StartJournal]:
     started: list[Journal] = []
 
-    def start(*, capacity: int = 1000, retry_budget: timedelta = LONG) -> Journal:
+    def start(
+        *, capacity: int = 1000, gathering: timedelta = SOON, retry_budget: timedelta = LONG
+    ) -> Journal:
         journal = Journal(trail, metrics)
         journal.capacity = capacity
+        journal.gathering_seconds = gathering.total_seconds()
         journal.retry_pause_seconds = SOON.total_seconds()
         journal.retry_budget_seconds = retry_budget.total_seconds()
         started.append(journal)
@@ -133,6 +136,26 @@ def test_events_that_waited_together_share_a_transaction(start_journal: StartJou
 
     eventually(lambda: len(trail.stored) == BATCH_ROWS + 2)
     assert trail.batches == [1, BATCH_ROWS, 1]
+
+
+def test_full_transaction_waits_for_no_further_events(start_journal: StartJournal, trail: Trail) -> None:
+    journal = start_journal(gathering=LONG)
+
+    for _ in range(BATCH_ROWS):
+        journal.submit(an_audit_event())
+
+    eventually(lambda: trail.batches == [BATCH_ROWS])
+
+
+def test_end_waits_for_no_further_events(start_journal: StartJournal, trail: Trail) -> None:
+    journal = start_journal(gathering=LONG)
+    events = [an_audit_event(), an_audit_event()]
+    for event in events:
+        journal.submit(event)
+
+    journal.close()
+
+    assert trail.stored == events
 
 
 @pytest.mark.parametrize("error", [Unavailable("no database"), QueueUnusable("neither database nor queue")])

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import asdict
 
 from datastorage.demo.content import SHELF, WORLD, Workflow
 from datastorage.demo.story import scene, strikes
 from datastorage.workflows.labels import MANDATORY, WILDCARD, Match, match_mandatory
-from datastorage.workflows.model import NewWorkflow
 from datastorage.workflows.schemas import NewWorkflowSchema
 from datastorage.workflows.scoring import Labels, score
+from datastorage.workflows.workflow import Workflow as RegisteredWorkflow
 
 VERSIONS = [version for versions in SHELF.values() for version in versions]
 SCENES = [
@@ -24,14 +25,14 @@ SCENES = [
 ]
 
 
-def registered(workflow: Workflow) -> NewWorkflow:
+def registered(workflow: Workflow) -> RegisteredWorkflow:
     schema = NewWorkflowSchema()
-    new: NewWorkflow = schema.read(schema.decode(json.dumps(workflow.body).encode()))
+    new: RegisteredWorkflow = schema.read(schema.decode(json.dumps(workflow.body).encode()))
     return new
 
 
-def answers(workflow: NewWorkflow, wanted: dict[str, str]) -> bool:
-    declared = workflow.labels
+def answers(workflow: RegisteredWorkflow, wanted: dict[str, str]) -> bool:
+    declared = asdict(workflow.labels)
     matches = (match_mandatory(name, declared[name], wanted[name]) for name in MANDATORY)
     return workflow.status == "active" and Match.NONE not in matches
 
@@ -53,7 +54,7 @@ def test_the_catalogue_shows_what_a_catalogue_can_hold() -> None:
     assert sorted(Counter(each.workflow_name for each in new).values())[-3:] == [1, 2, 2]
     assert Counter(each.status for each in new) == {"active": 12, "disabled": 1, "deprecated": 1}
     assert all(each.deprecation_notice for each in new if each.status == "deprecated")
-    assert {name for each in new for name, label in each.labels.items() if label == WILDCARD} == {
+    assert {name for each in new for name, label in asdict(each.labels).items() if label == WILDCARD} == {
         "component", "environment", "priority",
     }  # fmt: skip
     assert any(each.custom_labels for each in new)
@@ -73,7 +74,7 @@ def test_a_search_finds_first_what_the_story_runs(facts: dict[str, Any]) -> None
     newest = [registered(versions[-1]) for versions in SHELF.values()]
 
     found = {
-        each.workflow_name: score(wanted, Labels(each.labels, {}, {})).points
+        each.workflow_name: score(wanted, Labels(asdict(each.labels), {}, {})).points
         for each in newest
         if answers(each, wanted.mandatory)
     }

@@ -13,11 +13,10 @@ from typing import Any, BinaryIO, TextIO
 
 import pytest
 
-from datastorage.platform.logs.context import NO_REQUEST
 from datastorage.platform.logs.destination import LineHandler
-from datastorage.platform.logs.lines import Entry, JsonLines
+from datastorage.platform.logs.lines import NO_REQUEST, Entry, JsonLines
 from datastorage.platform.logs.output import Output
-from datastorage.platform.logs.writer import KEPT_BYTES, MOST_WITHOUT_TEXT, LineWriter
+from datastorage.platform.logs.writer import KEPT_BYTES, MOST_UNFORMATTED, LineWriter
 from tests.support.waiting import eventually
 
 
@@ -199,7 +198,7 @@ def test_entries_that_never_become_lines_are_not_kept_for_ever(tmp_path: Path) -
 
     def stuck(entry: Entry) -> str:
         if entry.message == "first":
-            for _ in range(MOST_WITHOUT_TEXT + 3):
+            for _ in range(MOST_UNFORMATTED + 3):
                 writer.add(access_line(""))
         return entry.message
 

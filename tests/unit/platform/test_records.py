@@ -1,5 +1,5 @@
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -147,3 +147,19 @@ def test_dates_stay_dates() -> None:
         day: Annotated[date, Member("Day.")]
 
     assert Payload(Day).decode({"day": "2026-01-14"}) == {"day": date(2026, 1, 14)}
+
+
+class Shelf(msgspec.Struct, kw_only=True):
+    """A record with members of composed types."""
+
+    state: Annotated[Literal["open", "closed"], Member("Whether.", String(9))]
+    labels: Annotated[dict[str, int], Member("By name.", JSON_DOCUMENT)]
+    notes: Annotated[list[str] | None, Member("Remarks.", JSON_DOCUMENT)] = None
+
+
+def test_composed_types_are_kept_and_only_none_is_taken_off() -> None:
+    assert [(each.type, each.is_optional) for each in members_of(Shelf)] == [
+        (Literal["open", "closed"], False),
+        (dict[str, int], False),
+        (list[str], True),
+    ]

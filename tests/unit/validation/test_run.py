@@ -8,10 +8,9 @@ from threading import Event
 import pytest
 
 from datastorage.validation import run as running
-from datastorage.validation.check import Broken, Check, Doubtful, Finding, NotApplicable
-from datastorage.validation.configuration import load_settings
-from datastorage.validation.run import run
-from datastorage.validation.subject import Subject
+from datastorage.validation.run import Check, Finding, run
+from datastorage.validation.servers import load_settings
+from datastorage.validation.subject import Broken, Doubtful, NotApplicable, Subject
 
 SUBJECT = Subject(None, {})
 

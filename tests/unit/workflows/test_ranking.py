@@ -11,17 +11,10 @@ from datastorage.workflows.ranking import BEST, parameters
 from datastorage.workflows.schemas import SearchSchema
 from tests.support.workflow_builders import a_search
 
-REMEMBERED_CHARACTERS = 4096
-"""Longer statements are taken apart again for each execution by psycopg."""
-
 
 def parameters_of(**members: Any) -> dict[str, Any]:
     request = SearchSchema().read(a_search("S/high/node/prod/P1", **members))
     return parameters(request)
-
-
-def test_driver_remembers_the_statement() -> None:
-    assert len(BEST.text) < REMEMBERED_CHARACTERS
 
 
 def test_searched_labels_are_named_as_in_the_index() -> None:

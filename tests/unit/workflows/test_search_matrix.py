@@ -11,7 +11,7 @@ from datastorage.workflows.explain import Ranked, best
 from datastorage.workflows.labels import MANDATORY, Match, match_mandatory
 from datastorage.workflows.model import SearchRequest
 from datastorage.workflows.schemas import SearchSchema
-from datastorage.workflows.scoring import Labels, reaches, score
+from datastorage.workflows.scoring import Labels, points_for, score
 from tests.support.search_matrix import CASES, CATALOGUE, Case, Row
 from tests.support.workflow_builders import labels
 
@@ -48,7 +48,7 @@ def ranked(request: SearchRequest, row: Row) -> Ranked:
 def test_ranking_finds(case: Case) -> None:
     request: SearchRequest = SearchSchema().read(json.decode_exactly(msgspec.json.encode(case.request), ""))
 
-    found = [each for each in found_by(request) if reaches(each.score.points, request.min_score)]
+    found = [each for each in found_by(request) if each.score.points >= points_for(request.min_score)]
 
     keys = {workflow_id_of(row): row.key for row in CATALOGUE}
     results = [(keys[each.workflow_id], each.score.final) for each in best(found, request.top_k)]

@@ -65,7 +65,8 @@ def _members_of_row(spec: APISpec, shape: RowShape) -> tuple[dict[str, Any], set
 
 
 def _member_of_row(spec: APISpec, member: Member) -> Mapping[str, Any]:
-    schema = JSON_OBJECT if member.is_document else _schema(spec, inspect.type_info(member.type))
+    is_any_object = member.is_document and member.type is str  # kept as JSON text
+    schema = JSON_OBJECT if is_any_object else _schema(spec, inspect.type_info(member.type))
     if member.is_optional and member.shown is Shown.ALWAYS and not member.is_set_by_database:
         schema = _or_null(schema)
     return {**schema, "description": member.meaning}

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from datastorage.platform.server.in_flight import InFlightRequests
-from datastorage.platform.server.readiness import ShutdownFlag
+from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shutdown import Shutdown
 from datastorage.settings import Settings
 
@@ -42,13 +41,13 @@ def _handlers_as_before() -> Iterator[None]:
 
 def begun(clock: Seconds, **changed: str) -> Shutdown:
     variables = {f"DATASTORAGE_{name}": value for name, value in changed.items()}
-    shutdown = Shutdown(ShutdownFlag(), Settings.from_environ(SERVERS | variables), clock=clock)
+    shutdown = Shutdown(SharedFlag(), Settings.from_environ(SERVERS | variables), clock=clock)
     shutdown.begin("SIGTERM")
     return shutdown
 
 
 def test_flag_is_up_from_the_request_on() -> None:
-    flag = ShutdownFlag()
+    flag = SharedFlag()
     shutdown = Shutdown(flag, Settings.from_environ(SERVERS))
     assert not flag()
 
@@ -60,7 +59,7 @@ def test_flag_is_up_from_the_request_on() -> None:
 
 
 def test_wait_counts_from_the_signal_and_not_from_when_it_was_handled(clock: Seconds) -> None:
-    shutdown = Shutdown(ShutdownFlag(), Settings.from_environ(SERVERS), clock=clock)
+    shutdown = Shutdown(SharedFlag(), Settings.from_environ(SERVERS), clock=clock)
     shutdown.request("SIGTERM")
     clock.now += 2
     shutdown.begin("SIGTERM")

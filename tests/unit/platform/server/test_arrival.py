@@ -1,0 +1,76 @@
+"""How much of a request is there is read off its bytes, however they are cut."""
+
+import pytest
+
+from datastorage.platform.server.arrival import MAX_HEAD_BYTES, Arrival, Stage
+
+GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /e HTTP/1.1\r\nHost: a\r\ncontent-LENGTH: 5\r\n\r\nhello"
+CHUNKED = b"POST /e HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def arrived(data: bytes, *, max_body_bytes: int = 100) -> Arrival:
+    arrival = Arrival(max_body_bytes)
+    arrival.take(data)
+    return arrival
+
+
+@pytest.mark.parametrize("request_bytes", [GET, POST])
+def test_request_is_complete_with_its_last_byte(request_bytes: bytes) -> None:
+    arrival = Arrival(100)
+    stages = []
+    for number in range(len(request_bytes)):
+        arrival.take(request_bytes[number : number + 1])
+        stages.append(arrival.stage)
+
+    assert stages[-1] is Stage.COMPLETE
+    assert Stage.COMPLETE not in stages[:-1]
+    assert arrival.hand_over() == request_bytes
+
+
+@pytest.mark.parametrize(
+    ("data", "stage"),
+    [
+        (b"", Stage.SILENT),
+        (b"\r\n\r\n\r\n", Stage.SILENT),
+        (b"G", Stage.HEAD),
+        (GET[:-1], Stage.HEAD),
+        (POST[:-1], Stage.BODY),
+        (CHUNKED, Stage.COMPLETE),
+        (b"x" * (MAX_HEAD_BYTES + 1), Stage.COMPLETE),
+        (POST.replace(b"5", b"5\r\nContent-Length: 7"), Stage.COMPLETE),
+        (POST.replace(b"5", b"101"), Stage.COMPLETE),
+        (POST.replace(b"5", b"-1"), Stage.COMPLETE),
+    ],
+)
+def test_what_cannot_be_waited_for_is_left_to_the_parser(data: bytes, stage: Stage) -> None:
+    assert arrived(data).stage is stage
+
+
+def test_blank_lines_in_front_of_a_request_are_no_beginning() -> None:
+    arrival = arrived(b"\r\n\r\n")
+
+    arrival.take(b"\r\n" + GET)
+
+    assert arrival.stage is Stage.COMPLETE
+    assert arrival.hand_over() == GET
+
+
+def test_what_comes_behind_a_request_begins_the_next_one() -> None:
+    arrival = arrived(GET + POST[:20])
+    arrival.hand_over()
+
+    arrival.begin(POST[:20])
+
+    assert arrival.stage is Stage.HEAD
+
+
+def test_expectation_is_taken_out_of_the_head_once() -> None:
+    arrival = arrived(POST[:-5].replace(b"Host: a", b"Host: a\r\nExpect: 100-Continue"))
+
+    asked = [arrival.take_expectation(), arrival.take_expectation()]
+    arrival.take(b"hello")
+
+    assert asked == [True, False]
+    assert arrival.stage is Stage.COMPLETE
+    assert arrival.hand_over() == POST
