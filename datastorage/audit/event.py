@@ -17,14 +17,8 @@ from datastorage.platform.web import fields
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
 CATEGORIES = (
-    "gateway",
-    "notification",
-    "analysis",
-    "signalprocessing",
-    "workflow",
-    "execution",
-    "orchestration",
-)
+    "gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration",
+)  # fmt: skip
 OUTCOMES = ("success", "failure", "pending")
 DEFAULT_RETENTION_DAYS = 2555
 INT32 = 2**31

@@ -8,7 +8,6 @@ again; after minutes, or when the process ends, it is given up, and the log has 
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from threading import Condition, Thread
@@ -22,26 +21,9 @@ from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-CAPACITY = 2000
-"""Events that may wait; a search event has some kilobytes."""
 BATCH_ROWS = 100
 FLUSH_TIMEOUT = timedelta(seconds=3)
 """How long the end of the process waits for what is still in memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """When the journal writes.
-
-    Attributes:
-        gathering: how long an event waits for others; a transaction of ten costs about as much as one alone.
-        retry_pause: between two attempts.
-        retry_budget: from submission to giving up.
-    """
-
-    gathering: timedelta = timedelta(milliseconds=50)
-    retry_pause: timedelta = timedelta(seconds=1)
-    retry_budget: timedelta = timedelta(minutes=5)
 
 
 class Recorder(Protocol):
@@ -60,29 +42,19 @@ class _Entry(NamedTuple):
 
 
 class Journal:
-    """A bounded queue and the thread that empties it.
+    """A bounded queue and the thread that empties it."""
 
-    Args:
-        recorder: what writes the events.
-        metrics: counts events that are lost before a write was tried.
-        capacity: events that may wait; further ones are dropped.
-        pace: when it writes.
-    """
+    capacity = 2000
+    """Events that may wait, each of some kilobytes; further ones are dropped."""
+    gathering_seconds = 0.05
+    """How long an event waits for others; a transaction of ten costs about as much as one alone."""
+    retry_pause_seconds = 1.0
+    retry_budget_seconds = 300.0
+    """How long an event is tried again, from when it was submitted."""
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        metrics: Metrics,
-        *,
-        capacity: int = CAPACITY,
-        pace: Pace = Pace(),
-    ) -> None:
+    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
         self._recorder = recorder
         self._metrics = metrics
-        self._capacity = capacity
-        self._gathering_seconds = pace.gathering.total_seconds()
-        self._retry_pause_seconds = pace.retry_pause.total_seconds()
-        self._retry_budget_seconds = pace.retry_budget.total_seconds()
         self._changed = Condition()
         self._waiting: deque[_Entry] = deque()
         self._in_hand: list[_Entry] = []
@@ -92,7 +64,7 @@ class Journal:
     def submit(self, event: AuditEvent) -> None:
         """Take over an event; returns at once and raises nothing. A full journal drops it."""
         with self._changed:
-            has_room = len(self._waiting) < self._capacity and not self._is_closing
+            has_room = len(self._waiting) < self.capacity and not self._is_closing
             if has_room:
                 self._waiting.append(_Entry(event, monotonic_seconds()))
                 if len(self._waiting) in {1, BATCH_ROWS}:  # the thread need not wake for every event
@@ -129,7 +101,7 @@ class Journal:
         """Wait for events and take them, or nothing when the journal is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
-            self._changed.wait_for(self._has_gathered, self._gathering_seconds)
+            self._changed.wait_for(self._has_gathered, self.gathering_seconds)
             count = min(len(self._waiting), BATCH_ROWS)
             self._in_hand = [self._waiting.popleft() for _ in range(count)]
             return self._in_hand
@@ -139,7 +111,7 @@ class Journal:
 
     def _write(self, entries: list[_Entry]) -> None:
         events = [entry.event for entry in entries]
-        give_up_at = entries[0].submitted_seconds + self._retry_budget_seconds
+        give_up_at = entries[0].submitted_seconds + self.retry_budget_seconds
         while True:
             try:
                 self._record(events)
@@ -153,7 +125,7 @@ class Journal:
     def _pause(self) -> bool:
         """Wait before the next attempt; return whether there will be none because the process ends."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._is_closing, self._retry_pause_seconds)
+            return self._changed.wait_for(lambda: self._is_closing, self.retry_pause_seconds)
 
     def _record(self, events: list[AuditEvent]) -> None:
         """Write all events; what is wrong with one must not keep the others out.

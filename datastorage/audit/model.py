@@ -1,6 +1,6 @@
 """What can become of an audit event that is written, and what is asked and answered about those stored."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -189,19 +189,26 @@ class EventPage(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as reads return it, in JSON."""
+    """One event as reads return it."""
 
-    text: str
+    row: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
 class EventExport:
-    """Events in JSON, some hundred at a time, read while they are sent.
+    """Lines of JSON that are read while they are sent; ``next_cursor`` is set when rows remain.
 
-    Attributes:
-        chunks: closing it ends the transaction.
-        next_cursor: set when rows remain.
+    No generator: closing one that never started runs none of its code, and the answer to HEAD never
+    starts, nor does the one to a client that is already gone.
     """
 
     chunks: Generator[Sequence[str], None, None]
     next_cursor: str | None
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            yield "\n".join((*chunk, "")).encode("utf-8")
+
+    def close(self) -> None:
+        """End the transaction."""
+        self.chunks.close()

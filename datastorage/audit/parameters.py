@@ -22,11 +22,6 @@ from datastorage.platform.web.parameters import Find, Parameter, ParameterReader
 from datastorage.platform.web.sent import Sent
 
 NDJSON = "application/x-ndjson"
-MAX_OFFSET = 2**63 - 1
-MAX_PAGE_ROWS = 1000
-DEFAULT_PAGE_ROWS = 50
-MAX_EXPORT_ROWS = 100_000
-DEFAULT_EXPORT_ROWS = 10_000
 
 OLDER_NAMES = {"event_category": ("service",), "event_outcome": ("outcome",)}
 
@@ -37,15 +32,14 @@ _FURTHER = (
 )  # fmt: skip
 """Filters by equality, in the order in which faults are reported: before the times, and behind the page."""
 
-UNUSABLE_CURSOR = Fault("must be a cursor returned by this query in the same order")
-EXPORT_WITH_OFFSET = Fault("cannot be combined with an export; use cursor")
-
 
 def parameters(clock: Clock, limit: Parameter) -> tuple[Parameter, ...]:
     """Return the parameters of a page or an export, in the order in which their faults are reported."""
     filters = in_order((each for each in MEMBERS if each.filters is not None), (*_FIRST, *_FURTHER))
     found = [_equality(each) for each in filters]
-    return (*found[: len(_FIRST)], *_bounds(clock), limit, OFFSET, *found[len(_FIRST) :], *REST)
+    since = _bound(clock, "since", SINCE, AT_LEAST, "start_time")
+    until = _bound(clock, "until", "Not after this time; notation of `since`.", AT_MOST, "end_time")
+    return (*found[: len(_FIRST)], since, until, limit, OFFSET, *found[len(_FIRST) :], *REST)
 
 
 def _equality(member: Member) -> Parameter:
@@ -58,37 +52,30 @@ def _equality(member: Member) -> Parameter:
     )
 
 
-def _bounds(clock: Clock) -> tuple[Parameter, ...]:
-    since = (
-        "Not before this time: RFC 3339, a date (00:00 UTC), or a duration before now such as `24h` or "
-        "`1h30m`, with the units d, h, m, s, ms, us, ns."
-    )
-    until = "Not after this time; notation of `since`."
-    return (
-        Parameter("since", since, time(clock), finds=_bounded("since", AT_LEAST), aliases=("start_time",)),
-        Parameter("until", until, time(clock), finds=_bounded("until", AT_MOST), aliases=("end_time",)),
-    )
-
-
-def _bounded(name: str, operator: Operator) -> tuple[Find, ...]:
+def _bound(clock: Clock, name: str, meaning: str, operator: Operator, alias: str) -> Parameter:
     """Bound the date too: it prunes partitions."""
     columns = audit_events.c
     date = Find(columns.event_date, operator, key=f"{name}_date", of=datetime.date)
-    return Find(columns.event_timestamp, operator), date
+    finds = (Find(columns.event_timestamp, operator), date)
+    return Parameter(name, meaning, time(clock), finds=finds, aliases=(alias,))
 
 
+SINCE = (
+    "Not before this time: RFC 3339, a date (00:00 UTC), or a duration before now such as `24h` or "
+    "`1h30m`, with the units d, h, m, s, ms, us, ns."
+)
 PAGE_LIMIT = Parameter(
     "limit",
     "Rows of a page; an export may ask for up to 100000 and gives 10000 unless told.",
-    integer(1, MAX_PAGE_ROWS),
-    default=DEFAULT_PAGE_ROWS,
+    integer(1, 1000),
+    default=50,
     empty_is_absent=False,
 )
-EXPORT_LIMIT = replace(PAGE_LIMIT, grammar=integer(1, MAX_EXPORT_ROWS), default=DEFAULT_EXPORT_ROWS)
+EXPORT_LIMIT = replace(PAGE_LIMIT, grammar=integer(1, 100_000), default=10_000)
 OFFSET = Parameter(
     "offset",
     "Rows to skip; refused in an export and ignored with `cursor`.",
-    integer(0, MAX_OFFSET),
+    integer(0, 2**63 - 1),
     default=0,
     empty_is_absent=False,
 )
@@ -127,15 +114,15 @@ REST = (
 )
 
 
-class AuditSearch:
-    """Reads a page or an export, as ``format`` or the ``Accept`` header asks."""
+class AuditSearch(ParameterReader[PageRequest | ExportRequest]):
+    """Reads a page, or an export where ``format`` or the ``Accept`` header asks for lines."""
 
     def __init__(self, clock: Clock) -> None:
-        self.page = page_reader(clock)
-        self.export = export_reader(clock)
-        self.resource = self.page.resource
-        self.encoding_slug = self.page.encoding_slug
-        self.parameters = self.page.parameters
+        rules = (read_payload_filters, _read_cursor)
+        super().__init__(*parameters(clock, PAGE_LIMIT), make=_page, rules=rules)
+        self._export = ParameterReader(
+            *parameters(clock, EXPORT_LIMIT), make=_export, rules=(*rules, _refuse_offset)
+        )
 
     def read(self, sent: Sent) -> PageRequest | ExportRequest:
         """Return what is wanted.
@@ -144,25 +131,13 @@ class AuditSearch:
             InvalidInput: naming every bad parameter.
         """
         wanted_format = sent.texts.get("format") or _preferred_format(sent.accept)
-        return self.export.read(sent) if wanted_format == "ndjson" else self.page.read(sent)
+        return self._export.read(sent) if wanted_format == "ndjson" else super().read(sent)
 
 
 @lru_cache(maxsize=128)
 def _preferred_format(accept: str) -> str:
     accepted = parse_accept_header(accept, MIMEAccept).best_match(["application/json", NDJSON])
     return "ndjson" if accepted == NDJSON else "json"
-
-
-def page_reader(clock: Clock) -> ParameterReader[PageRequest]:
-    """Return what reads the parameters of a page."""
-    rules = (read_payload_filters, _read_cursor)
-    return ParameterReader(*parameters(clock, PAGE_LIMIT), make=_page, rules=rules)
-
-
-def export_reader(clock: Clock) -> ParameterReader[ExportRequest]:
-    """Return what reads the same parameters when the answer is a stream of lines."""
-    rules = (read_payload_filters, _read_cursor, _refuse_offset)
-    return ParameterReader(*parameters(clock, EXPORT_LIMIT), make=_export, rules=rules)
 
 
 def _read_cursor(reading: Reading) -> None:
@@ -172,13 +147,13 @@ def _read_cursor(reading: Reading) -> None:
         try:
             reading.values["cursor"] = position_of(cursor, ascending=reading.values["order"] == "asc")
         except InvalidCursor:
-            reading.refuse("cursor", UNUSABLE_CURSOR)
+            reading.refuse("cursor", Fault("must be a cursor returned by this query in the same order"))
 
 
 def _refuse_offset(reading: Reading) -> None:
     """An export goes on by cursor; skipping rows would read them all."""
     if "offset" in reading.sent.texts:
-        reading.refuse("offset", EXPORT_WITH_OFFSET)
+        reading.refuse("offset", Fault("cannot be combined with an export; use cursor"))
 
 
 def _page(reading: Reading) -> PageRequest:

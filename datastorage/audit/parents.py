@@ -1,7 +1,6 @@
 """Parents that were not found: unknown, still in the queue, or in a month that cannot be read."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
 from uuid import UUID
 
 from datastorage.audit.event import AuditEvent
@@ -15,24 +14,17 @@ class ParentPending(DatabaseError):
     """The parent was acknowledged and waits in the queue: so must its child."""
 
 
-class Months(Protocol):
-    """Knows which months cannot be read at the moment."""
-
-    def detached_months(self, table: str) -> Collection[Month]:
-        """Return the months whose partition exists and is not attached."""
-
-
 class Parents:
     """Decides what becomes of events whose parent the database did not find.
 
     Args:
         queue: where a parent may still wait.
-        months: where a parent may be out of sight.
+        detached_months: of a table; a parent in one of them is out of sight.
     """
 
-    def __init__(self, queue: DeadLetterQueue, months: Months) -> None:
+    def __init__(self, queue: DeadLetterQueue, detached_months: Callable[[str], Collection[Month]]) -> None:
         self._queue = queue
-        self._months = months
+        self._detached_months = detached_months
 
     def write(self, events: Sequence[AuditEvent], append: Callable[[], list[Written]]) -> list[Written]:
         """Return the outcomes of ``append``; a parent that is reported as missing exists nowhere.
@@ -77,7 +69,7 @@ class Parents:
     def _require_all_months(self, events: Sequence[AuditEvent]) -> None:
         """Make sure that a parent of ``events`` would have been found: none is later than its child."""
         latest = max(Month.of(event.event_date) for event in events)
-        if any(month <= latest for month in self._months.detached_months(AUDIT_EVENTS.name)):
+        if any(month <= latest for month in self._detached_months(AUDIT_EVENTS.name)):
             raise PartitionFailure("a month is detached", reason="partition_missing")
 
 

@@ -19,7 +19,6 @@ PAYLOAD_PREFIX = "event_data."
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
 _BAD_PATH = Fault("must be event_data. and 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by dots")
-_BAD_KEY = Fault("must consist of letters, digits and underscores")
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -60,7 +59,7 @@ def _pair(reading: Reading) -> Iterator[Match]:
     if key and not value:
         reading.refuse("detail_key", Fault("must come together with detail_value"))
     if key and value and not re.fullmatch(r"\w+", key, re.ASCII):
-        reading.refuse("detail_key", _BAD_KEY)
+        reading.refuse("detail_key", Fault("must consist of letters, digits and underscores"))
     if key:
         yield Match((key,), value)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -113,15 +113,6 @@ def _page_order(wanted: AuditFilter) -> ColumnElement[Any]:
     return literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
 
 
-class _PageShape(NamedTuple):
-    """What pages have in common whose statements have the same text."""
-
-    conditions: Shape
-    ascending: bool
-    is_behind: bool
-    counted: bool
-
-
 def rendered_page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
     """Return the statement of a page that is not planned with its values, and those values.
 
@@ -129,22 +120,20 @@ def rendered_page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
     can include the total.
     """
     found, after = wanted.filter, wanted.filter.after
-    shape = _PageShape(shape_of(found.conditions), found.ascending, after is not None, wanted.include_total)
     bound = values(found.conditions)
     if after is not None:
         bound |= _place(after)
     bound["page_limit"], bound["page_offset"] = wanted.limit, wanted.offset
-    return _rendered_page(shape), bound
+    shape = shape_of(found.conditions), found.ascending, after is not None, wanted.include_total
+    return _rendered(shape), bound
 
 
 @lru_cache(maxsize=256)
-def _rendered_page(shape: _PageShape) -> Rendered:
-    wanted = AuditFilter(
-        conditions=conditions_of(shape.conditions),
-        ascending=shape.ascending,
-        after=_SOMEWHERE if shape.is_behind else None,
-    )
-    return Rendered(first_page(wanted, limit=0) if shape.counted else page(wanted, limit=0))
+def _rendered(shape: tuple[Shape, bool, bool, bool]) -> Rendered:
+    conditions, ascending, is_behind, is_counted = shape
+    after = _SOMEWHERE if is_behind else None
+    wanted = AuditFilter(conditions=conditions_of(conditions), ascending=ascending, after=after)
+    return Rendered(first_page(wanted, limit=0) if is_counted else page(wanted, limit=0))
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:

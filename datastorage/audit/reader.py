@@ -34,12 +34,7 @@ Rows = tuple[list[str], int | None]
 
 
 class AuditReader:
-    """Finds audit events (BR-STORAGE-020, -024).
-
-    Args:
-        database: where they are.
-        metrics: counts and durations of queries.
-    """
+    """Finds audit events (BR-STORAGE-020, -024)."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database
@@ -53,7 +48,7 @@ class AuditReader:
         data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
         next_cursor = _cursor_behind(data[-1], wanted) if has_more else None
         pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
-        return EventPage([msgspec.Raw(text.encode("utf-8")) for text in data], pagination)
+        return EventPage(list(map(_raw, data)), pagination)
 
     def _find_rows(self, wanted: PageRequest) -> Rows:
         is_short_first = not wanted.offset and wanted.filter.after is None and wanted.limit <= SHORT_PAGE_ROWS
@@ -100,7 +95,7 @@ class AuditReader:
             rows = self._database.query(queries.ONE, {"event_id": event_id})
         if not rows:
             raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
-        return StoredEvent(rows[0][0])
+        return StoredEvent(_raw(rows[0][0]))
 
     def export(self, wanted: ExportRequest) -> EventExport:
         """Start streaming events; a ``DatabaseError`` may also come while the chunks are consumed."""
@@ -122,6 +117,11 @@ class AuditReader:
             # Closed in any case: a server-side cursor left behind is reported when it is collected.
             with cursor.execute(queries.page(wanted.filter, limit=wanted.limit)) as result:
                 yield from result.scalars().partitions()
+
+
+def _raw(text: str) -> msgspec.Raw:
+    """Return JSON that is sent as it is."""
+    return msgspec.Raw(text.encode("utf-8"))
 
 
 class _SortKey(msgspec.Struct):

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final
 
+from datastorage.audit import refusals
 from datastorage.audit.event import AuditEvent, from_payload, to_payload
 from datastorage.audit.model import (
     AlreadyRecorded,
@@ -22,15 +23,7 @@ from datastorage.audit.model import (
     Written,
 )
 from datastorage.audit.parents import ParentPending, Parents
-from datastorage.audit.refusals import (
-    BATCH,
-    SINGLE,
-    log_refused,
-    month_at_fault,
-    refused_row,
-    require_all_written,
-    require_written,
-)
+from datastorage.audit.refusals import BATCH, SINGLE
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
 from datastorage.dlq.attempt import WriteAttempts
@@ -72,17 +65,7 @@ _REPLAYED = {
 
 
 class AuditService:
-    """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018).
-
-    Args:
-        store: the table.
-        writer: group commit for single events.
-        queue: where a write goes that the database could not take.
-        parents: decides about parents that are not stored.
-        attempts: tries the database.
-        metrics: counts and lag of writes.
-        clock: the server's now, for the lag.
-    """
+    """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018)."""
 
     def __init__(  # noqa: PLR0913 - the one place where a write is decided
         self,
@@ -118,13 +101,13 @@ class AuditService:
         )
 
     def _store_one(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
-        [written] = self._write(SINGLE, [event], lambda: [self._writer.write(event)])
-        require_written(event, written)
-        if written is Written.IDENTICAL:
-            self._count_stored([event], [])
-            return AlreadyRecorded(event.event_id, event.event_timestamp)
-        self._count_stored([event], [event])
-        return Recorded(event.event_id, event.event_timestamp)
+        append = partial(self._attempt, SINGLE, [event], lambda: [self._writer.write(event)])
+        outcomes = self._parents.write([event], append)
+        refusals.require_written(SINGLE, [event], outcomes)
+        is_new = Written.CREATED in outcomes
+        self._count_stored([event], [event] if is_new else [])
+        answer = Recorded if is_new else AlreadyRecorded
+        return answer(event.event_id, event.event_timestamp)
 
     def record_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
         """Commit all events, or queue all of them.
@@ -145,14 +128,15 @@ class AuditService:
         )
 
     def _store_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
+        append = partial(self._attempt, BATCH, events, lambda: self._store.append_all(events))
         try:
-            outcomes = self._write(BATCH, events, lambda: self._store.append_all(events))
+            outcomes = self._parents.write(events, append)
         except DatabaseError as fault:
             if is_infrastructure(fault.reason):
                 raise
             # What is wrong with one month must not make the others wait.
             raise DatabaseError(fault.detail, reason="batch_rollback") from fault
-        require_all_written(events, outcomes)
+        refusals.require_written(BATCH, events, outcomes)
         created = [e for e, outcome in zip(events, outcomes, strict=True) if outcome is Written.CREATED]
         self._count_stored(events, created)
         message = f"{len(events)} audit events created successfully"
@@ -171,7 +155,7 @@ class AuditService:
         except InvalidPayload:
             return Replayed.INVALID
         except RowRefused as refused:
-            log_refused(refused)
+            refusals.log_refused(refused)
             return Replayed.INVALID
         except ParentPending:
             return Replayed.PARENT_PENDING
@@ -181,29 +165,17 @@ class AuditService:
 
     def _write_again(self, event: AuditEvent) -> Written:
         """Write an acknowledged event; when its parent exists nowhere, keep the event and the id it named."""
+        attempt = partial(self._attempt, SINGLE, [event], is_replay=True)
         written = Written.PARENT_MISSING
         try:
-            [written] = self._write(SINGLE, [event], lambda: self._store.append([event]), is_replay=True)
+            [written] = self._parents.write([event], lambda: attempt(lambda: self._store.append([event])))
         except RowRefused as refused:
             if refused.reason != "foreign_key":
                 raise
             # The parent was there when it was looked up, and deleted before its child was inserted.
         if written is Written.PARENT_MISSING:
-            append_orphan = partial(self._store.append_orphan, event)
-            [written] = self._attempt(SINGLE, [event], append_orphan, is_replay=True)
+            [written] = attempt(lambda: self._store.append_orphan(event))
         return written
-
-    def _write(
-        self,
-        table: str,
-        events: Sequence[AuditEvent],
-        append: Callable[[], list[Written]],
-        *,
-        is_replay: bool = False,
-    ) -> list[Written]:
-        """Write events whose parents may be queued; raises what ``Parents.write`` and ``_attempt`` raise."""
-        attempt = partial(self._attempt, table, events, append, is_replay=is_replay)
-        return self._parents.write(events, attempt)
 
     def _attempt(
         self,
@@ -211,7 +183,7 @@ class AuditService:
         events: Sequence[AuditEvent],
         append: Callable[[], list[Written]],
         *,
-        is_replay: bool,
+        is_replay: bool = False,
     ) -> list[Written]:
         """Run a write, and turn a refused row into the client's fault.
 
@@ -223,12 +195,12 @@ class AuditService:
             return self._attempts.run(table, append, is_replay=is_replay)
         except RowRefused as refused:
             if refused.reason == "unique":
-                fault = month_at_fault(refused)
+                fault = refusals.month_at_fault(refused)
                 self._count_partition_failure(events, fault)
                 raise fault from refused
             if is_replay:
                 raise
-            raise refused_row(refused, table) from refused
+            raise refusals.refused_row(refused, table) from refused
         except DatabaseError as error:
             self._count_partition_failure(events, error)
             raise

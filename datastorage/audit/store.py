@@ -29,13 +29,7 @@ class BatchRefused(Exception):
 
 
 class AuditStore:
-    """Appends audit events; every method raises ``DatabaseError`` when none of its events is stored.
-
-    Args:
-        database: where they are.
-        audit: time limits of single and batch writes.
-        settings: the lock timeout of writes.
-    """
+    """Appends audit events; every method raises ``DatabaseError`` when none of its events is stored."""
 
     def __init__(self, database: Database, audit: AuditSettings, settings: DatabaseSettings) -> None:
         self._database = database
@@ -96,14 +90,16 @@ def _append(connection: Connection, events: Sequence[AuditEvent], parents: Paren
         # In key order: two transactions that share ids then wait for each other instead of deadlocking.
         # By number: ids compare each other in Python.
         ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
-        created = set(queries.INSERT_SENT_ROWS.rows(connection, _sent(ordered, parents)))
+        sent = as_parameters([_as_sent(each, parents) for each in ordered])
+        created = set(queries.INSERT_SENT_ROWS.rows(connection, sent))
 
     def outcome(event: AuditEvent) -> Written:
         if not _has_parent(event, parents):
             return Written.PARENT_MISSING
         if _key(event) in created and storable[_key(event)] is event:
             return Written.CREATED
-        identical = queries.IDENTICAL_ROWS.rows(connection, _sent([event], parents))
+        sent = as_parameters([_as_sent(event, parents)])
+        identical = queries.IDENTICAL_ROWS.rows(connection, sent)
         return Written.IDENTICAL if identical else Written.CONFLICT
 
     return [outcome(event) for event in events]
@@ -129,11 +125,6 @@ def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> Paren
         if event.has_client_id and event.event_id in wanted and event.event_id != event.parent_event_id:
             found.setdefault(event.event_id, {})[event.event_date] = None
     return found
-
-
-def _sent(events: Sequence[AuditEvent], parents: ParentDates) -> dict[str, str]:
-    """Return the parameters of the two statements on sent rows."""
-    return as_parameters([_as_sent(event, parents) for event in events])
 
 
 def _as_sent(event: AuditEvent, parents: ParentDates) -> Any:

@@ -14,25 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Lock
-from typing import NamedTuple
 
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import Written
 from datastorage.errors import DatabaseError, RowRefused, Unavailable
 
 Append = Callable[[Sequence[AuditEvent]], list[Written]]
-
+QueueKey = tuple[int, int, bool, bool]
+"""What the events of one group have in common: year, month, whether they have a parent and a client's id."""
 
 _INTERRUPTED = Unavailable("the write was interrupted - please retry", reason="unknown")
-
-
-class _QueueKey(NamedTuple):
-    """What the events of one group have in common."""
-
-    year: int
-    month: int
-    has_parent: bool
-    has_client_id: bool
 
 
 class _Ticket:
@@ -82,7 +73,7 @@ class GroupWriter:
         self._max_rows = max_rows
         self._max_wait_seconds = max_wait_seconds
         self._lock = Lock()
-        self._queues: dict[_QueueKey, _Queue] = {}
+        self._queues: dict[QueueKey, _Queue] = {}
 
     def write(self, event: AuditEvent) -> Written:
         """Store ``event`` and return what the database did with it, after the commit.
@@ -90,7 +81,8 @@ class GroupWriter:
         Raises:
             DatabaseError: it is not stored.
         """
-        key, ticket = _queue_key(event), _Ticket(event)
+        day, ticket = event.event_date, _Ticket(event)
+        key = (day.year, day.month, event.parent_event_id is not None, event.has_client_id)
         with self._lock:
             queue = self._queues.setdefault(key, _Queue())
             queue.waiting.append(ticket)
@@ -118,7 +110,7 @@ class GroupWriter:
         # Already part of a group: its outcome is certain only when that group is done.
         ticket.wait()
 
-    def _lead(self, key: _QueueKey, queue: _Queue) -> None:
+    def _lead(self, key: QueueKey, queue: _Queue) -> None:
         with self._lock:
             group, queue.waiting = queue.waiting[: self._max_rows], queue.waiting[self._max_rows :]
         try:
@@ -150,7 +142,7 @@ class GroupWriter:
                 for ticket, outcome in zip(part, outcomes, strict=True):
                     ticket.result = outcome
 
-    def _hand_over(self, key: _QueueKey, queue: _Queue) -> None:
+    def _hand_over(self, key: QueueKey, queue: _Queue) -> None:
         """Let the longest-waiting request lead next; an empty queue is forgotten."""
         with self._lock:
             if queue.waiting:
@@ -158,8 +150,3 @@ class GroupWriter:
                 queue.waiting[0].wake()
             else:
                 del self._queues[key]
-
-
-def _queue_key(event: AuditEvent) -> _QueueKey:
-    day = event.event_date
-    return _QueueKey(day.year, day.month, event.parent_event_id is not None, event.has_client_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from datastorage.demo.content import EVENT_TYPES, STORY, WORLD, Facts, fill, filled
@@ -25,20 +25,16 @@ ERRORS = {
 """Members of an event by what its payload calls them."""
 
 
-class Ending(NamedTuple):
-    """An incident, and when all of it was known."""
-
-    known_at: str
-    incident: Record
-
-
 @dataclass(slots=True)
 class Part:
-    """One remediation: its events, each after its parent, what people were sent, and how it ended."""
+    """One remediation: its events, each after its parent, what people were sent, and how it ended.
+
+    An ending is an incident, with the time at which all of it was known.
+    """
 
     events: list[Record] = field(default_factory=list)
     notifications: list[Record] = field(default_factory=list)
-    endings: list[Ending] = field(default_factory=list)
+    endings: list[tuple[str, Record]] = field(default_factory=list)
 
     def first(self, count: int, instant: datetime) -> "Part":
         """Return at most ``count`` events that have happened by ``instant``, and all else of their time."""
@@ -50,7 +46,7 @@ class Part:
         return Part(
             events,
             [sent for sent in self.notifications if sent["sent_at"] <= last],
-            [ending for ending in self.endings if ending.known_at <= last],
+            [(known_at, incident) for known_at, incident in self.endings if known_at <= last],
         )
 
 
@@ -71,7 +67,7 @@ class Narrator:
         self._rng = rng
         self._facts = {**facts, "now": rfc3339(begins)}
         self._now = begins
-        self._cause: Record | None = None
+        self._parent: Record = {}
 
     def play(self, chapter: str, **facts: Any) -> None:
         """Tell a chapter."""
@@ -92,7 +88,7 @@ class Narrator:
         for chapter in step.get("play", ()):
             self.play(chapter)
         if "tell" in step:
-            self._cause = self._event(step["tell"], known)
+            self._cause(step["tell"], known)
         if "mention" in step:
             self._event(step["mention"], known)
         if "deliver" in step:
@@ -118,14 +114,14 @@ class Narrator:
 
     def _end(self, members: Facts) -> None:
         incident = filled(STORY["incident"] | members, self._facts)
-        self.part.endings.append(Ending(self._facts["now"], incident))
+        self.part.endings.append((self._facts["now"], incident))
 
     def show(self) -> None:
         """Tell of every event type with the sample of the catalogue."""
         for name, kind in EVENT_TYPES.items():
             sample = kind["sample_event_data"]
             self._facts |= sample
-            self._cause = self._event(name, sample)
+            self._cause(name, sample)
             if name in STORY["tour"]:
                 self._facts[STORY["tour"][name]] = self._facts["now"]
             self._wait(2, 90)
@@ -150,6 +146,13 @@ class Narrator:
             case _:
                 return fill(value, self._facts)
 
+    def _cause(self, event_type: str, known: Facts) -> None:
+        """Add an event from which the next one follows."""
+        event = self._event(event_type, known)
+        # The date is a hint that spares the service a look into every month.
+        date = event["event_timestamp"][:10]
+        self._parent = {"parent_event_id": event["event_id"], "parent_event_date": date}
+
     def _event(self, event_type: str, known: Facts) -> Record:
         """Add an event of this instant; ``known`` are the facts that have become known with it."""
         if self.part.events:
@@ -165,7 +168,7 @@ class Narrator:
             "event_action": kind["event_action"],
             "event_outcome": _outcome(event_type, data),
             "actor_id": f"{kind['service']}-service",
-            **self._parent(),
+            **self._parent,
             **{member: data[name] for name, member in ERRORS.items() if name in data},
             "event_data": data,
         }
@@ -173,13 +176,6 @@ class Narrator:
             event["duration_ms"] = known["duration_ms"]
         self.part.events.append(event)
         return event
-
-    def _parent(self) -> Record:
-        if self._cause is None:
-            return {}
-        # The date is a hint that spares the service a look into every month.
-        date = self._cause["event_timestamp"][:10]
-        return {"parent_event_id": self._cause["event_id"], "parent_event_date": date}
 
 
 def _outcome(event_type: str, data: Mapping[str, Any]) -> str:

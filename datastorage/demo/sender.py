@@ -23,6 +23,9 @@ LONGEST_PAUSE_SECONDS = 30
 TIMEOUT = Timeout(connect=5, read=60)
 
 
+Answer = Mapping[str, Any]
+
+
 class SendingFailed(Exception):
     """The service cannot be reached, or it refuses; the message says which, and why."""
 
@@ -33,7 +36,7 @@ has "queued" because its database is away."""
 
 
 class Sender:
-    """A client of the service at ``url``.
+    """A client of the service at ``url``; methods raise ``SendingFailed`` when a record was not stored.
 
     A 503 is tried again after the pause the service asks for. A request whose answer was lost may be
     sent twice without harm: events and incidents carry their ids, and a workflow or a delivery record
@@ -55,67 +58,54 @@ class Sender:
         self._http = urllib3.PoolManager(retries=retries, timeout=TIMEOUT)
 
     def register(self, workflow: Workflow) -> tuple[Receipt, str]:
-        """Register one version; returns the receipt, and the id of the version.
-
-        Raises:
-            SendingFailed: it was not stored.
-        """
-        answer = self._request("POST", WORKFLOWS, workflow.body)
-        if answer.status != HTTPStatus.CONFLICT:
-            return _receipt(answer, 1), _id_in(_json(answer))
-        versions = self._request("GET", f"{WORKFLOWS}/by-name/{quote(workflow.name, safe='')}/versions")
-        if versions.status != HTTPStatus.OK:
-            raise _refusal(versions)
-        found: list[dict[str, Any]] = _json(versions).get("versions", [])
-        known = next((each for each in found if each["version"] == workflow.version), {})
-        return Receipt(sent=1, known=1), _id_in(known)
+        """Register one version; returns the receipt, and the id of the version."""
+        receipt, answer = self._send_one(WORKFLOWS, workflow.body)
+        if receipt["known"]:
+            path = f"{WORKFLOWS}/by-name/{quote(workflow.name, safe='')}/versions"
+            listed: list[dict[str, Any]] = self._ask("GET", path)[1].get("versions", [])
+            answer = next((each for each in listed if each["version"] == workflow.version), {})
+        workflow_id = answer.get("workflow_id")
+        if not isinstance(workflow_id, str):
+            raise SendingFailed("the answer names no workflow_id: is this datastorage?")
+        return receipt, workflow_id
 
     def send_batches(self, path: str, records: Sequence[object]) -> Iterator[Receipt]:
-        """Send records in batches; yields the receipt of each batch.
-
-        Raises:
-            SendingFailed: nothing of the current batch was stored; those before it were.
-        """
+        """Send records in batches, each stored as a whole or not at all; yields the receipt of each."""
         for start in range(0, len(records), BATCH_SIZE):
             batch = records[start : start + BATCH_SIZE]
-            yield _receipt(self._request("POST", path, batch), len(batch))
+            status, answer = self._ask("POST", path, batch)
+            yield _receipt(status, len(batch), known=answer.get("duplicates", 0))
 
     def send_each(self, path: str, records: Iterable[object]) -> Iterator[Receipt]:
-        """Send records one by one; yields the receipt of each, a 409 being one that is known.
-
-        Raises:
-            SendingFailed: the current one was not stored; those before it were.
-        """
+        """Send records one by one; yields the receipt of each."""
         for record in records:
-            answer = self._request("POST", path, record)
-            is_known = answer.status == HTTPStatus.CONFLICT
-            yield Receipt(sent=1, known=1) if is_known else _receipt(answer, 1)
+            yield self._send_one(path, record)[0]
 
-    def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
+    def _send_one(self, path: str, record: object) -> tuple[Receipt, Answer]:
+        """Send a record that is known to the service when it answers 409."""
+        status, answer = self._ask("POST", path, record, HTTPStatus.CONFLICT)
+        return _receipt(status, 1, known=int(status == HTTPStatus.CONFLICT)), answer
+
+    def _ask(self, method: str, path: str, body: object = None, *expected: int) -> tuple[int, Answer]:
+        """Return the status and the content of an answer that is a success or ``expected``."""
         try:
-            return self._http.request(method, f"{self._url}{path}", json=body)
+            answer = self._http.request(method, f"{self._url}{path}", json=body)
         except urllib3.exceptions.HTTPError as error:
             raise SendingFailed(f"cannot reach a service at {self._url}: {_reason(error)}") from error
+        content = _content(answer)
+        if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, *expected}:
+            return answer.status, content
+        if "detail" not in content:
+            raise SendingFailed(f"the answer is {answer.status} without an explanation: is this datastorage?")
+        raise SendingFailed(f"the service refuses ({answer.status}): {content['detail']}")
 
     def close(self) -> None:
         """Close kept connections."""
         self._http.clear()
 
 
-def _receipt(answer: urllib3.BaseHTTPResponse, count: int) -> Receipt:
-    if answer.status == HTTPStatus.ACCEPTED:
-        return Receipt(sent=count, queued=count)
-    if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
-        return Receipt(sent=count, known=_json(answer).get("duplicates", 0))
-    raise _refusal(answer)
-
-
-def _id_in(workflow: Mapping[str, Any]) -> str:
-    match workflow.get("workflow_id"):
-        case str(workflow_id):
-            return workflow_id
-        case _:
-            raise SendingFailed("the answer names no workflow_id: is this datastorage?")
+def _receipt(status: int, count: int, *, known: int) -> Receipt:
+    return Receipt(sent=count, known=known, queued=count if status == HTTPStatus.ACCEPTED else 0)
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
@@ -125,14 +115,8 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
     return system.strerror if isinstance(system, OSError) and system.strerror else str(cause)
 
 
-def _refusal(answer: urllib3.BaseHTTPResponse) -> SendingFailed:
-    detail = _json(answer).get("detail")
-    if detail is None:
-        return SendingFailed(f"the answer is {answer.status} without an explanation: is this datastorage?")
-    return SendingFailed(f"the service refuses ({answer.status}): {detail}")
-
-
-def _json(answer: urllib3.BaseHTTPResponse) -> Mapping[str, Any]:
+def _content(answer: urllib3.BaseHTTPResponse) -> Answer:
+    """Return the object in an answer, an empty one when there is none."""
     try:
         content = json.loads(answer.data)
     except ValueError:

@@ -79,7 +79,7 @@ def tell(seed: int, now: datetime, count: int) -> Story:
         workflows=list(itertools.chain(*SHELF.values())),
         events=sorted((event for part in parts for event in part.events), key=itemgetter("event_timestamp")),
         notifications=[sent for part in parts for sent in part.notifications],
-        incidents=[ending.incident for part in parts for ending in part.endings],
+        incidents=[incident for part in parts for _, incident in part.endings],
         tour=facts["correlation_id"],
         search={"filters": _filters(facts), "explain": True},
     )

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -15,13 +14,13 @@ import urllib3
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import launch_command
+from datastorage.embedded.lock import wait_until
 from datastorage.embedded.server import HOST, port_to_use
 from datastorage.embedded.stack import Stack
 from datastorage.platform.clock import monotonic_seconds, utc_now
 from datastorage.settings import environment
 
 START_SECONDS = 60
-ASK_AGAIN_SECONDS = 0.05
 LOWEST_PORT = 1024
 
 DATA = click.Path(file_okay=False, path_type=Path)
@@ -79,13 +78,12 @@ class _Stop:
 
     def _request(self, _signal: int, _frame: FrameType | None) -> None:
         if self._service is not None and not self.is_requested:
-            os.write(
-                sys.stdout.fileno(), "\nStopping the service …\n".encode()
-            )  # unbuffered: print may be at work
+            # Unbuffered: a print may be interrupted by this very signal.
+            os.write(sys.stdout.fileno(), "\nStopping the service …\n".encode())
             self._service.terminate()
         self.is_requested = True
 
-    def ends(self, service: "subprocess.Popen[bytes]") -> None:
+    def ends(self, service: subprocess.Popen[bytes]) -> None:
         """Take a service that has just been started."""
         self._service = service
         if self.is_requested:  # while it was being started
@@ -104,7 +102,11 @@ def _announced(what: str, start: Callable[[], None]) -> None:
 
 
 def _serve(stack: Stack, port: int, metrics_port: int, stop: _Stop) -> None:
-    service = _launch(stack, port, metrics_port)
+    service = subprocess.Popen(
+        launch_command([sys.executable, "-m", "datastorage", "serve"]),
+        env=_environ(stack, port, metrics_port),
+        start_new_session=True,  # Ctrl-C is for this process, which then stops the service in good order
+    )
     stop.ends(service)
     try:
         _announced("the service", lambda: _wait_until_ready(service, port, stop))
@@ -118,8 +120,11 @@ def _serve(stack: Stack, port: int, metrics_port: int, stop: _Stop) -> None:
         raise click.ClickException(f"the service ended with exit code {code}")
 
 
-def _launch(stack: Stack, port: int, metrics_port: int) -> "subprocess.Popen[bytes]":
-    environ = dict(environment()) | {
+def _environ(stack: Stack, port: int, metrics_port: int) -> dict[str, str]:
+    return {
+        "DATASTORAGE_LOGGING_FORMAT": "console",
+        "DATASTORAGE_LOGGING_LEVEL": "warn",
+        **environment(),
         "DATASTORAGE_DATABASE_URL": stack.app_url,
         "DATASTORAGE_REDIS_URL": stack.redis.url,
         "DATASTORAGE_SERVER_HOST": HOST,
@@ -128,29 +133,22 @@ def _launch(stack: Stack, port: int, metrics_port: int) -> "subprocess.Popen[byt
         # No load balancer sends traffic to a laptop: there is no endpoint whose removal has to propagate.
         "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
     }
-    environ.setdefault("DATASTORAGE_LOGGING_FORMAT", "console")
-    environ.setdefault("DATASTORAGE_LOGGING_LEVEL", "warn")
-    return subprocess.Popen(
-        launch_command([sys.executable, "-m", "datastorage", "serve"]),
-        env=environ,
-        start_new_session=True,  # Ctrl-C is for this process, which then stops the service in good order
-    )
 
 
-def _wait_until_ready(service: "subprocess.Popen[bytes]", port: int, stop: _Stop) -> None:
+def _wait_until_ready(service: subprocess.Popen[bytes], port: int, stop: _Stop) -> None:
     http = urllib3.PoolManager(retries=False, timeout=2)
-    deadline = monotonic_seconds() + START_SECONDS
-    while service.poll() is None:
+
+    def is_ready() -> bool:
         try:
-            if http.request("GET", f"http://{HOST}:{port}/health/ready").status == HTTPStatus.OK:
-                return
+            return http.request("GET", f"http://{HOST}:{port}/health/ready").status == HTTPStatus.OK
         except urllib3.exceptions.HTTPError:
-            pass
-        if monotonic_seconds() > deadline:
-            raise EmbeddedServerError(f"the service was not ready within {START_SECONDS} s")
-        time.sleep(ASK_AGAIN_SECONDS)  # a service that does not listen yet can only be asked again
-    if not stop.is_requested:
+            return False
+
+    is_decided = wait_until(lambda: service.poll() is not None or is_ready(), START_SECONDS)
+    if service.returncode is not None and not stop.is_requested:
         raise EmbeddedServerError(f"the service ended with exit code {service.returncode}")
+    if not is_decided:
+        raise EmbeddedServerError(f"the service was not ready within {START_SECONDS} s")
 
 
 def _print_tour(stack: Stack, port: int, metrics_port: int) -> None:

@@ -35,21 +35,16 @@ def claim(path: Path, server_name: str, stop_signal: signal.Signals) -> Iterator
     try:
         if not _try_lock(descriptor):
             server, starter = _read_pids(descriptor)
-            in_use = _in_use(path, server)
-            if starter is None or (find_process(starter) and find_process(server)):
-                raise in_use
-            _end_orphan(find_process(server), server_name, stop_signal)
-            if not wait_until(lambda: _try_lock(descriptor), ORPHAN_DEADLINE_SECONDS):
-                raise in_use
+            is_orphan = starter is not None and not (find_process(starter) and find_process(server))
+            if is_orphan:
+                _end_orphan(find_process(server), server_name, stop_signal)
+            if not is_orphan or not wait_until(lambda: _try_lock(descriptor), ORPHAN_DEADLINE_SECONDS):
+                holder = f"process {server}" if server else "a process that is still starting its server"
+                raise EmbeddedServerError(f"data directory {path.parent} is in use by {holder}")
         os.ftruncate(descriptor, 0)
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _in_use(path: Path, server: int | None) -> EmbeddedServerError:
-    holder = f"process {server}" if server else "a process that is still starting its server"
-    return EmbeddedServerError(f"data directory {path.parent} is in use by {holder}")
 
 
 def _read_pids(descriptor: int) -> tuple[int | None, int | None]:
@@ -85,7 +80,7 @@ def signal_tree(pid: int, number: signal.Signals) -> None:
     """
     with suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)
-        server.suspend()  # no child appears behind our back, and nothing cleans up while the others die
+        server.suspend()  # so that it starts no more children, and does not react to the death of some
         for process in (*server.children(recursive=True), server):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
@@ -98,11 +93,8 @@ def record(descriptor: int, server: int) -> None:
 
 def is_free(path: Path) -> bool:
     """Tell whether no process of a server is left in the directory of this lock."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        return _try_lock(descriptor)
-    finally:
-        os.close(descriptor)
+    with path.open("r+b") as file:
+        return _try_lock(file.fileno())
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -119,5 +111,5 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if monotonic_seconds() > deadline:
             return False
-        time.sleep(_POLL_SECONDS)  # the processes are not our children: there is nothing to wait on
+        time.sleep(_POLL_SECONDS)  # no process here tells us when the condition changes
     return True

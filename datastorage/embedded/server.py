@@ -4,6 +4,7 @@ Start servers from the main thread, or from one that outlives them: Linux sends 
 the *thread* that started the child ends.
 """
 
+import importlib.util
 import os
 import secrets
 import signal
@@ -11,38 +12,48 @@ import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import CLEAN_ENVIRONMENT, RunAs, launch_command
 from datastorage.embedded.lock import claim, is_free, record, signal_tree, wait_until
-from datastorage.platform.clock import monotonic_seconds
 
 HOST = "127.0.0.1"
 READY_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 60.0
 KILL_DEADLINE_SECONDS = 10.0
-_POLL_SECONDS = 0.02
 _LOG_LINES = 20
 
 
 class EmbeddedServer(ABC):
-    """A server on 127.0.0.1 whose data survive in ``data_dir``.
+    """A server on 127.0.0.1 whose data survive in ``data_dir``; methods raise ``EmbeddedServerError``.
 
     Args:
         data_dir: created when missing; holds the data, the password and ``server.log``.
         port: TCP port; None takes a free one at each start.
-        stop_signal: asks the server for an orderly end.
+        settings: directives of the server's config file that win over the defaults.
+
+    Attributes:
+        port: of the last start; 0 before the first.
+        log_path: what the server has printed, in all its runs.
+        password_file: generated at the first start.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None, stop_signal: signal.Signals) -> None:
+    _stop_signal: ClassVar[signal.Signals]
+    """Asks the server for an orderly end."""
+
+    def __init__(
+        self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.data_dir = data_dir.resolve()
+        self.port = 0
+        self.log_path = self.data_dir / "server.log"
+        self.password_file = self.data_dir / "password"
+        self._lock_path = self.data_dir / "server.lock"
         self._wanted_port = port
-        self._port = port
-        self._stop_signal = stop_signal
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -57,22 +68,23 @@ class EmbeddedServer(ABC):
         # Other users may pass through, nothing in it is readable to them: the server may run as nobody.
         self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with claim(self._lock_path, binary.name, self._stop_signal) as lock:
-            self._port = port_to_use(self._wanted_port)
+            self.port = port_to_use(self._wanted_port)
             run_as = self._choose_user(binary)
             command = self._prepare(binary, run_as, lock)
             process = self._launch([*CLEAN_ENVIRONMENT, *command], run_as, lock)
-        self._wait_until_ready(process)
+        try:
+            self._wait_until_ready(process)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     @abstractmethod
     def _find_binary(self) -> Path:
-        """Return the program of the server.
-
-        Raises:
-            EmbeddedServerError: there is none; the message says what to install.
-        """
+        """Return the program of the server; the error says what to install."""
 
     def _choose_user(self, _binary: Path) -> RunAs:
+        """Return the user of the server; only PostgreSQL refuses to run as root."""
         return RunAs.SELF
 
     @abstractmethod
@@ -83,7 +95,7 @@ class EmbeddedServer(ABC):
     def _is_ready(self) -> bool:
         """Tell whether the server answers."""
 
-    def _launch(self, command: Sequence[str], run_as: RunAs, lock: int) -> "subprocess.Popen[bytes]":
+    def _launch(self, command: Sequence[str], run_as: RunAs, lock: int) -> subprocess.Popen[bytes]:
         if self._process is not None:
             self._process.wait()  # the lock is ours, so it has ended, but it may be a zombie
         self.log_path.touch(mode=0o600)
@@ -102,17 +114,14 @@ class EmbeddedServer(ABC):
         record(lock, process.pid)
         return process
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        """Return as soon as the server answers; one that does not answer in time is killed."""
-        deadline = monotonic_seconds() + READY_DEADLINE_SECONDS
-        with ExitStack() as on_failure:
-            on_failure.callback(self.kill)
-            while not self._is_ready():
-                with suppress(subprocess.TimeoutExpired):
-                    raise self._failure(f"ended with status {process.wait(_POLL_SECONDS)}")
-                if monotonic_seconds() > deadline:
-                    raise self._failure(f"did not answer within {READY_DEADLINE_SECONDS:.0f} s")
-            on_failure.pop_all()
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        is_decided = wait_until(
+            lambda: process.poll() is not None or self._is_ready(), READY_DEADLINE_SECONDS
+        )
+        if process.returncode is not None:
+            raise self._failure(f"ended with status {process.returncode}")
+        if not is_decided:
+            raise self._failure(f"did not answer within {READY_DEADLINE_SECONDS:.0f} s")
 
     def _failure(self, what: str) -> EmbeddedServerError:
         with self.log_path.open(errors="replace") as log:
@@ -122,7 +131,7 @@ class EmbeddedServer(ABC):
 
     def stop(self) -> None:
         """End the server in good order, by force after a deadline; nothing happens when it is not running."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.is_running:
             return
         signal_tree(self._process.pid, signal.SIGCONT)  # a frozen server would not hear the next one
         self._process.send_signal(self._stop_signal)
@@ -132,11 +141,7 @@ class EmbeddedServer(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL the server and all its children, as a power cut would; returns when all are gone.
-
-        Raises:
-            EmbeddedServerError: some of them do not go.
-        """
+        """SIGKILL the server and all its children, as a power cut would; returns when all are gone."""
         if self._process is None:
             return
         if self.is_running:
@@ -146,19 +151,11 @@ class EmbeddedServer(ABC):
             raise EmbeddedServerError(f"processes are left in {self.data_dir} after SIGKILL")
 
     def freeze(self) -> None:
-        """SIGSTOP the server and all its children: connections stay open and get no answer.
-
-        Raises:
-            EmbeddedServerError: it is not running.
-        """
+        """SIGSTOP the server and all its children: connections stay open and get no answer."""
         signal_tree(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on.
-
-        Raises:
-            EmbeddedServerError: it is not running.
-        """
+        """Let a frozen server go on."""
         signal_tree(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
@@ -172,48 +169,16 @@ class EmbeddedServer(ABC):
         """Whether the server was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def _running(self) -> "subprocess.Popen[bytes]":
-        if self._process is None or self._process.poll() is not None:
-            raise EmbeddedServerError(f"no server is running in {self.data_dir}")
-        return self._process
-
     @property
     def pid(self) -> int:
-        """Process id of the running server, the parent of the others if it has several.
-
-        Raises:
-            EmbeddedServerError: it is not running.
-        """
-        return self._running().pid
-
-    @property
-    def port(self) -> int:
-        """TCP port of the last start, or the one asked for."""
-        if self._port is None:
-            raise EmbeddedServerError("the server has no port before its first start")
-        return self._port
-
-    @property
-    def log_path(self) -> Path:
-        """What the server has printed, in all its runs."""
-        return self.data_dir / "server.log"
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.data_dir / "server.lock"
-
-    @property
-    def password_file(self) -> Path:
-        """Where the password is kept, generated at the first start."""
-        return self.data_dir / "password"
+        """Process id of the running server, the parent of the others if it has several."""
+        if self._process is None or not self.is_running:
+            raise EmbeddedServerError(f"no server is running in {self.data_dir}")
+        return self._process.pid
 
     @property
     def password(self) -> str:
-        """Password of the superuser or the default user.
-
-        Raises:
-            EmbeddedServerError: the file is lost.
-        """
+        """Password of the superuser or the default user."""
         if not self.password_file.exists():
             raise EmbeddedServerError(f"{self.password_file} is missing: without it no client can log in")
         return self.password_file.read_text(encoding="utf-8")
@@ -229,17 +194,19 @@ def write_private(path: Path, text: str, owner: int) -> None:
     draft.replace(path)
 
 
+def folders_of(package: str) -> list[Path]:
+    """Return where the files of an installed package are, without importing it."""
+    spec = importlib.util.find_spec(package)
+    return [Path(each) for each in (spec.submodule_search_locations or [])] if spec else []
+
+
 def new_password() -> str:
     """Return a password that is safe in URLs and config files."""
     return secrets.token_urlsafe(24)
 
 
 def port_to_use(wanted: int | None) -> int:
-    """Return ``wanted``, or a free port when it is None.
-
-    Raises:
-        EmbeddedServerError: another process listens on the wanted port.
-    """
+    """Return ``wanted``, or a free port when it is None; the error says that another process listens."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,6 +1,5 @@
 """PostgreSQL and Redis side by side, with roles, database and schema as the service expects them."""
 
-import secrets
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +12,7 @@ import datastorage
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.embedded.redis import EmbeddedRedis
+from datastorage.embedded.server import new_password
 
 DATABASE = "action_history"
 OWNER_ROLE = "datastorage"
@@ -52,7 +52,7 @@ class Stack:
         try:
             self.postgres.start()
             for role in (OWNER_ROLE, APP_ROLE):
-                self.postgres.create_role(role, secrets.token_urlsafe(24))
+                self.postgres.create_role(role, new_password())
             self.postgres.create_database(DATABASE, owner=OWNER_ROLE)
             migrate(self.postgres.url(DATABASE, user=OWNER_ROLE))
             self.redis.start()

@@ -92,9 +92,9 @@ def from_payload(payload: dict[str, Any]) -> Notification:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRecorded:
-    """The record as it was committed, in JSON."""
+    """The record as it was committed."""
 
-    text: str
+    row: msgspec.Raw
 
 
 class NotificationParked(msgspec.Struct, frozen=True):

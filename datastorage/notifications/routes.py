@@ -1,7 +1,8 @@
 """The notification endpoint."""
 
+from operator import attrgetter
+
 from flask import Blueprint
-from msgspec import Raw
 
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
 from datastorage.notifications.schemas import RECORDED, NotificationSchema
@@ -15,16 +16,12 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notif
 QUEUED = "The database cannot take it now; it is safe in the queue."
 
 
-def _as_it_is(recorded: NotificationRecorded) -> Raw:
-    return Raw(recorded.text.encode("utf-8"))
-
-
 @blueprint.post("")
 @operation(
     Permission.WRITE,
     body=NotificationSchema,
     answers=(
-        Answer(NotificationRecorded, 201, RECORDED, "The record is committed.", body=_as_it_is),
+        Answer(NotificationRecorded, 201, RECORDED, "The record is committed.", body=attrgetter("row")),
         Answer(NotificationParked, 202, NotificationParked, QUEUED),
     ),
     problems=("validation-error", "conflict", "service-unavailable"),

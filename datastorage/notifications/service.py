@@ -4,6 +4,8 @@ import logging
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import Raw
+
 from datastorage.dlq.attempt import WriteAttempts
 from datastorage.dlq.entry import EntryType
 from datastorage.dlq.payload import InvalidPayload
@@ -41,15 +43,7 @@ KIND: Final[Kind[Notification]] = Kind(
 
 
 class NotificationService:
-    """Records deliveries (BR-STORAGE-001, -017, -018).
-
-    Args:
-        store: the table.
-        queue: where a write goes that the database could not take.
-        attempts: tries the database.
-        metrics: counts and lag of writes.
-        clock: the server's now, for the lag.
-    """
+    """Records deliveries (BR-STORAGE-001, -017, -018)."""
 
     def __init__(
         self,
@@ -104,4 +98,4 @@ class NotificationService:
                 value=notification.notification_id,
             )
         self._writes.count_stored([notification], [notification])
-        return NotificationRecorded(stored)
+        return NotificationRecorded(Raw(stored.encode("utf-8")))

@@ -14,13 +14,7 @@ _ROW_JSON = row_json(MEMBERS, notification_audit.c)
 
 
 class NotificationStore:
-    """Appends delivery records; every method raises a classified ``DatabaseError``.
-
-    Args:
-        database: where they are.
-        audit: the time limit of a single write.
-        settings: the lock timeout of writes.
-    """
+    """Appends delivery records; every method raises a classified ``DatabaseError``."""
 
     def __init__(self, database: Database, audit: AuditSettings, settings: DatabaseSettings) -> None:
         self._database = database

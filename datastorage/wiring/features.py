@@ -132,7 +132,7 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             store=store,
             writer=writer,
             queue=queue,
-            parents=Parents(queue, months),
+            parents=Parents(queue, months.detached_months),
             attempts=attempts,
             metrics=metrics,
             clock=clock,

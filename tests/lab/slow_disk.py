@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from datastorage.embedded.redis import find_redis_binary
+from datastorage.embedded.redis import EmbeddedRedis, find_redis_binary
 
 COMPILER: Final = shutil.which("gcc") or shutil.which("cc")
 SOURCE: Final = Path(__file__).with_suffix(".c")
@@ -63,3 +63,14 @@ class SlowDisk:
             return time.time() - self._busy.stat().st_mtime >= seconds
         except FileNotFoundError:
             return False
+
+
+class SlowRedis(EmbeddedRedis):
+    """A Redis server on ``disk``."""
+
+    def __init__(self, directory: Path, disk: SlowDisk, **options: Any) -> None:
+        super().__init__(directory, **options)
+        self._disk = disk
+
+    def _find_binary(self) -> Path:
+        return self._disk.program

@@ -13,10 +13,9 @@ from sqlalchemy import Connection, NullPool, create_engine, make_url
 from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
-from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.platform.clock import utc_now
 from tests.lab.proxy import Proxy
-from tests.lab.slow_disk import SlowDisk
+from tests.lab.slow_disk import SlowDisk, SlowRedis
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 
@@ -57,8 +56,8 @@ class Stand:
             directory / "postgres", port=free_port(), settings=postgres_settings or {}
         )
         self.disk = SlowDisk(directory / "disk")
-        self.redis = EmbeddedRedis(
-            directory / "redis", port=free_port(), settings=redis_settings or {}, binary=self.disk.program
+        self.redis = SlowRedis(
+            directory / "redis", self.disk, port=free_port(), settings=redis_settings or {}
         )
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",

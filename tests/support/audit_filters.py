@@ -7,11 +7,11 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from datastorage.audit.model import AuditFilter
-from datastorage.audit.parameters import page_reader
+from datastorage.audit.parameters import AuditSearch
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.web.sent import Sent
 
-_READER = page_reader(lambda: datetime(2026, 1, 14, 12, tzinfo=UTC))
+_READER = AuditSearch(lambda: datetime(2026, 1, 14, 12, tzinfo=UTC))
 
 
 def events(

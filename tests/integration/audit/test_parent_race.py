@@ -60,7 +60,7 @@ class Scene:
             store=self.store,
             writer=GroupWriter(self.store.append, max_wait_seconds=5),
             queue=self.queue,
-            parents=Parents(self.queue, PartitionStore(self.database)),
+            parents=Parents(self.queue, PartitionStore(self.database).detached_months),
             attempts=WriteAttempts(CircuitBreaker(metrics.circuit_breaker_state), metrics),
             metrics=metrics,
             clock=utc_now,
@@ -72,7 +72,7 @@ class Scene:
         self.queue.happens = lambda: self.store.append([event])
 
     def find(self, event: AuditEvent) -> dict[str, Any]:
-        members: dict[str, Any] = msgspec.json.decode(self.reader.find(event.event_id).text)
+        members: dict[str, Any] = msgspec.json.decode(self.reader.find(event.event_id).row)
         return members
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from datastorage.dlq.entry import decode
 from datastorage.embedded.redis import EmbeddedRedis
 from datastorage.errors import QueueUnusable
 from tests.integration.dlq.conftest import Lines
-from tests.lab.slow_disk import COMPILER, SlowDisk
+from tests.lab.slow_disk import COMPILER, SlowDisk, SlowRedis
 from tests.support.pods import EVENTS, NO_PARTITION, Pod, connect
 from tests.support.service import free_port
 from tests.support.waiting import eventually
@@ -84,7 +84,7 @@ def kill_in_mid_flush(server: EmbeddedRedis, disk: SlowDisk) -> tuple[int, int]:
 @pytest.mark.parametrize("policy", ["everysec", "always"])
 def test_kill_in_mid_flush_loses_nothing_acknowledged(tmp_path: Path, disk: SlowDisk, policy: str) -> None:
     settings = {"appendfsync": policy}
-    with EmbeddedRedis(tmp_path / "redis", settings=settings, binary=disk.program) as server:
+    with SlowRedis(tmp_path / "redis", disk, settings=settings) as server:
         acknowledged, lost = kill_in_mid_flush(server, disk)
 
     assert acknowledged > 0

@@ -1,5 +1,7 @@
 import contextlib
+import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.postgres import EmbeddedPostgres, find_postgres_bin_dirs
+from tests.support.waiting import eventually
 
 
 def test_a_restart_keeps_data_and_password(postgres: EmbeddedPostgres) -> None:
@@ -44,9 +47,8 @@ def test_committed_rows_survive_kill(postgres: EmbeddedPostgres) -> None:
 def test_starts_again_after_somebody_else_killed_the_postmaster_alone(postgres: EmbeddedPostgres) -> None:
     write_row(postgres)
 
-    postmaster = postgres._running()
-    postmaster.kill()
-    postmaster.wait(10)
+    os.kill(postgres.pid, signal.SIGKILL)
+    eventually(lambda: not postgres.is_running)
     postgres.start()
 
     assert stored_rows(postgres) == 1

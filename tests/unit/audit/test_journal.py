@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from datastorage.audit.event import AuditEvent
-from datastorage.audit.journal import BATCH_ROWS, Journal, Pace
+from datastorage.audit.journal import BATCH_ROWS, Journal
 from datastorage.errors import Conflict, QueueUnusable, Unavailable
 from datastorage.platform.metrics import Metrics
 from tests.support.builders import an_audit_event
@@ -66,8 +66,11 @@ def start_journal(trail: Trail, metrics: Metrics) -> Iterator[StartJournal]:
     def start(
         *, capacity: int = 1000, gathering: timedelta = SOON, retry_budget: timedelta = LONG
     ) -> Journal:
-        pace = Pace(gathering=gathering, retry_pause=SOON, retry_budget=retry_budget)
-        journal = Journal(trail, metrics, capacity=capacity, pace=pace)
+        journal = Journal(trail, metrics)
+        journal.capacity = capacity
+        journal.gathering_seconds = gathering.total_seconds()
+        journal.retry_pause_seconds = SOON.total_seconds()
+        journal.retry_budget_seconds = retry_budget.total_seconds()
         started.append(journal)
         journal.start()
         return journal

@@ -6,31 +6,36 @@ import pytest
 
 from datastorage.audit.cursor import cursor_of
 from datastorage.audit.model import AuditFilter, ExportRequest, PageRequest
-from datastorage.audit.parameters import export_reader, page_reader
+from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.payload_filters import Match
 from datastorage.errors import InvalidInput
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.web.sent import Sent
 
 NOW = datetime(2026, 1, 14, 12, 0, 0, 123456, tzinfo=UTC)
+LINES = {"format": "ndjson"}
 ID = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
 
 
 def read(**parameters: str) -> PageRequest:
-    return page_reader(lambda: NOW).read(Sent(parameters))
+    wanted = AuditSearch(lambda: NOW).read(Sent(parameters))
+    assert isinstance(wanted, PageRequest)
+    return wanted
 
 
 def read_export(**parameters: str) -> ExportRequest:
-    return export_reader(lambda: NOW).read(Sent(parameters))
+    wanted = AuditSearch(lambda: NOW).read(Sent(parameters | LINES))
+    assert isinstance(wanted, ExportRequest)
+    return wanted
 
 
 def values_of(wanted: AuditFilter) -> dict[str, Any]:
     return {condition.key: condition.value for condition in wanted.conditions}
 
 
-def faults_of(parameters: dict[str, str], reader: Any = page_reader) -> dict[str, str]:
+def faults_of(parameters: dict[str, str]) -> dict[str, str]:
     with pytest.raises(InvalidInput) as refused:
-        reader(lambda: NOW).read(Sent(parameters))
+        AuditSearch(lambda: NOW).read(Sent(parameters))
     return dict(refused.value.field_errors)
 
 
@@ -169,8 +174,8 @@ def test_cursor_takes_the_place_of_the_offset() -> None:
 def test_export_has_limits_of_its_own() -> None:
     assert read_export().limit == 10_000
     assert read_export(limit="100000").limit == 100_000
-    assert faults_of({"limit": "100001"}, export_reader) == {"limit": "must be at most 100000"}
-    assert list(faults_of({"offset": "0"}, export_reader)) == ["offset"]
+    assert faults_of({"limit": "100001"} | LINES) == {"limit": "must be at most 100000"}
+    assert list(faults_of({"offset": "0"} | LINES)) == ["offset"]
 
 
 def test_faults_come_in_the_order_of_the_parameters() -> None:
