@@ -45,10 +45,12 @@ class Hooks:
     def on_starting(self, arbiter: Any) -> None:
         """Forget the metrics of the last run; before the first fork.
 
-        A queue that must be durable and is not ends the start here, before a client is accepted.
+        An unsuitable database, or a queue that must be durable and is not, ends the start here, before a
+        client is accepted.
         """
         metrics_files.empty()
         arbiter.metrics = ArbiterMetrics()
+        wsgi.require_suitable_database(self._settings)
         wsgi.require_durable_queue(self._settings)
 
     def when_ready(self, arbiter: Any) -> None:

@@ -1,7 +1,7 @@
 """What gunicorn calls: the application in a worker, its end, and the last drain in the arbiter's child."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from threading import Thread
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import redis
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from datastorage.app import create_app
 from datastorage.audit.journal import FLUSH_TIMEOUT
@@ -16,10 +17,12 @@ from datastorage.dlq.drain import Drain
 from datastorage.dlq.durability import persistence_of
 from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
+from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.db.database import Database
+from datastorage.platform.db.database import Database, application_name
+from datastorage.platform.db.engine import connected
 from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
@@ -75,6 +78,23 @@ def require_durable_queue(settings: Settings) -> None:
     if not found.is_durable("true"):
         logger.error("Redis cannot confirm entries, redis.dlq_require_aof is true", extra=asdict(found))
         raise SystemExit(1)
+
+
+def require_suitable_database(settings: Settings) -> None:
+    """Look before the first fork whether the service can work in its database.
+
+    A database that does not answer is no reason not to start; readiness tells until it does.
+
+    Raises:
+        SystemExit: with code 1; the log says what is wrong.
+    """
+    with suppress(SQLAlchemyError):
+        try:
+            with connected(settings.database, application_name()):
+                pass
+        except DatabaseUnsuitable as unsuitable:
+            logger.error(unsuitable.cause)
+            raise SystemExit(1) from unsuitable
 
 
 def drain_queue(settings: Settings, is_shutting_down: ShutdownFlag, deadline: float) -> None:

@@ -13,6 +13,7 @@ from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import AuditFilter, Written
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.retries import IDENTIFIED
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import AuditSettings, DatabaseSettings
 
@@ -98,7 +99,10 @@ class AuditStore:
             return refused.outcomes
 
     def _write(self, work: Any, timeout: timedelta) -> list[Written]:
-        written: list[Written] = self._database.write(work, timeout=timeout, lock_timeout=self._lock_timeout)
+        # An event that is stored already is compared and not stored again.
+        written: list[Written] = self._database.write(
+            work, timeout=timeout, lock_timeout=self._lock_timeout, retries=IDENTIFIED
+        )
         return written
 
     def find_page(
@@ -167,8 +171,12 @@ class AuditStore:
         Raises:
             DatabaseError: classified, also while iterating.
         """
-        rows = self._stream(wanted, limit)
-        return next(rows), rows
+
+        def start() -> tuple[Position[UUID] | None, Iterator[Sequence[str]]]:
+            rows = self._stream(wanted, limit)
+            return next(rows), rows
+
+        return self._database.start(start)
 
     def _stream(self, wanted: AuditFilter, limit: int) -> Iterator[Any]:
         """Yield the end position first, then the events: one generator owns the transaction."""

@@ -22,10 +22,11 @@ LOG_INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check; ``fact`` is what the check returned, absent when it failed."""
+    """Result of one check: the ``fact`` that it returned, or the ``cause`` of its failure, if known."""
 
     is_up: bool
     fact: object = None
+    cause: Exception | None = None
 
 
 def findings(*checks: "Check") -> list[Finding]:
@@ -95,7 +96,7 @@ class Check:
     def _run(self) -> None:
         facts: list[object] = []
         cause = failure_of(lambda: facts.append(self._probe()))  # any fault of a probe means "down"
-        finding = Finding(is_up=True, fact=facts[0]) if cause is None else Finding(is_up=False)
+        finding = Finding(is_up=True, fact=facts[0]) if cause is None else Finding(is_up=False, cause=cause)
         with self._condition:
             self._finding, self._found_at, self._running = finding, monotonic_seconds(), False
             self._condition.notify_all()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, Finding, findings
 from datastorage.health.probes import CONNECTED, QueueState
 from datastorage.platform.clock import monotonic_seconds
@@ -71,6 +72,8 @@ class HealthService:
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
+        if isinstance(database.cause, DatabaseUnsuitable):
+            return Down({"status": "not_ready", "reason": "database_unsuitable"})
         if not database.is_up and any(_takes_entries(redis) for redis in queue):
             return Up({"status": "ready", "degraded": "database_unreachable"})
         if not database.is_up:

@@ -1,7 +1,6 @@
 """A pool that keeps its connections while they are needed, and few when they are not."""
 
 import logging
-import time
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -15,19 +14,20 @@ SURPLUS_SECONDS = 10.0
 """How long a connection beyond ``max_idle`` is kept after its last use."""
 IDLE_SINCE = "idle_since"
 
-# SQLAlchemy tells every step of a pool under the name of its class; below our own name that is our log.
+# SQLAlchemy logs every step of a pool under the name of its class, which puts ours into the service's log.
 logging.getLogger(f"{__name__}.SteadyPool").setLevel(logging.WARNING)
 
 
 class SteadyPool(QueuePool):
-    """Closes a connection that is one too many only when it was not used for a while.
+    """Closes surplus connections only when they have not been used for a while.
 
-    SQLAlchemy's pool closes what comes back beyond its size at once. With more readers than idle
-    connections allowed, most requests then open a connection of their own, whose server process knows no
-    table yet: planning a query on many partitions there costs more than the query.
+    SQLAlchemy's pool closes a connection at once if it comes back beyond the size of the pool. With more
+    readers than idle connections allowed, most requests then open a connection of their own, whose server
+    process has not read about any table yet: planning a query on many partitions there costs more than the
+    query itself.
 
-    ``max_idle`` is set by whoever makes the engine, which makes the pool itself. ``IDLE_SINCE`` in
-    ``info`` tells when an entry came back.
+    The engine makes the pool, so ``max_idle`` is set afterwards. ``IDLE_SINCE`` in ``info`` tells when a
+    connection came back.
     """
 
     max_idle = 0
@@ -38,10 +38,6 @@ class SteadyPool(QueuePool):
         fresh = cast("SteadyPool", super().recreate())
         fresh.max_idle = self.max_idle
         return fresh
-
-    def distrust(self) -> None:
-        """Let nobody have a connection from before now: each is replaced when it is asked for."""
-        self._invalidate_time = time.time()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)
@@ -58,6 +54,6 @@ class SteadyPool(QueuePool):
             idle = waiting.queue
             if len(idle) <= self.max_idle:
                 return None
-            # Last in, first out: the first one is the one that nobody needed for longest.
+            # Last in, first out: the first one has not been needed for longest.
             unused_seconds = monotonic_seconds() - idle[0].info.get(IDLE_SINCE, 0.0)
             return idle.popleft() if unused_seconds > self.surplus_seconds else None

@@ -18,6 +18,7 @@ _SENTENCES: Final = {
         b"remaining connection slots are reserved",
         b"no more connections allowed",  # a pooler between us and the server
     ),
+    "read_only": (b"session is read-only", b"server is in hot standby mode"),  # a primary is wanted
     UNREACHABLE: (b"the database system is",),  # starting up, shutting down, in recovery mode
     "misconfigured": (
         b"authentication failed",

@@ -60,6 +60,7 @@ DB_ERROR_REASONS: Final = (
     "batch_rollback",
     UNKNOWN,
 )
+DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
 WORKER_EXITS: Final = ("exit", "signal", "timeout")
 LOG_LINES: Final = ("access", "other")
 
