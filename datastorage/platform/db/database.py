@@ -209,7 +209,7 @@ class Database:
         limit: timedelta,
         may_repeat: Callable[[], bool] = lambda: True,
     ) -> T:
-        """Run a transaction as often as it may; once more at once if its connection ended before ``limit``."""
+        """Run a transaction as often as it may; once more at once if its connection ended in time."""
         deadline = monotonic_seconds() + limit.total_seconds()
 
         def attempt_twice() -> T:

@@ -1,0 +1,44 @@
+"""A second PostgreSQL that follows the first one, to fail over to."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from datastorage.embedded.postgres import EmbeddedPostgres, find_postgres_bin_dirs
+from tests.support.service import free_port
+from tests.support.waiting import eventually
+
+
+@contextmanager
+def standby_of(primary: EmbeddedPostgres, directory: Path) -> Iterator[EmbeddedPostgres]:
+    """Start a hot standby with streaming replication; every database and role of ``primary`` is in it."""
+    directory.mkdir(mode=0o711)
+    command = [
+        str(find_postgres_bin_dirs()[0] / "pg_basebackup"),
+        f"--dbname={primary.url('postgres')}",
+        f"--pgdata={directory / 'cluster'}",
+        "--write-recovery-conf",
+        "--checkpoint=fast",
+    ]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - PostgreSQL's own program
+    standby = EmbeddedPostgres(directory, port=free_port())
+    shutil.copy2(primary.password_file, standby.password_file)
+    with standby:
+        eventually(lambda: _is_followed(primary))
+        yield standby
+
+
+def _is_followed(primary: EmbeddedPostgres) -> bool:
+    with psycopg.connect(primary.url("postgres")) as connection:
+        found = connection.execute("SELECT FROM pg_stat_replication WHERE state = 'streaming'")
+        return found.fetchone() is not None
+
+
+def promote(standby: EmbeddedPostgres) -> None:
+    """Make it a primary, and return when it is one."""
+    with psycopg.connect(standby.url("postgres"), autocommit=True) as connection:
+        assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
