@@ -21,7 +21,7 @@ from tests.support.http import Api
 from tests.support.incident_builders import INCIDENTS, an_incident
 from tests.support.isolated import IsolatedService, isolated_service
 from tests.support.service import ServiceProcess
-from tests.support.standby import promote, standby_of
+from tests.support.standby import promote, set_read_only, standby_of
 from tests.support.waiting import eventually
 
 PROMOTED_SECONDS = 2.0
@@ -37,23 +37,11 @@ IN_A_HURRY = {
 @contextmanager
 def read_only(isolated: IsolatedService) -> Iterator[None]:
     """Refuse writes to every session, those that are open included."""
-    _set_read_only(isolated, "on")
+    set_read_only(isolated.postgres, "on")
     try:
         yield
     finally:
-        _set_read_only(isolated, "off")
-
-
-def _set_read_only(isolated: IsolatedService, value: str) -> None:
-    with psycopg.connect(isolated.postgres.url("postgres"), autocommit=True) as superuser:
-        superuser.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
-        superuser.execute("SELECT pg_reload_conf()")
-
-    def is_applied() -> bool:
-        with psycopg.connect(isolated.postgres.url("postgres")) as fresh:
-            return fresh.execute("SHOW default_transaction_read_only").fetchone() == (value,)
-
-    eventually(is_applied)
+        set_read_only(isolated.postgres, "off")
 
 
 def renewals(api: Api, reason: str) -> float:

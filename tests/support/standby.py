@@ -1,4 +1,4 @@
-"""A second PostgreSQL that follows the first one, to fail over to."""
+"""What happens in a fail-over: a standby that follows, is promoted, and a primary that takes no writes."""
 
 import shutil
 import subprocess
@@ -42,3 +42,27 @@ def promote(standby: EmbeddedPostgres) -> None:
     """Make it a primary, and return when it is one."""
     with psycopg.connect(standby.url("postgres"), autocommit=True) as connection:
         assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
+
+
+def catch_up(standby: EmbeddedPostgres, primary: EmbeddedPostgres) -> None:
+    """Return when the standby has replayed all that the primary has written."""
+    with (
+        psycopg.connect(primary.url("postgres"), autocommit=True) as written,
+        psycopg.connect(standby.url("postgres"), autocommit=True) as replayed,
+    ):
+        position = written.execute("SELECT pg_current_wal_lsn()").fetchone()
+        is_there = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        eventually(lambda: replayed.execute(is_there, position).fetchone() == (True,))
+
+
+def set_read_only(server: EmbeddedPostgres, value: str) -> None:
+    """Let every session refuse writes (``on``) or take them (``off``), those that are open included."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as superuser:
+        superuser.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}".encode())
+        superuser.execute("SELECT pg_reload_conf()")
+
+    def is_applied() -> bool:
+        with psycopg.connect(server.url("postgres")) as fresh:
+            return fresh.execute("SHOW default_transaction_read_only").fetchone() == (value,)
+
+    eventually(is_applied)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
@@ -22,16 +22,13 @@ from datastorage.errors import DatabaseError, DatabaseUnsuitable
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
 from datastorage.platform.db.engine import HEALTH_CONNECT_TIMEOUT, Engines
+from datastorage.platform.db.pool import GENERATION, Renewals, SteadyPool
 from datastorage.platform.db.rendered import IS_WATCHED, Rendered, driver_of
-from datastorage.platform.db.renewals import GENERATION, Renewals
 from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Retries, with_retries
 from datastorage.platform.db.transactions import Access, LocalSettings, begin
 from datastorage.platform.db.watchdog import Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
-
-if TYPE_CHECKING:
-    from datastorage.platform.db.pool import SteadyPool
 
 WATCHDOG_GRACE_SECONDS = 0.5
 """By so much the watchdog lets the server's own timeouts go first."""
@@ -42,6 +39,8 @@ Work = Callable[[Connection], T]
 
 class Database:
     """Transactions on PostgreSQL, as many at once as the process's share of ``max_open_conns``.
+
+    What fails raises a ``DatabaseError``, classified by ``faults``.
 
     Args:
         settings: the ``database`` group.
@@ -67,13 +66,13 @@ class Database:
         self._renewals = Renewals(lambda reason: metrics.db_connections_renewed.labels(reason).inc())
         engines = Engines(settings, application_name, self._watchdog, self._renewals)
         self._engine = engines.pooled(share)
-        self._engine_outside_pool = engines.unpooled(HEALTH_CONNECT_TIMEOUT)
         self._pool = cast("SteadyPool", self._engine.pool)
+        self._engine_outside_pool = engines.unpooled(HEALTH_CONNECT_TIMEOUT)
         self._metrics.db_connections_max.set(share)
         self._on_wait: Callable[[float], None] | None = None
 
     def watch(self, listen: Callable[[Engine], None], on_wait: Callable[[float], None]) -> None:
-        """Let a tracer listen to statements, and tell it how many seconds each wait for a connection took."""
+        """Let a tracer listen to statements and hear how many seconds each wait for a connection took."""
         listen(self._engine)
         self._engine.update_execution_options(**{IS_WATCHED: True})
         self._on_wait = on_wait
@@ -94,9 +93,6 @@ class Database:
             custom_plan: plan with the actual parameters every time. jsonb containment needs it: the
                 generic plan PostgreSQL may choose after five executions reads the ordered index instead.
             parallel_workers: the most for one step of a plan, the server's setting when absent.
-
-        Raises:
-            DatabaseError: classified by ``faults``.
         """
         local = LocalSettings(timeout, None, custom_plan, parallel_workers)
         # A page and its count are two statements, each with the whole timeout.
@@ -113,9 +109,6 @@ class Database:
 
         Each connection plans it once, without regard to its values: not for statements whose best plan
         depends on them.
-
-        Raises:
-            DatabaseError: classified by ``faults``.
         """
         wait, limit = self._settings.pool_timeout, self._settings.statement_timeout
 
@@ -126,13 +119,7 @@ class Database:
         return self._run(attempt, READ_PAUSES, limit)
 
     def start(self, reading: Callable[[], T]) -> T:
-        """Return what ``reading`` returns once it has read its first rows from a ``snapshot``.
-
-        It is repeated like every read: the client has seen nothing yet.
-
-        Raises:
-            DatabaseError: classified by ``faults``.
-        """
+        """Return the first rows that ``reading`` takes from a ``snapshot``; repeated like every read."""
         return self._run(reading, READ_PAUSES, self._settings.statement_timeout)
 
     def write(
@@ -154,13 +141,12 @@ class Database:
             retries: when ``work`` may run again.
 
         Raises:
-            DatabaseError: nothing was committed, unless the connection was lost during the commit, which
-                may have taken place: writes that must not happen twice carry their own key.
+            DatabaseError: nothing was committed, unless the connection was lost during the commit: writes
+                that must not happen twice carry their own key.
         """
         pool_timeout = self._settings.pool_timeout
         wait = min(pool_wait or timeout or pool_timeout, pool_timeout)
         limit = timeout or self._settings.statement_timeout
-
         local = LocalSettings(timeout, lock_timeout)
         is_committing = False
 
@@ -185,7 +171,7 @@ class Database:
             yield connection
 
     def connect_outside_pool(self) -> Connection:
-        """Open a separate connection, for health checks: an exhausted pool must not fail a probe.
+        """Open a separate connection for a health check, which an exhausted pool must not fail.
 
         Raises:
             SQLAlchemyError: the database does not answer.
@@ -290,8 +276,7 @@ class Database:
 
     def _set_pool_gauges(self) -> None:
         """Ask the pool instead of counting its events: an invalidated connection skips some of them."""
-        pool = self._pool
-        in_use, idle = pool.checkedout(), pool.checkedin()
+        in_use, idle = self._pool.checkedout(), self._pool.checkedin()
         self._metrics.db_connections_in_use.set(in_use)
         self._metrics.db_connections_idle.set(idle)
         self._metrics.db_connections_open.set(in_use + idle)

@@ -19,27 +19,20 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.faults import Ending
-from datastorage.platform.db.pool import IDLE_SINCE, SteadyPool
-from datastorage.platform.db.renewals import GENERATION, Renewals
+from datastorage.platform.db.pool import GENERATION, IDLE_SINCE, Renewals, SteadyPool
 from datastorage.platform.db.session import prepare_session
 from datastorage.platform.db.watchdog import HasSocket, Watchdog
 from datastorage.settings import DatabaseSettings
 
 TCP_USER_TIMEOUT_MS = 5000
 PING_AFTER_IDLE_SECONDS = 1.0
-PING_SECONDS = 2.0
-PREPARE_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
 HEALTH_CONNECT_TIMEOUT = timedelta(seconds=2)
 
 
 @contextmanager
 def connected(settings: DatabaseSettings, application_name: str) -> Iterator[Connection]:
-    """Lend the only connection of a program that needs no pool.
-
-    Raises:
-        SQLAlchemyError: the database does not answer.
-        DatabaseUnsuitable: the service would not work in it.
-    """
+    """Lend a single connection; raises as ``Database.connect_outside_pool`` does."""
     with closing(Watchdog()) as watchdog:
         renewals = Renewals(lambda _reason: None)
         engine = Engines(settings, application_name, watchdog, renewals).unpooled(settings.connect_timeout)
@@ -106,7 +99,7 @@ class Engines:
         opened = dialect.connect(*arguments, **parameters)
         driver = cast("psycopg.Connection[Any]", opened)
         try:
-            with self.watchdog.watching(driver, PREPARE_SECONDS):
+            with self.watchdog.watching(driver, ANSWER_SECONDS):
                 prepare_session(driver, self.settings.statement_timeout)
         except BaseException:
             driver.close()
@@ -117,8 +110,7 @@ class Engines:
     def _check_at_checkout(self, engine: Engine) -> None:
         """Replace a connection that was given up, idled too long, or no longer answers.
 
-        SQLAlchemy's own pre-ping would hang for ever on a frozen server, and costs a round trip even for
-        a connection that was in use a moment ago.
+        SQLAlchemy's own pre-ping would hang on a frozen server, and costs a round trip at every checkout.
         """
         max_idle_seconds = self.settings.conn_max_idle_time.total_seconds()
 
@@ -140,7 +132,7 @@ class Engines:
 
     def _answers(self, engine: Engine, driver: DBAPIConnection) -> bool:
         try:
-            with self.watchdog.watching(cast("HasSocket", driver), PING_SECONDS):
+            with self.watchdog.watching(cast("HasSocket", driver), ANSWER_SECONDS):
                 return engine.dialect.do_ping(driver)
         except psycopg.Error:
             return False

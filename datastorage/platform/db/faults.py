@@ -27,8 +27,6 @@ from datastorage.platform.db.columns import metadata
 READ_RETRY_AFTER_SECONDS = 2
 CONFLICT_RETRY_AFTER_SECONDS = 1
 
-_UNAVAILABLE_DETAIL = "database unavailable - please retry"
-
 _Class = tuple[str, type[DatabaseError]]
 
 _BY_SQLSTATE: dict[str, _Class] = {
@@ -71,7 +69,7 @@ _BY_CLASS: dict[str, _Class] = {
 }
 
 _DETAILS: dict[type[DatabaseError], tuple[str, int | None]] = {
-    Unavailable: (_UNAVAILABLE_DETAIL, READ_RETRY_AFTER_SECONDS),
+    Unavailable: ("database unavailable - please retry", READ_RETRY_AFTER_SECONDS),
     QueryTimeout: ("the statement exceeded its time limit - narrow the request or retry", None),
     Deadlock: ("chosen as deadlock victim - please retry", CONFLICT_RETRY_AFTER_SECONDS),
     TransactionConflict: ("concurrent change - please retry", CONFLICT_RETRY_AFTER_SECONDS),
@@ -111,13 +109,12 @@ def translate(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> Database
     driver_error = _driver_error(error)
     if driver_error is None:
         return DatabaseError("database operation failed")
-    sqlstate = driver_error.sqlstate
-    reason, error_type = _classify(driver_error, sqlstate)
+    reason, error_type = _classify(driver_error, driver_error.sqlstate or "")
     detail, retry_after_seconds = _DETAILS.get(error_type, ("database operation failed", None))
     return error_type(
         detail,
         reason=reason,
-        sqlstate=sqlstate,
+        sqlstate=driver_error.sqlstate,
         constraint=driver_error.diag.constraint_name,
         server_message=driver_error.diag.message_primary,
         retry_after_seconds=retry_after_seconds,
@@ -129,14 +126,13 @@ def _driver_error(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> psyc
     return raised if isinstance(raised, psycopg.Error) else None
 
 
-def _classify(error: psycopg.Error, sqlstate: str | None) -> _Class:
+def _classify(error: psycopg.Error, sqlstate: str) -> _Class:
     if _has_no_answer(error):
         return refused_connections.reason_of(error), Unavailable
     if _is_stale_plan(error):
         return "schema_mismatch", Unavailable
-    code = sqlstate or ""
-    by_partition = _partition_at_fault(error.diag, code)
-    return by_partition or _BY_SQLSTATE.get(code) or _BY_CLASS.get(code[:2]) or ("unknown", DatabaseError)
+    found = _partition_at_fault(error.diag, sqlstate) or _BY_SQLSTATE.get(sqlstate)
+    return found or _BY_CLASS.get(sqlstate[:2]) or ("unknown", DatabaseError)
 
 
 def _has_no_answer(error: psycopg.Error) -> bool:

@@ -1,7 +1,7 @@
-"""What every session has to be like, whatever the server, the role or a pooler would make of it.
+"""What our SQL relies on in every session, whatever server, role and pooler say.
 
-One statement after connecting sets what our SQL relies on, and reads what cannot be set. Start-up options
-would save its round trip, but poolers refuse or drop them.
+One statement after connecting sets it, and reads what cannot be set. Start-up options would save its round
+trip, but poolers refuse or drop them.
 """
 
 from datetime import timedelta
@@ -15,12 +15,11 @@ from datastorage.errors import DatabaseUnsuitable
 from datastorage.platform.db.rendered import DIALECT
 from datastorage.platform.db.transactions import milliseconds
 
-ENCODING: Final = "UTF8"
 LANDMARK: Final = "audit_events"
-"""The table that ``search_path`` has to lead to wherever there is one of this name."""
+"""A table of this name must be visible by ``search_path`` if there is one in any schema."""
 
 _PINNED: Final = {
-    "client_encoding": ENCODING,
+    "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "TimeZone": "UTC",
     "DateStyle": "ISO",
@@ -33,17 +32,17 @@ _relations = table("pg_class", column("relname"), column("relkind"), schema="pg_
 
 
 def prepare_session(driver: psycopg.Connection[Any], statement_timeout: timedelta) -> None:
-    """Pin the settings of a new session.
+    """Set up a new session.
 
     Raises:
-        DatabaseUnsuitable: the service would not work in this database, however often it tried.
+        DatabaseUnsuitable: the service cannot work in this database until an operator changes it.
         psycopg.Error: there was no answer.
     """
     cursor = driver.execute(_pinning(milliseconds(statement_timeout)), prepare=False)
-    [(encoding, search_path, is_visible, is_elsewhere, *_)] = cursor.fetchall()
-    if encoding != ENCODING:
-        raise DatabaseUnsuitable(f"database encoding must be {ENCODING}, it is {encoding}")
-    if is_elsewhere and not is_visible:
+    [(encoding, search_path, is_visible, exists_anywhere, *_)] = cursor.fetchall()
+    if encoding != "UTF8":
+        raise DatabaseUnsuitable(f"database encoding must be UTF8, it is {encoding}")
+    if exists_anywhere and not is_visible:
         raise DatabaseUnsuitable(f"{LANDMARK} is not visible by search_path, which is {search_path}")
 
 

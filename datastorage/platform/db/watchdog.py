@@ -18,8 +18,6 @@ import psycopg
 
 from datastorage.platform.clock import monotonic_seconds
 
-CLOSE_SECONDS = 1.0
-
 
 class HasSocket(Protocol):
     """A driver's connection."""
@@ -29,10 +27,9 @@ class HasSocket(Protocol):
 
 
 class Watchdog:
-    """One thread per process that watches every conversation; started at the first one.
+    """One thread that watches every conversation of a process; the first one starts it.
 
-    A conversation that ends in time costs two dictionary operations and never wakes the thread,
-    except the first one on an idle watchdog.
+    A conversation that ends in time costs two dictionary operations and rarely wakes the thread.
     """
 
     def __init__(self) -> None:
@@ -94,7 +91,7 @@ class Watchdog:
             self._is_closed = True
             self._condition.notify()
         if self._thread is not None:
-            self._thread.join(CLOSE_SECONDS)
+            self._thread.join()
 
 
 def cut(connection: HasSocket) -> None:
