@@ -6,6 +6,7 @@ the caller hands over a connection as ``config.attributes["connection"]``.
 
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from logging.config import fileConfig
 from typing import Any
 
@@ -15,8 +16,13 @@ from alembic.runtime.migration import RevisionStep
 from psycopg.errors import RaiseException
 from sqlalchemy import Connection
 
+from datastorage.errors import DatabaseUnsuitable
 from datastorage.partitions.plan import PARTITIONED_TABLES
-from datastorage.settings import Settings, SettingsError, environment
+from datastorage.platform.db.engine import connected
+from datastorage.platform.db.rendered import driver_of
+from datastorage.platform.db.session import prepare_session
+from datastorage.platform.db.transactions import milliseconds
+from datastorage.settings import Settings, SettingsError, environment, forget_libpq_variables
 from datastorage.tables import metadata
 
 # Long enough for another runner to finish; after that the job fails and is started again.
@@ -24,7 +30,7 @@ RUNNER_WAIT = "2min"
 # A migration waiting for a lock makes every write behind it wait, and an audit write gives up after two
 # seconds. A migration that needs longer, or must not run in a transaction, says so itself.
 LOCK_TIMEOUT = "1500ms"
-STATEMENT_TIMEOUT = "5min"
+STATEMENT_TIMEOUT = timedelta(minutes=5)
 
 # Looks before it locks: a downgrade that has to be refused must not hold up a single write. An empty table is
 # locked and looked at again, so that no row arrives between the check and the drop.
@@ -63,11 +69,11 @@ def main() -> None:
         _configure(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True)
         _migrate()
     elif connection is not None:
+        prepare_session(driver_of(connection), STATEMENT_TIMEOUT)
         _migrate_on(connection)
     else:
         _configure_logging()
-        with _engine().connect() as own_connection:
-            _migrate_on(own_connection)
+        _migrate_on_own_connection()
 
 
 def _configure(**options: object) -> None:
@@ -109,7 +115,7 @@ def _migrate() -> None:
         context.execute(f"SET LOCAL lock_timeout = '{RUNNER_WAIT}'")
         context.execute("SELECT pg_advisory_xact_lock(hashtextextended('datastorage.migrations', 0))")
         context.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        context.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
+        context.execute(f"SET LOCAL statement_timeout = {milliseconds(STATEMENT_TIMEOUT)}")
         context.run_migrations()
 
 
@@ -118,16 +124,16 @@ def _configure_logging() -> None:
         fileConfig(context.config.config_file_name, disable_existing_loggers=False)
 
 
-def _engine() -> sa.Engine:
+def _migrate_on_own_connection() -> None:
     try:
         settings = Settings.load_database(None, environment())
+        forget_libpq_variables()
+        with connected(settings, "datastorage/alembic") as connection:
+            _migrate_on(connection.execution_options(isolation_level="READ COMMITTED"))
     except SettingsError as error:
         sys.exit(f"error: {error}")  # alembic's own way to fail wraps the text and writes it twice
-    return sa.create_engine(
-        settings.url,
-        poolclass=sa.pool.NullPool,
-        connect_args={"application_name": "datastorage/alembic"},
-    )
+    except DatabaseUnsuitable as error:
+        sys.exit(f"error: {error.cause}")
 
 
 def _migrate_on(connection: Connection) -> None:

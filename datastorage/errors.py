@@ -16,6 +16,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
+        │   └── DatabaseUnsuitable  its encoding or search_path is wrong: an operator has to act
         ├── QueryTimeout
         ├── Deadlock
         ├── TransactionConflict
@@ -167,7 +168,10 @@ class DatabaseError(DataStorageError):
         constraint: name of the violated constraint, if the server named one.
         server_message: the primary message of the server's diagnostics; for the log and the queue,
             never for a client.
+        ended_connection: the connection is of no further use; on a new one the same may succeed at once.
     """
+
+    ended_connection = False
 
     def __init__(  # noqa: PLR0913 - one argument per fact of the server's diagnostics
         self,
@@ -198,6 +202,14 @@ class Unavailable(DatabaseError):
     """No connection, no room, or no permission to write: the same request may succeed later."""
 
     slug = "service-unavailable"
+
+
+class DatabaseUnsuitable(Unavailable):
+    """The service cannot work in this database until an operator changes it; ``cause`` says what."""
+
+    def __init__(self, cause: str) -> None:
+        detail = "database unavailable - please retry"
+        super().__init__(detail, reason="misconfigured", server_message=cause, retry_after_seconds=2)
 
 
 class QueryTimeout(DatabaseError):

@@ -10,10 +10,11 @@ from typing import Any
 
 from datastorage.platform.server.handover import take_secrets
 from datastorage.platform.server.startup import addresses_to_bind, load_settings, open_runtime_directory
-from datastorage.settings import SECRET_VARIABLES, Settings, environment
+from datastorage.settings import SECRET_VARIABLES, Settings, environment, forget_libpq_variables
 
 _SECRETS = take_secrets(SECRET_VARIABLES)  # no worker, and nothing it starts, has them in its environment
 SETTINGS = load_settings({**environment(), **_SECRETS})
+forget_libpq_variables()
 RUNTIME = open_runtime_directory()
 
 

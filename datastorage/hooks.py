@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from threading import Thread
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import redis
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from datastorage.app import create_app
 from datastorage.audit.journal import FLUSH_TIMEOUT
@@ -19,10 +20,12 @@ from datastorage.dlq.drain import Drain
 from datastorage.dlq.durability import persistence_of
 from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
+from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.db.database import Database
+from datastorage.platform.db.database import Database, application_name
+from datastorage.platform.db.engine import connected
 from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
@@ -76,13 +79,15 @@ class Hooks:
     def on_starting(self, arbiter: Any) -> None:
         """Make gunicorn's arbiter ours; before it has signal handlers, listeners and workers.
 
-        A queue that must be durable and is not ends the start here, before a client is accepted.
+        An unsuitable database, or a queue that must be durable and is not, ends the start here, before a
+        client is accepted.
         """
         arbiter.__class__ = GracefulArbiter
         shutdown = Shutdown(self._is_shutting_down, self._settings)
         arbiter.prepare(
             shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
         )
+        _require_suitable_database(self._settings)
         _require_durable_queue(self._settings)
 
     def when_ready(self, arbiter: Any) -> None:
@@ -142,6 +147,23 @@ class Hooks:
             if failure is not None:
                 # What was not drained is still in Redis, so the shutdown has not failed.
                 logger.error("DLQ drain failed", exc_info=failure)
+
+
+def _require_suitable_database(settings: Settings) -> None:
+    """Check whether the service can work in its database.
+
+    A database that does not answer is no reason not to start; readiness tells until it does.
+
+    Raises:
+        SystemExit: with code 1; the log says what is wrong.
+    """
+    with suppress(SQLAlchemyError):
+        try:
+            with connected(settings.database, application_name()):
+                pass
+        except DatabaseUnsuitable as unsuitable:
+            logger.error(unsuitable.cause)
+            raise SystemExit(1) from unsuitable
 
 
 def _require_durable_queue(settings: Settings) -> None:

@@ -100,10 +100,13 @@ class AuditReader:
     def export(self, wanted: ExportRequest) -> EventExport:
         """Start streaming events; a ``DatabaseError`` may also come while the chunks are consumed."""
         with timed_query(self._metrics, OPERATION):
-            chunks = self._stream(wanted)
-            end = next(chunks)
+            end, chunks = self._database.start(lambda: self._begin(wanted))
         next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
         return EventExport(chunks, next_cursor)
+
+    def _begin(self, wanted: ExportRequest) -> tuple[Any, Generator[Any, None, None]]:
+        chunks = self._stream(wanted)
+        return next(chunks), chunks
 
     def _stream(self, wanted: ExportRequest) -> Generator[Any, None, None]:
         """Yield the position of the last row to be sent, if further rows remain, and then the events.

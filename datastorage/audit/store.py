@@ -12,6 +12,7 @@ from datastorage.audit import queries
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import Written
 from datastorage.platform.db.database import Database
+from datastorage.platform.db.retries import IDENTIFIED
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import AuditSettings, DatabaseSettings
 
@@ -79,7 +80,10 @@ class AuditStore:
             return refused.outcomes
 
     def _write(self, work: Callable[[Connection], list[Written]], timeout: timedelta) -> list[Written]:
-        return self._database.write(work, timeout=timeout, lock_timeout=self._lock_timeout)
+        # An event that is stored already is compared and not stored again.
+        return self._database.write(
+            work, timeout=timeout, lock_timeout=self._lock_timeout, retries=IDENTIFIED
+        )
 
 
 def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:

@@ -7,7 +7,7 @@ meanwhile share the answer instead of starting another check, and an answer is r
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition, Thread
 
 from datastorage.platform.clock import monotonic_seconds
@@ -22,10 +22,11 @@ LOG_INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check; ``fact`` is what the check returned, absent when it failed."""
+    """Result of one check: the ``fact`` that it returned, or the ``cause`` of its failure, if known."""
 
     is_up: bool
     fact: object = None
+    cause: Exception | None = field(default=None, compare=False)
 
 
 def findings(*checks: "Check") -> list[Finding]:
@@ -95,7 +96,7 @@ class Check:
         facts: list[object] = []
         cause = failure_of(lambda: facts.append(self._probe()))  # any fault of a probe means "down"
         with self._condition:
-            self._finding = Finding(cause is None, *facts)
+            self._finding = Finding(cause is None, facts[0] if facts else None, cause)
             self._found_at, self._running = monotonic_seconds(), False
             self._condition.notify_all()
             self._on_finding(cause is None)

@@ -20,7 +20,7 @@ _revision = select(table("alembic_version", column("version_num", String)).c.ver
 
 
 class DatabaseProbe:
-    """Reads the schema revision on one kept connection; opens a new one after a failure."""
+    """Reads the schema revision on one kept connection; opens a new one when that cannot be used."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,10 +34,13 @@ class DatabaseProbe:
 
         Raises:
             SQLAlchemyError: the database does not answer.
+            DatabaseUnsuitable: the service would not work in it.
         """
         self._is_aborted = False
         kept = self._take()
-        if kept is not None:
+        if kept is not None and not self._database.is_current(kept):
+            kept.close()
+        elif kept is not None:
             try:
                 return self._ask(kept)
             except SQLAlchemyError:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, Finding, findings
 from datastorage.health.probes import QueueState
 from datastorage.platform.clock import monotonic_seconds
@@ -34,7 +35,9 @@ class NotReady(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: Annotated[Literal["not_ready", "shutting_down"], meaning("Whether this pod is ending.")]
     reason: Annotated[
-        Literal["database_unreachable", "schema_outdated", "graceful_shutdown_in_progress"],
+        Literal[
+            "database_unreachable", "database_unsuitable", "schema_outdated", "graceful_shutdown_in_progress"
+        ],
         meaning("What has to change first."),
     ]
     error: Annotated[str | None, meaning("What failed; the log has the cause.")] = None
@@ -101,6 +104,8 @@ class HealthService:
         self._redis.ask(monotonic_seconds())
         needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
         database, *queue = findings(*needed)
+        if isinstance(database.cause, DatabaseUnsuitable):
+            return NotReady("not_ready", "database_unsuitable")
         if not database.is_up and any(_redis_state(redis) == "connected" for redis in queue):
             return Ready("ready", "database_unreachable")
         if not database.is_up:

@@ -86,7 +86,5 @@ def _store(settings: Settings) -> Iterator[PartitionStore]:
         try:
             yield PartitionStore(database)
         except DatabaseError as error:
-            message = (
-                f"PostgreSQL at {place.host}:{place.port} cannot be used ({error.reason}): {error.cause}"
-            )
+            message = f"PostgreSQL at {place.place} cannot be used ({error.reason}): {error.cause}"
             raise click.ClickException(f"{message}; datastorage validate says how to repair it") from error

@@ -19,7 +19,7 @@ from datastorage.settings.groups import (
     WorkflowsSettings,
 )
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
-from datastorage.settings.sources import URLS, environment
+from datastorage.settings.sources import URLS, environment, forget_libpq_variables
 from datastorage.settings.tree import KEYS, Settings
 
 SECRET_VARIABLES = (
@@ -45,4 +45,5 @@ __all__ = [
     "TelemetrySettings",
     "WorkflowsSettings",
     "environment",
+    "forget_libpq_variables",
 ]

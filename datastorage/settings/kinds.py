@@ -180,6 +180,31 @@ def host(*, or_socket: bool = False) -> Field[str]:
     return text(check, then=_without_brackets)
 
 
+def hosts() -> Field[str]:
+    """One ``host`` or Unix socket, or several hosts with commas between, each with a port if it needs one."""
+
+    def check(text: str) -> None:
+        for name, port in (server_of(each, default_port=1) for each in text.split(",")):
+            if not _is_host(name) or not 1 <= port <= _HIGHEST_PORT:
+                raise ValidationError("must be IP addresses or names")
+
+    single = host(or_socket=True)
+    return text(lambda name: check(name) if "," in name else single.deserialize(name), then=_one_or_several)
+
+
+def _one_or_several(names: str) -> str:
+    return ",".join(each.strip() for each in names.split(",")) if "," in names else _without_brackets(names)
+
+
+def server_of(text: str, default_port: int) -> tuple[str, int]:
+    """Return host and port of ``db``, ``db:5432``, ``[::1]:5432`` or ``::1``."""
+    name, _, port = text.strip().rpartition(":")
+    has_port = name and _DECIMAL.fullmatch(port) and (":" not in name or name.endswith("]"))
+    return (
+        (_without_brackets(name), int(port)) if has_port else (_without_brackets(text.strip()), default_port)
+    )
+
+
 def _is_host(name: str) -> bool:
     try:
         ip_address(_without_brackets(name))

@@ -20,11 +20,13 @@ class DatabaseSettings:
     """The database, its pool and its time limits; the pool numbers are per pod.
 
     Attributes:
-        host: name or address, or the directory of a Unix socket.
+        host: name or address, or the directory of a Unix socket; several with commas, and with ports that
+            win over ``port``, are the servers of one cluster.
+        target_session_attrs: which of them is wanted, as libpq defines it.
         prepare_threshold: ``None`` (``none`` or 0) switches server-side preparation off.
     """
 
-    host: str = setting(kinds.host(or_socket=True), label="database host", short="DB_HOST")
+    host: str = setting(kinds.hosts(), label="database host", short="DB_HOST")
     port: int = setting(kinds.integer(1, 65535), label="database port", short="DB_PORT")
     name: str = setting(kinds.text(), label="database name", short="DB_NAME")
     user: str = setting(kinds.text(), label="database user", short="DB_USER")
@@ -32,6 +34,7 @@ class DatabaseSettings:
     secrets_file: Path | None = optional(kinds.text(then=Path), spelled="secretsFile")
     username_key: str | None = optional(kinds.text(), spelled="usernameKey")
     password_key: str | None = optional(kinds.text(), spelled="passwordKey")
+    target_session_attrs: str | None = optional(kinds.choice("any", "read-write", "primary"))
     ssl_mode: str = setting(kinds.choice(*_SSL_MODES), "prefer", short="DB_SSL_MODE")
     ssl_root_cert: Path | None = optional(kinds.file())
     ssl_cert: Path | None = optional(kinds.file())
@@ -47,20 +50,36 @@ class DatabaseSettings:
     write_lock_timeout: timedelta = setting(kinds.duration(), "2s")
 
     @property
+    def servers(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each server, in the order in which they are tried."""
+        if "," not in self.host:
+            return ((self.host, self.port),)
+        return tuple(kinds.server_of(each, self.port) for each in self.host.split(","))
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people."""
+        return " or ".join(f"{host}:{port}" for host, port in self.servers)
+
+    @property
     def url(self) -> URL:
         """The URL for SQLAlchemy; it hides the password when printed."""
+        hosts, ports = zip(*self.servers, strict=True)
         files = {"sslrootcert": self.ssl_root_cert, "sslcert": self.ssl_cert, "sslkey": self.ssl_key}
         query = {"sslmode": self.ssl_mode} | {name: str(file) for name, file in files.items() if file}
-        is_socket = self.host.startswith("/")
-        if is_socket:
-            # A path in the host part would not survive being rendered and parsed again.
-            query |= {"host": self.host, "port": str(self.port)}
+        wanted = self.target_session_attrs or ("read-write" if len(hosts) > 1 else "any")
+        if wanted != "any":
+            query["target_session_attrs"] = wanted
+        # Rendered into the host part of a URL, neither a path nor several hosts could be parsed again.
+        is_query = len(hosts) > 1 or self.host.startswith("/")
+        if is_query:
+            query |= {"host": ",".join(hosts), "port": ",".join(map(str, ports))}
         return URL.create(
             "postgresql+psycopg",
             username=self.user,
             password=self.password or None,
-            host=None if is_socket else self.host,
-            port=None if is_socket else self.port,
+            host=None if is_query else self.host,
+            port=None if is_query else self.port,
             database=self.name,
             query=query,
         )

@@ -71,6 +71,16 @@ def environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 - the one place that reads it
 
 
+def forget_libpq_variables() -> None:
+    """Remove the variables from which libpq would take what our settings do not say."""
+    for name in _libpq_variables(environment()):
+        del os.environ[name]  # noqa: TID251 - the one place that changes it
+
+
+def _libpq_variables(environ: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in environ if name.startswith("PG"))
+
+
 def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: Findings) -> Source:
     """Read the variables, where the long name of a key wins over the short one."""
     known = [key.variables[-1] for key in keys if not key.is_secret] + [name for name, _ in URLS.values()]
@@ -78,6 +88,8 @@ def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: F
         if name.startswith("DATASTORAGE_") and name not in known and not _NOT_OURS.fullmatch(name):
             closest = f"the closest known one is {_closest(name, known)}"
             findings.invalid.append(f"unknown environment variable {name} ({closest})")
+    if ignored := _libpq_variables(environ):
+        findings.warnings.append(f"environment variables of libpq are ignored: {', '.join(ignored)}")
     return {
         key.path: Given(environ[variable], variable)
         for key in keys

@@ -1,5 +1,6 @@
 """The two URLs of the environment, taken apart. They hold passwords: no text here repeats any of one."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,28 +11,37 @@ from sqlalchemy.exc import ArgumentError
 
 _DATABASE_PORT = 5432
 _REDIS_PORT = 6379
-_SSL = {"sslmode": "ssl_mode", "sslrootcert": "ssl_root_cert", "sslcert": "ssl_cert", "sslkey": "ssl_key"}
+_FIELDS = {
+    "sslmode": "ssl_mode",
+    "sslrootcert": "ssl_root_cert",
+    "sslcert": "ssl_cert",
+    "sslkey": "ssl_key",
+    "target_session_attrs": "target_session_attrs",
+}
+_HOSTS = re.compile(r"(?<=[/@])[^/?@]*,[^/?@]*(?=[/?]|$)")
+"""The part of a URL that names several hosts, which SQLAlchemy does not read there."""
 
 Parts = tuple[Mapping[str, Any], list[str]]
 """Values by path, ``None`` for what the URL leaves out, and the parameters without effect."""
 
 
 def parse_database_url(text: str) -> Parts:
-    """Read ``postgresql://user:password@host:port/name?sslmode=...``.
+    """Read ``postgresql://user:password@host:port/name?sslmode=...``; several hosts stand with commas.
 
     A host given as a parameter may be the directory of a Unix socket (``?host=/run/postgresql``).
 
     Raises:
         ValidationError: the text is no such URL.
     """
+    several = _HOSTS.search(text)
     try:
-        url = make_url(text)
+        url = make_url(_HOSTS.sub("several", text, count=1))
     except (ArgumentError, ValueError):
         raise ValidationError("must be postgresql://user:password@host:port/name") from None
     if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise ValidationError("must start with postgresql://")
     parameters = dict(url.query)
-    host = parameters.pop("host", url.host)
+    host = parameters.pop("host", several.group() if several else url.host)
     # A URL that names a host but no port means the usual port, not the one of another source.
     port = parameters.pop("port", url.port or (_DATABASE_PORT if host else None))
     values = {
@@ -41,7 +51,7 @@ def parse_database_url(text: str) -> Parts:
         "user": url.username,
         "password": url.password,
     }
-    values |= {field: parameters.pop(name, None) for name, field in _SSL.items()}
+    values |= {field: parameters.pop(name, None) for name, field in _FIELDS.items()}
     return {f"database.{field}": value for field, value in values.items()}, sorted(parameters)
 
 

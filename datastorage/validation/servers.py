@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, String, column, func, inspect, select, table
 
-from datastorage.errors import DatabaseError
+from datastorage.errors import DatabaseError, DatabaseUnsuitable
 from datastorage.partitions.plan import PARTITIONED_TABLES, months_needed
 from datastorage.partitions.store import Partition, PartitionStore
 from datastorage.platform.clock import monotonic_seconds, utc_now
@@ -31,6 +31,10 @@ MIGRATE = "alembic upgrade head"
 START_POSTGRESQL = (
     "start one: docker run -d -p 5432:5432 -e POSTGRES_USER=datastorage -e POSTGRES_PASSWORD=... "
     "-e POSTGRES_DB=action_history postgres:18-alpine, or datastorage dev, which brings its own"
+)
+MAKE_SUITABLE = (
+    "create the database with ENCODING 'UTF8' TEMPLATE template0; set search_path of role and database to the"
+    " schema of the tables"
 )
 _CONNECT_SECONDS = 3.0
 
@@ -58,6 +62,8 @@ def _read(subject: Subject, work: Callable[[Database], T]) -> T:
     with closing(Database(settings, share=1, metrics=Metrics(), application_name=name)) as database:
         try:
             return work(database)
+        except DatabaseUnsuitable as error:
+            raise Broken(f"PostgreSQL cannot be used: {error.cause}", MAKE_SUITABLE) from error
         except DatabaseError as error:
             raise Broken(
                 f"PostgreSQL refuses: {error.cause}",
@@ -74,7 +80,7 @@ def postgresql(subject: Subject, _seconds: float) -> str:
     began = monotonic_seconds()
     version, user = _read(subject, lambda database: database.read(lambda c: c.execute(facts).one()))
     milliseconds = (monotonic_seconds() - began) * 1000
-    place = f"{settings.host}:{settings.port}"
+    place = settings.place
     if int(version.partition(".")[0]) < OLDEST_SERVER:
         raise Broken(f"PostgreSQL {version} at {place} is too old", f"upgrade it to {OLDEST_SERVER} or later")
     return f"PostgreSQL {version} at {place} answers in {milliseconds:.0f} ms, logged in as {user}"
@@ -83,14 +89,17 @@ def postgresql(subject: Subject, _seconds: float) -> str:
 def _require_listener(settings: DatabaseSettings) -> None:
     """Tell a wrong address from a wrong login: the driver's errors have no code that does."""
     if settings.host.startswith("/"):
-        return  # a Unix socket
-    try:
-        socket.create_connection((settings.host, settings.port), timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        place = f"{settings.host}:{settings.port} ({error.strerror or error})"
-        raise Broken(
-            f"nothing listens at {place}", f"correct database.host and database.port, or {START_POSTGRESQL}"
-        ) from error
+        return None  # a Unix socket
+    complaints = []
+    for server in settings.servers:
+        try:
+            return socket.create_connection(server, timeout=_CONNECT_SECONDS).close()
+        except OSError as error:
+            complaints.append(error.strerror or str(error))
+    place = f"{settings.place} ({', '.join(complaints)})"
+    raise Broken(
+        f"nothing listens at {place}", f"correct database.host and database.port, or {START_POSTGRESQL}"
+    )
 
 
 def schema(subject: Subject, _seconds: float) -> str:

@@ -32,11 +32,13 @@ class Proof:
         answers: fields of the verdict that must be above 0.
         reason: a word that the services must have logged.
         slowest_seconds: the longest wait for an answer is at least this.
+        is_unnoticed: no client may see anything but 201.
     """
 
     answers: tuple[str, ...] = ()
     reason: str | None = None
     slowest_seconds: float = 0.0
+    is_unnoticed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ class Case:
         may_be_stored = verdict.unexplained if self.is_outcome_unknown else verdict.refused_but_stored
         complaints = {
             "no sign of the fault": bool(unseen) or verdict.slowest_seconds < self.proof.slowest_seconds,
+            "noticed": self.proof.is_unnoticed and any(getattr(verdict, name) for name in STATUSES),
             "not its reason": self.proof.reason is not None and self.proof.reason not in reasons,
             "nothing was stored at once": verdict.answered_201 == 0,
             "lost": verdict.lost > 0,
@@ -160,6 +163,17 @@ CASES = [
         name="connections cut",
         fault=faults.connections_cut,
         proof=Proof(answers=QUEUED, reason=UNREACHABLE),
+    ),
+    Case(
+        name="connections terminated",
+        fault=faults.backends_terminated,
+        service={"LOGGING_LEVEL": "info"},
+        proof=Proof(reason="shutdown", is_unnoticed=True),
+    ),
+    Case(
+        name="primary demoted",
+        fault=faults.primary_demoted,
+        proof=Proof(answers=QUEUED, reason="read_only"),
     ),
     COMMIT_ANSWER_LOST,
     Case(name="black hole", fault=faults.black_hole, proof=Proof(answers=QUEUED, slowest_seconds=2)),

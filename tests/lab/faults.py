@@ -186,6 +186,27 @@ def connections_cut(stand: Stand) -> Iterator[None]:
 
 
 @contextmanager
+def backends_terminated(stand: Stand) -> Iterator[None]:
+    """Every connection ended by the server, as when a pooler reloads; several times."""
+    every = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :role")
+    with stand.superuser() as superuser:
+        for _ in range(8):
+            superuser.execute(every, {"role": APP_ROLE})
+            _pause(0.5)
+    yield
+
+
+@contextmanager
+def primary_demoted(stand: Stand) -> Iterator[None]:
+    """A standby takes over behind the same address; the old primary stays, and takes no writes."""
+    standby = stand.follow()
+    stand.make_read_only()
+    stand.hold(2)
+    stand.fail_over(standby)
+    yield
+
+
+@contextmanager
 def commit_answer_lost(stand: Stand) -> Iterator[None]:
     """COMMIT reaches the server and is done; the answer never comes back."""
     stand.proxy.mode = Mode.LOSE_COMMIT_ANSWER

@@ -20,13 +20,18 @@ class Mode(Enum):
     """Accept and read, and never pass anything on."""
     LOSE_COMMIT_ANSWER = auto()
     """Pass a COMMIT to the server, wait for its answer, and reset the client instead of telling it."""
+    LOSE_ONE_COMMIT_ANSWER = auto()
+    """The same for the next COMMIT only."""
+
+
+LOSE = {Mode.LOSE_COMMIT_ANSWER, Mode.LOSE_ONE_COMMIT_ANSWER}
 
 
 class Proxy:
-    """Forwards 127.0.0.1:``port`` to a server; ``mode`` may change at any time."""
+    """Forwards 127.0.0.1:``port`` to a server; ``mode`` may change at any time, and ``server_port``."""
 
     def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
+        self.server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._mode = Mode.PASS
@@ -68,7 +73,7 @@ class Proxy:
                 _reset(client)
                 continue
             try:
-                server = socket.create_connection(("127.0.0.1", self._server_port))
+                server = socket.create_connection(("127.0.0.1", self.server_port))
             except OSError:
                 _reset(client)
                 continue
@@ -83,10 +88,11 @@ class Proxy:
                 if self._mode is Mode.BLACK_HOLE:
                     continue
                 server.sendall(data)
-                if self._mode is Mode.LOSE_COMMIT_ANSWER and COMMIT in data:
+                if self._mode in LOSE and COMMIT in data:
                     server.settimeout(5)
-                    server.recv(1, socket.MSG_PEEK)
-                    _reset(client)
+                    with suppress(OSError):  # the other thread may have met the answer first
+                        server.recv(1, socket.MSG_PEEK)
+                    self._lose(client)
                     _reset(server)
                     return
         _reset(server)
@@ -96,10 +102,16 @@ class Proxy:
             while data := server.recv(CHUNK_BYTES):
                 if self._mode is Mode.BLACK_HOLE:
                     continue
-                if self._mode is Mode.LOSE_COMMIT_ANSWER and b"COMMIT\x00" in data:
-                    break
+                if self._mode in LOSE and COMMIT in data:
+                    self._lose(client)
+                    return
                 client.sendall(data)
         _reset(client)
+
+    def _lose(self, client: socket.socket) -> None:
+        _reset(client)
+        if self._mode is Mode.LOSE_ONE_COMMIT_ANSWER:
+            self._mode = Mode.PASS
 
 
 def _reset(end: socket.socket) -> None:

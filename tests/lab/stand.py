@@ -18,6 +18,7 @@ from tests.lab.proxy import Proxy
 from tests.lab.slow_disk import SlowDisk, SlowRedis
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
+from tests.support.standby import catch_up, promote, set_read_only, standby_of
 
 QUIET_SECONDS = 120
 FELT_SECONDS = 60
@@ -121,6 +122,24 @@ class Stand:
         """SIGKILL for the postmaster and every backend."""
         with self._cutting_off():
             self.postgres.kill()
+
+    def make_read_only(self) -> None:
+        """Let PostgreSQL refuse writes, on open connections too, at the latest until the stand is gone."""
+        self._stack.callback(set_read_only, self.postgres, "off")
+        set_read_only(self.postgres, "on")
+
+    def follow(self) -> EmbeddedPostgres:
+        """Start a standby of PostgreSQL."""
+        return self._stack.enter_context(standby_of(self.postgres, self.directory / "standby"))
+
+    def fail_over(self, standby: EmbeddedPostgres) -> None:
+        """Promote the standby and lead new connections to it; those that are open stay where they are."""
+        catch_up(standby, self.postgres)
+        promote(standby)
+        self.proxy.server_port = standby.port
+        url = self._owner.url.set(port=standby.port)
+        self._owner = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._stack.callback(self._owner.dispose)
 
     def kill_redis(self) -> None:
         """SIGKILL for Redis."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -67,6 +68,15 @@ class ServiceProcess:
     def log_lines(self) -> list[dict[str, Any]]:
         """The complete lines of the log."""
         return [json.loads(line) for line in self.log.split("\n")[:-1]]
+
+    def set_variables(self, variables: Mapping[str, str]) -> None:
+        """Start with further environment variables, named in full."""
+        self._environ |= variables
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the process is started with."""
+        return self._environ
 
     def forget_variable(self, name: str) -> None:
         """Start without an environment variable that is set by default."""

@@ -128,7 +128,7 @@ class IncidentWriteStore:
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         return self._database.write(
-            work, timeout=WRITE_TIMEOUT, pool_wait=self._pool_wait, pauses=LONG_PAUSES
+            work, timeout=WRITE_TIMEOUT, pool_wait=self._pool_wait, retries=LONG_PAUSES
         )
 
 

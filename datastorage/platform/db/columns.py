@@ -1,7 +1,7 @@
-"""What every table shares: one ``MetaData``, one way to name constraints, the types used often.
+"""What all tables share: one ``MetaData``, one way to name constraints, and common types.
 
-Constraints without a name of their own get one by convention, the same in the migrations, so that
-a diagnostic names something a reader can find.
+A constraint without a name gets one by convention, in the migrations too, so that a reader can find the name
+that a diagnostic gives.
 """
 
 from sqlalchemy import DateTime, MetaData
@@ -19,8 +19,8 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 """Every table of the service; ``datastorage.tables`` exports it complete."""
 
 TIMESTAMPTZ = DateTime(timezone=True)
-"""An instant, microseconds, returned aware."""
+"""An instant to the microsecond; values have a time zone."""
 
-# none_as_null: Python's None is SQL NULL, never the JSON value null, which no column of ours holds.
+# none_as_null: Python's None is SQL NULL, not the JSON value null, which none of our columns holds.
 JSON_DOCUMENT = JSONB(none_as_null=True)
 """A JSON object that PostgreSQL can search inside."""

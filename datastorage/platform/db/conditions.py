@@ -1,13 +1,13 @@
-"""Filters as data: a tuple of conditions, from which statement, cache key and values are made alike.
+"""Filters as data: a tuple of conditions, from which statement, cache key and values are all made.
 
     wanted = (equals(events.c.correlation_id, "rr-1"), Condition("since", events.c.at, AT_LEAST, instant))
 
     select(events).where(*where(wanted))   # … correlation_id = :correlation_id AND at >= :since
     values(wanted)                         # {"correlation_id": "rr-1", "since": instant}
-    shape_of(wanted)                       # what filters have in common whose statements have the same text
+    shape_of(wanted)                       # the same for all filters whose statements have the same text
 
-A statement whose text is kept is built from ``conditions_of(shape)`` and executed with ``values(wanted)``:
-there is no second list of filters to forget one in.
+A statement whose text is kept is built from ``conditions_of(shape)`` and executed with ``values(wanted)``, so
+that no second list of filters can miss one.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,9 +27,9 @@ class Operator:
 
     Attributes:
         name: for people.
-        compare: makes the expression of the column and the bound value.
-        needs_value: whether the statement has to be built and planned with the value itself; ``compare``
-            then gets that instead of a name for it, and the text is never kept.
+        compare: makes an expression of the column and the bound value.
+        needs_value: whether the statement must be planned with the value; ``compare`` then gets the value
+            instead of a name for it, and the text is not kept.
     """
 
     name: str
@@ -47,14 +47,7 @@ CONTAINS = Operator("@>", lambda column, text: column.contains(jsonb(text)), nee
 
 
 class Condition(NamedTuple):
-    """One thing that has to hold.
-
-    Attributes:
-        key: name of the bound value; two conditions of a filter share it only if they share the value.
-        column: what is compared.
-        operator: how.
-        value: with what; never ``None``.
-    """
+    """A comparison that has to hold; in a filter, equal keys have equal values."""
 
     key: str
     column: ColumnElement[Any]
@@ -63,12 +56,12 @@ class Condition(NamedTuple):
 
 
 def equals(column: ColumnElement[Any], value: Any) -> Condition:
-    """Return the condition that ``column``, which is of a table, has this value."""
+    """Return the condition that a column of a table has this value."""
     return Condition(str(column.key), column, EQUALS, value)
 
 
 def where(conditions: Iterable[Condition]) -> list[ColumnElement[bool]]:
-    """Return the expressions that all have to be true, values only ever as bound parameters."""
+    """Return the expressions that all have to be true; every value is a bound parameter."""
     return [
         operator.compare(column, value if operator.needs_value else bindparam(key, value, column.type))
         for key, column, operator, value in conditions
@@ -81,7 +74,7 @@ def values(conditions: Iterable[Condition]) -> dict[str, Any]:
 
 
 def shape_of(conditions: Iterable[Condition]) -> Shape:
-    """Return what is hashable and equal where the text of the statement is."""
+    """Return a hashable value that is equal where the text of the statement is."""
     return tuple([condition[:3] for condition in conditions])
 
 
@@ -97,7 +90,7 @@ def conditions_of(shape: Shape) -> tuple[Condition, ...]:
 
 
 def need_values(conditions: Iterable[Condition]) -> bool:
-    """Tell whether the statement has to be built and planned with the values."""
+    """Tell whether the statement must be planned with the values."""
     return True in [condition.operator.needs_value for condition in conditions]
 
 

@@ -1,9 +1,9 @@
 """One pool of connections per process, and the two ways to use it: ``read`` and ``write``.
 
-Work is a function of a ``Connection``; calling it inside ``read`` or ``write`` makes it one
-transaction, so that a deadlock victim can simply run again. Every fault leaves as a
-``DatabaseError``. A request that finds no free connection waits (BR-STORAGE-027); only when the
-wait exceeds its time is it refused.
+Work is a function of a ``Connection``, and ``read`` or ``write`` runs it as one transaction. So it can run
+again after a deadlock, or once on a new connection when its own has ended. Every fault is raised as a
+``DatabaseError``. A request that finds no free connection waits (BR-STORAGE-027), and is refused only when
+the wait takes longer than it may.
 """
 
 import os
@@ -12,27 +12,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy.exc
 from sqlalchemy import Connection, Engine
 
+from datastorage.errors import DatabaseError, DatabaseUnsuitable
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db import faults
-from datastorage.platform.db.engine import create_engine, create_engine_outside_pool
+from datastorage.platform.db.engine import HEALTH_CONNECT_TIMEOUT, Engines
+from datastorage.platform.db.pool import GENERATION, Renewals, SteadyPool
 from datastorage.platform.db.rendered import IS_WATCHED, Rendered, driver_of
-from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Pauses, with_retries
+from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Retries, with_retries
 from datastorage.platform.db.transactions import Access, LocalSettings, begin
 from datastorage.platform.db.watchdog import Watchdog
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings
 
-if TYPE_CHECKING:
-    from datastorage.platform.db.pool import SteadyPool
-
 WATCHDOG_GRACE_SECONDS = 0.5
-"""The server's own timeouts come first; the watchdog is for a server that does not keep them."""
+"""By so much the watchdog lets the server's own timeouts go first."""
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -40,6 +39,8 @@ Work = Callable[[Connection], T]
 
 class Database:
     """Transactions on PostgreSQL, as many at once as the process's share of ``max_open_conns``.
+
+    What fails raises a ``DatabaseError``, classified by ``faults``.
 
     Args:
         settings: the ``database`` group.
@@ -58,20 +59,20 @@ class Database:
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._application_name = application_name
-        # QueuePool has one timeout for everybody; audit writes may wait less than reads. The slots
-        # are as many as the pool's connections, so whoever holds one never waits inside the pool.
+        # QueuePool has one timeout for all requests; audit writes may wait less than reads. There are as
+        # many slots as connections in the pool, so a request that holds one never waits inside the pool.
         self._slots = BoundedSemaphore(share)
         self._watchdog = Watchdog()
-        self._engine = create_engine(
-            settings, share=share, application_name=application_name, watchdog=self._watchdog
-        )
+        self._renewals = Renewals(lambda reason: metrics.db_connections_renewed.labels(reason).inc())
+        engines = Engines(settings, application_name, self._watchdog, self._renewals)
+        self._engine = engines.pooled(share)
         self._pool = cast("SteadyPool", self._engine.pool)
+        self._engine_outside_pool = engines.unpooled(HEALTH_CONNECT_TIMEOUT)
         self._metrics.db_connections_max.set(share)
         self._on_wait: Callable[[float], None] | None = None
 
     def watch(self, listen: Callable[[Engine], None], on_wait: Callable[[float], None]) -> None:
-        """Let a tracer listen to statements, and hear how many seconds each wait for a connection took."""
+        """Let a tracer listen to statements and hear how many seconds each wait for a connection took."""
         listen(self._engine)
         self._engine.update_execution_options(**{IS_WATCHED: True})
         self._on_wait = on_wait
@@ -87,14 +88,11 @@ class Database:
         """Run ``work`` in one ``REPEATABLE READ READ ONLY`` transaction and return what it returns.
 
         Args:
-            work: reads through the connection it is given; may run again after a deadlock.
+            work: reads through the connection it is given; may run more than once.
             timeout: statement timeout, ``database.statement_timeout`` when absent.
             custom_plan: plan with the actual parameters every time. jsonb containment needs it: the
                 generic plan PostgreSQL may choose after five executions reads the ordered index instead.
-            parallel_workers: most of them for one step of a plan, the server's setting when absent.
-
-        Raises:
-            DatabaseError: classified by ``faults``.
+            parallel_workers: the most for one step of a plan, the server's setting when absent.
         """
         local = LocalSettings(timeout, None, custom_plan, parallel_workers)
         # A page and its count are two statements, each with the whole timeout.
@@ -104,16 +102,13 @@ class Database:
             with self._transaction(Access.READ, local, self._settings.pool_timeout, limit) as connection:
                 return work(connection)
 
-        return with_retries(attempt, READ_PAUSES)
+        return self._run(attempt, READ_PAUSES, limit)
 
     def query(self, statement: Rendered, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        """Return the rows of one statement that only reads, a snapshot by itself, without a transaction.
+        """Return the rows of one statement that only reads, without a transaction around it.
 
-        It is planned once on each connection, without regard to its values: not for statements whose best
-        plan depends on them.
-
-        Raises:
-            DatabaseError: classified by ``faults``.
+        Each connection plans it once, without regard to its values: not for statements whose best plan
+        depends on them.
         """
         wait, limit = self._settings.pool_timeout, self._settings.statement_timeout
 
@@ -121,7 +116,11 @@ class Database:
             with self._connection(wait, limit) as connection:
                 return statement.rows(connection, parameters)
 
-        return with_retries(attempt, READ_PAUSES)
+        return self._run(attempt, READ_PAUSES, limit)
+
+    def start(self, reading: Callable[[], T]) -> T:
+        """Return the first rows that ``reading`` takes from a ``snapshot``; repeated like every read."""
+        return self._run(reading, READ_PAUSES, self._settings.statement_timeout)
 
     def write(
         self,
@@ -130,32 +129,35 @@ class Database:
         timeout: timedelta | None = None,
         lock_timeout: timedelta | None = None,
         pool_wait: timedelta | None = None,
-        pauses: Pauses = SHORT_PAUSES,
+        retries: Retries = SHORT_PAUSES,
     ) -> T:
         """Run ``work`` in one transaction, commit, and return what it returns.
 
         Args:
-            work: writes through the connection it is given; may run again after a deadlock.
+            work: writes through the connection it is given; may run more than once.
             timeout: time for the database part, waiting for a connection included unless ``pool_wait``.
             lock_timeout: longest wait for a lock.
             pool_wait: longest wait for a connection, at most ``database.pool_timeout``.
-            pauses: how often a deadlock victim tries again, and how long it waits before.
+            retries: when ``work`` may run again.
 
         Raises:
-            DatabaseError: nothing was committed, except after a connection lost at commit, whose
-                outcome nobody can know: writes that must not happen twice carry their own key.
+            DatabaseError: nothing was committed, unless the connection was lost during the commit: writes
+                that must not happen twice carry their own key.
         """
         pool_timeout = self._settings.pool_timeout
         wait = min(pool_wait or timeout or pool_timeout, pool_timeout)
         limit = timeout or self._settings.statement_timeout
-
         local = LocalSettings(timeout, lock_timeout)
+        is_committing = False
 
         def attempt() -> T:
+            nonlocal is_committing
             with self._transaction(Access.WRITE, local, wait, limit) as connection:
-                return work(connection)
+                done = work(connection)
+                is_committing = True
+                return done
 
-        return with_retries(attempt, pauses)
+        return self._run(attempt, retries, limit, lambda: retries.after_commit or not is_committing)
 
     @contextmanager
     def snapshot(self, *, custom_plan: bool = False) -> Iterator[Connection]:
@@ -169,57 +171,103 @@ class Database:
             yield connection
 
     def connect_outside_pool(self) -> Connection:
-        """Open a connection of its own, for health checks: an exhausted pool must not fail a probe."""
-        return create_engine_outside_pool(self._settings, application_name=self._application_name).connect()
+        """Open a separate connection for a health check, which an exhausted pool must not fail.
+
+        Raises:
+            SQLAlchemyError: the database does not answer.
+            DatabaseUnsuitable: the service would not work in it.
+        """
+        return self._engine_outside_pool.connect()
+
+    def is_current(self, connection: Connection) -> bool:
+        """Tell whether a connection outside the pool may be used again, as far as others have shown."""
+        return bool(connection.info[GENERATION] == self._renewals.generation)
 
     def close(self) -> None:
         """Close every idle connection; those in use close when they come back."""
         self._watchdog.close()
         self._engine.dispose()
 
+    def _run(
+        self,
+        attempt: Callable[[], T],
+        retries: Retries,
+        limit: timedelta,
+        may_repeat: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Run a transaction as often as it may; once more at once if its connection ended in time."""
+        deadline = monotonic_seconds() + limit.total_seconds()
+
+        def attempt_twice() -> T:
+            try:
+                return attempt()
+            except DatabaseError as error:
+                if not error.ended_connection or not may_repeat() or monotonic_seconds() > deadline:
+                    raise
+            outcome = "failure"
+            try:
+                done = attempt()
+                outcome = "success"
+            finally:
+                self._metrics.db_repeats.labels(outcome).inc()
+            return done
+
+        return with_retries(attempt_twice, retries.pauses)
+
     @contextmanager
     def _transaction(
         self, access: Access, local: LocalSettings, wait: timedelta, limit: timedelta | None
     ) -> Iterator[Connection]:
-        with self._connection(wait, limit) as connection, connection.begin():
+        with self._connection(wait, limit) as connection, connection.begin(), self._translating(connection):
             begin(driver_of(connection), access, local)
             yield connection
 
     @contextmanager
     def _connection(self, wait: timedelta, limit: timedelta | None) -> Iterator[Connection]:
-        """Lend a connection, and cut it when the server does not end what it should have ended by itself."""
+        """Lend a connection, and cut it if the server does not keep the time limit it was given."""
         started = monotonic_seconds()
         if not self._slots.acquire(timeout=wait.total_seconds()):
             self._metrics.db_pool_timeouts.inc()
             self._note_wait(monotonic_seconds() - started)
-            exhausted = faults.pool_exhausted()
-            self._metrics.count_db_error(exhausted.reason)
-            raise exhausted
+            raise self._counted(faults.pool_exhausted())
         seconds = None if limit is None else limit.total_seconds() + WATCHDOG_GRACE_SECONDS
         try:
-            with self._engine.connect() as connection:
+            with self._connect() as connection:
                 self._note_wait(monotonic_seconds() - started)
                 self._set_pool_gauges()
-                with self._watchdog.watching(driver_of(connection), seconds), self._replaced(connection):
+                with self._watchdog.watching(driver_of(connection), seconds), self._translating(connection):
                     yield connection
-        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
-            fault = faults.translate(error)
-            self._metrics.count_db_error(fault.reason)
-            raise fault from error
         finally:
             self._slots.release()
             self._set_pool_gauges()
 
+    def _connect(self) -> Connection:
+        try:
+            return self._engine.connect()
+        except DatabaseUnsuitable as fault:
+            self._metrics.count_db_error(fault.reason)
+            raise
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise self._counted(faults.translate(error)) from error
+
     @contextmanager
-    def _replaced(self, connection: Connection) -> Iterator[None]:
-        """Replace what was lost while the driver was asked directly; of the rest SQLAlchemy takes care."""
+    def _translating(self, connection: Connection) -> Iterator[None]:
+        """Classify faults, and close a connection that ended before SQLAlchemy rolls back on it in vain."""
+        generation = connection.info[GENERATION]
         try:
             yield
-        except psycopg.Error:
-            if driver_of(connection).closed:
+        except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
+            fault = self._counted(faults.translate(error))
+            ending = faults.ending_of(error)
+            if ending is not None:
                 connection.invalidate()
-                self._pool.distrust()
-            raise
+                self._renewals.renew(generation, ending)
+                fault.ended_connection = True
+            raise fault from error
+
+    def _counted(self, fault: DatabaseError) -> DatabaseError:
+        self._metrics.count_db_error(fault.reason)
+        return fault
 
     def _note_wait(self, seconds: float) -> None:
         self._metrics.db_connection_wait_duration_seconds.observe(seconds)
@@ -227,9 +275,8 @@ class Database:
             self._on_wait(seconds)
 
     def _set_pool_gauges(self) -> None:
-        """Read the pool instead of counting events: an invalidated connection skips some of them."""
-        pool = self._pool
-        in_use, idle = pool.checkedout(), pool.checkedin()
+        """Ask the pool instead of counting its events: an invalidated connection skips some of them."""
+        in_use, idle = self._pool.checkedout(), self._pool.checkedin()
         self._metrics.db_connections_in_use.set(in_use)
         self._metrics.db_connections_idle.set(idle)
         self._metrics.db_connections_open.set(in_use + idle)

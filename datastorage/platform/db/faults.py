@@ -1,9 +1,11 @@
-"""From what the driver raised to what we say went wrong: the only reader of SQLSTATEs.
+"""Classifies what the driver raised; no other module looks at SQLSTATEs.
 
-PostgreSQL's diagnostics decide, never the text of a message (a refused connection has none: see
-``refused_connections``). ``reason`` is the code counted in
-``datastorage_db_errors_total`` and, where a write is parked, kept beside it.
+PostgreSQL's diagnostics decide, never the text of a message. (A refused connection has only its message:
+see ``refused_connections``.) ``reason`` is the code that ``datastorage_db_errors_total`` counts, and that
+is kept with a write in the queue.
 """
+
+from enum import StrEnum
 
 import psycopg
 import sqlalchemy.exc
@@ -25,15 +27,13 @@ from datastorage.platform.db.columns import metadata
 READ_RETRY_AFTER_SECONDS = 2
 CONFLICT_RETRY_AFTER_SECONDS = 1
 
-_UNAVAILABLE_DETAIL = "database unavailable - please retry"
+_Class = tuple[str, type[DatabaseError]]
 
-_BY_SQLSTATE: dict[str, tuple[str, type[DatabaseError]]] = {
-    "57P01": ("db_unreachable", Unavailable),  # admin_shutdown
-    "57P02": ("db_unreachable", Unavailable),  # crash_shutdown
-    "57P03": ("db_unreachable", Unavailable),  # cannot_connect_now
+_BY_SQLSTATE: dict[str, _Class] = {
     "57014": ("timeout", QueryTimeout),  # query_canceled
     "53100": ("disk_full", Unavailable),
     "25006": ("read_only", Unavailable),  # read_only_sql_transaction
+    "25P03": ("db_unreachable", Unavailable),  # idle_in_transaction_session_timeout
     "3D000": ("misconfigured", Unavailable),  # invalid_catalog_name
     "42501": ("misconfigured", Unavailable),  # insufficient_privilege
     "42P01": ("schema_mismatch", DatabaseError),  # undefined_table
@@ -54,13 +54,14 @@ _BY_SQLSTATE: dict[str, tuple[str, type[DatabaseError]]] = {
 }
 
 _WHERE_MATTERS = frozenset({"42P01", "42703", "42501"})
-"""About the whole schema when our statement fails with them, about one month when its trigger does."""
+"""About the whole schema when our own statement fails with them, about one month when its trigger does."""
 
 _NAMED_BY_PARTITIONS = frozenset({"23502", "23503", "23514"})
-"""Violations that a partition reports under the names its table gave; its unique indexes have their own."""
+"""Violations reported under the name that the table gave its constraint; partitions name unique indexes."""
 
-_BY_CLASS: dict[str, tuple[str, type[DatabaseError]]] = {
+_BY_CLASS: dict[str, _Class] = {
     "08": ("db_unreachable", Unavailable),  # connection exception
+    "57": ("db_unreachable", Unavailable),  # operator intervention: the server shuts down, or starts up
     "53": ("db_overloaded", Unavailable),  # insufficient resources
     "28": ("misconfigured", Unavailable),  # invalid authorization
     "22": ("database_constraint", RowRefused),  # data exception
@@ -68,55 +69,97 @@ _BY_CLASS: dict[str, tuple[str, type[DatabaseError]]] = {
 }
 
 _DETAILS: dict[type[DatabaseError], tuple[str, int | None]] = {
-    Unavailable: (_UNAVAILABLE_DETAIL, READ_RETRY_AFTER_SECONDS),
+    Unavailable: ("database unavailable - please retry", READ_RETRY_AFTER_SECONDS),
     QueryTimeout: ("the statement exceeded its time limit - narrow the request or retry", None),
     Deadlock: ("chosen as deadlock victim - please retry", CONFLICT_RETRY_AFTER_SECONDS),
     TransactionConflict: ("concurrent change - please retry", CONFLICT_RETRY_AFTER_SECONDS),
 }
 
 
+class Ending(StrEnum):
+    """Why a connection must not be used again; what was opened before that is no better."""
+
+    READ_ONLY = "read_only"  # the server is no longer the primary
+    SHUTDOWN = "shutdown"
+    LOST = "lost"
+    PLAN = "plan"  # a table was altered, and statements that were prepared before are refused
+
+
+_ENDINGS = {"25006": Ending.READ_ONLY} | dict.fromkeys(("57P01", "57P02", "57P03"), Ending.SHUTDOWN)
+
+
+def ending_of(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> Ending | None:
+    """Return why the connection that raised ``error`` has ended, ``None`` when it can be used again."""
+    driver_error = _driver_error(error)
+    if driver_error is None:
+        return None
+    sqlstate = driver_error.sqlstate or ""
+    if _is_stale_plan(driver_error):
+        return Ending.PLAN
+    # PostgreSQL closes the connection after a FATAL error; a pooler may call it 08P01.
+    is_fatal = driver_error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
+    is_lost = is_fatal or sqlstate.startswith("08") or _has_no_answer(driver_error)
+    return _ENDINGS.get(sqlstate) or (Ending.LOST if is_lost else None)
+
+
 def translate(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> DatabaseError:
     """Return our error for what SQLAlchemy or psycopg raised; the caller raises it ``from`` theirs."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return pool_exhausted()
-    driver_error = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
-    if not isinstance(driver_error, psycopg.Error):
+    driver_error = _driver_error(error)
+    if driver_error is None:
         return DatabaseError("database operation failed")
-    sqlstate = driver_error.sqlstate
-    reason, error_type = _classify(driver_error, sqlstate)
+    reason, error_type = _classify(driver_error, driver_error.sqlstate or "")
     detail, retry_after_seconds = _DETAILS.get(error_type, ("database operation failed", None))
     return error_type(
         detail,
         reason=reason,
-        sqlstate=sqlstate,
+        sqlstate=driver_error.sqlstate,
         constraint=driver_error.diag.constraint_name,
         server_message=driver_error.diag.message_primary,
         retry_after_seconds=retry_after_seconds,
     )
 
 
-def _classify(error: psycopg.Error, sqlstate: str | None) -> tuple[str, type[DatabaseError]]:
-    if sqlstate is None:
-        # Without a SQLSTATE there is no connection: refused, timed out, or cut in mid-statement.
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return refused_connections.reason_of(error), Unavailable
-        return "unknown", DatabaseError
+def _driver_error(error: sqlalchemy.exc.SQLAlchemyError | psycopg.Error) -> psycopg.Error | None:
+    raised = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    return raised if isinstance(raised, psycopg.Error) else None
+
+
+def _classify(error: psycopg.Error, sqlstate: str) -> _Class:
+    if _has_no_answer(error):
+        return refused_connections.reason_of(error), Unavailable
+    if _is_stale_plan(error):
+        return "schema_mismatch", Unavailable
+    found = _partition_at_fault(error.diag, sqlstate) or _BY_SQLSTATE.get(sqlstate)
+    return found or _BY_CLASS.get(sqlstate[:2]) or ("unknown", DatabaseError)
+
+
+def _has_no_answer(error: psycopg.Error) -> bool:
+    """Tell whether there is no connection: refused, timed out, or cut in mid-statement."""
+    return error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def _is_stale_plan(error: psycopg.Error) -> bool:
+    """Tell whether a prepared statement was refused because its table has been altered since."""
+    return error.sqlstate == "0A000" and error.diag.source_function == "RevalidateCachedQuery"
+
+
+def _partition_at_fault(diagnostic: Diagnostic, sqlstate: str) -> _Class | None:
     # A violated CHECK names its constraint; "no partition found for row" has the same code and no name.
-    if sqlstate == "23514" and error.diag.constraint_name is None:
+    if sqlstate == "23514" and diagnostic.constraint_name is None:
         return "partition_missing", PartitionFailure
-    if sqlstate in _NAMED_BY_PARTITIONS and _refuses_alone(error.diag):
-        return "partition_failed", PartitionFailure
     # Our statements reach functions that need tables through triggers of a partition only.
-    if sqlstate in _WHERE_MATTERS and error.diag.context:
-        return "partition_failed", PartitionFailure
-    return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or ("unknown", DatabaseError)
+    is_trigger = sqlstate in _WHERE_MATTERS and diagnostic.context
+    is_refused_alone = sqlstate in _NAMED_BY_PARTITIONS and _refuses_alone(diagnostic)
+    return ("partition_failed", PartitionFailure) if is_trigger or is_refused_alone else None
 
 
 def _refuses_alone(diagnostic: Diagnostic) -> bool:
-    """Tell whether somebody gave one partition a constraint that its table does not have.
+    """Tell whether the violated constraint belongs to one partition and not to the whole table.
 
-    The row is as good as those that other months take, so the month is at fault and not the client.
-    A name that follows our convention for the whole table is ours, also when a migration is ahead of us.
+    Other months would take the row, so the month is at fault and not the client. A name that follows our
+    convention for the whole table is ours, even if only a later migration knows it.
     """
     partition, constraint = diagnostic.table_name or "", diagnostic.constraint_name
     table = _table_of(partition)

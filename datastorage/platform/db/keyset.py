@@ -1,4 +1,4 @@
-"""Cursors: the position of the last row of a page, opaque to clients, made of nothing secret."""
+"""Cursors: the position of the last row of a page, opaque to clients and without secrets."""
 
 import base64
 import binascii
@@ -10,13 +10,12 @@ import msgspec
 
 MAX_CURSOR_CHARACTERS = 512
 
-
 Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
 class Position(Generic[Id]):
-    """Where a page ended: the sort key of its last row, an instant and an id that makes the order total."""
+    """Where a page ended: the sort key of its last row; the id orders rows of the same instant."""
 
     at: datetime
     id: Id

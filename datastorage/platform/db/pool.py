@@ -1,47 +1,45 @@
-"""A pool that keeps its connections while they are needed, and few when they are not."""
+"""Which connections are kept: those needed now and a few more, and none from before one of them ended."""
 
 import logging
-import time
+from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.faults import Ending
 
 if TYPE_CHECKING:
     from sqlalchemy.util.queue import Queue
 
-SURPLUS_SECONDS = 10.0
-"""How long a connection beyond ``max_idle`` is kept after its last use."""
-IDLE_SINCE = "idle_since"
+logger = logging.getLogger(__name__)
 
-# SQLAlchemy tells every step of a pool under the name of its class; below our own name that is our log.
+IDLE_SINCE = "idle_since"
+"""In the ``info`` of a connection: when it came back to the pool."""
+GENERATION = "generation"
+"""In the ``info`` of a connection: how many renewals there had been when it was opened."""
+
+# SQLAlchemy logs every step of a pool under the name of its class, which puts ours into the service's log.
 logging.getLogger(f"{__name__}.SteadyPool").setLevel(logging.WARNING)
 
 
 class SteadyPool(QueuePool):
-    """Closes a connection that is one too many only when it was not used for a while.
+    """Closes surplus connections only when they have not been used for a while.
 
-    SQLAlchemy's pool closes what comes back beyond its size at once. With more readers than idle
-    connections allowed, most requests then open a connection of their own, whose server process knows no
-    table yet: planning a query on many partitions there costs more than the query.
-
-    ``max_idle`` is set by whoever makes the engine, which makes the pool itself. ``IDLE_SINCE`` in
-    ``info`` tells when an entry came back.
+    SQLAlchemy's pool closes them as soon as they come back. With more readers than idle connections allowed,
+    most requests then open a connection of their own, and its server process has yet to read the catalogue:
+    planning a query on many partitions costs more than the query itself. ``max_idle`` is set by ``Engines``.
     """
 
     max_idle = 0
-    surplus_seconds = SURPLUS_SECONDS
+    surplus_seconds = 10.0  # after its last use
 
     def recreate(self) -> "SteadyPool":
         """Return an empty pool like this one; SQLAlchemy asks for it when an engine is disposed of."""
         fresh = cast("SteadyPool", super().recreate())
         fresh.max_idle = self.max_idle
         return fresh
-
-    def distrust(self) -> None:
-        """Let nobody have a connection from before now: each is replaced when it is asked for."""
-        self._invalidate_time = time.time()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         super()._do_return_conn(record)
@@ -58,6 +56,28 @@ class SteadyPool(QueuePool):
             idle = waiting.queue
             if len(idle) <= self.max_idle:
                 return None
-            # Last in, first out: the first one is the one that nobody needed for longest.
+            # Last in, first out: the first one has not been needed for longest.
             unused_seconds = monotonic_seconds() - idle[0].info.get(IDLE_SINCE, 0.0)
             return idle.popleft() if unused_seconds > self.surplus_seconds else None
+
+
+class Renewals:
+    """Counts how often a process gave up its connections, and tells ``on_renewal`` the reason.
+
+    A restarted server, a reloaded pooler, a demoted primary: what ended one connection has ended the others
+    too, and each would fail a request before it was replaced.
+    """
+
+    def __init__(self, on_renewal: Callable[[Ending], object]) -> None:
+        self._on_renewal = on_renewal
+        self._lock = Lock()
+        self.generation = 0
+
+    def renew(self, generation: int, reason: Ending) -> None:
+        """Give up every connection opened so far, unless the ended one of ``generation`` was already."""
+        with self._lock:
+            if generation != self.generation:
+                return
+            self.generation += 1
+        self._on_renewal(reason)
+        logger.info("Database connections renewed", extra={"reason": reason})

@@ -1,8 +1,8 @@
-"""Why the server refused a connection: the one place that reads the words of a message.
+"""Why the server refused a connection; no other module reads the words of a message.
 
-libpq keeps the SQLSTATE of a failed connection to itself. What it does tell is the server's sentence,
-and whether a password was used. A sentence in another language than English is not recognised; after a
-password the server's refusal is then taken for one of the login, whatever it says.
+libpq does not tell the SQLSTATE of a failed connection, only the server's sentence and whether a password was
+used. A sentence in another language than English is not recognised; if a password was used, the refusal is
+then taken to be about the login.
 """
 
 from typing import Final
@@ -18,6 +18,7 @@ _SENTENCES: Final = {
         b"remaining connection slots are reserved",
         b"no more connections allowed",  # a pooler between us and the server
     ),
+    "read_only": (b"session is read-only", b"server is in hot standby mode"),  # a primary is wanted
     UNREACHABLE: (b"the database system is",),  # starting up, shutting down, in recovery mode
     "misconfigured": (
         b"authentication failed",
@@ -31,7 +32,7 @@ _SENTENCES: Final = {
 }
 
 _AFTER_SEVERITY: Final = b":  "
-"""What parts the severity from the sentence in the server's messages, in every language."""
+"""What separates the severity from the sentence in the server's messages, in every language."""
 
 
 def reason_of(error: psycopg.Error) -> str:

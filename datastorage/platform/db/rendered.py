@@ -1,7 +1,7 @@
 """Statements of constant text, compiled once and executed by the driver itself.
 
-SQLAlchemy finds the text of a statement again by its structure, each time it is executed, and learns the
-columns of each result: for a single row that costs more than everything else the service does with it.
+At each execution SQLAlchemy looks up the text by the structure of the statement, and examines the columns of
+the result: for a single row that costs more than all else that the service does with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 DIALECT = PGDialect_psycopg()
 IS_WATCHED = "datastorage_is_watched"
-"""Execution option of an engine whose events somebody listens to."""
+"""Execution option of an engine that a tracer listens to."""
 
 
 class Rendered:
-    """One statement; its values are bound parameters, by name, as the driver takes and returns them."""
+    """One statement, with values as named parameters in the types of the driver."""
 
     def __init__(self, statement: ClauseElement) -> None:
         self.text = str(statement.compile(dialect=DIALECT))
@@ -26,7 +26,7 @@ class Rendered:
         """Execute it and return all rows.
 
         Raises:
-            psycopg.Error: it failed; so may SQLAlchemy's errors, when the engine is watched.
+            psycopg.Error: it failed; SQLAlchemy's error if the engine is watched.
         """
         if connection.get_execution_options().get(IS_WATCHED):
             watched = connection.exec_driver_sql(self.text, dict(parameters))

@@ -1,6 +1,6 @@
-"""A row as answers show it, written by PostgreSQL: no row is turned into objects and back on the way.
+"""Rows as answers show them, written as JSON by PostgreSQL: Python never takes them apart.
 
-The text is the one that ``platform.web.json`` would write: compact, times in UTC with six digits or none.
+The text is what ``platform.web.json`` would write: compact, times in UTC with six digits or none.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _MICROSECONDS = r'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'
 
 
 def row_json(members: Members, columns: ColumnCollection[Any, Any]) -> ColumnElement[str]:
-    """Return the JSON text of the row in ``columns``; the first member is one that is always shown.
+    """Return the JSON text of the row in ``columns``; its first member must be one that is always shown.
 
     concat('{"event_id":', to_json(event_id), …, ',"actor_ip":' || to_json(host(actor_ip)), …, '}')
     """
@@ -40,7 +40,7 @@ def _member_json(member: Member, column: ColumnElement[Any], before: str) -> Seq
     name, value = _constant(f'{before}"{member.wire}":'), _value_json(column)
     is_nullable = getattr(column, "nullable", True)
     if member.shown is Shown.WHEN_SET:
-        # Nothing with NULL is NULL, and concat leaves NULL out.
+        # text || NULL is NULL, which concat leaves out.
         return [name.op("||")(value if is_nullable else func.nullif(value, _constant("{}")))]
     if is_nullable:
         value = func.coalesce(value, _constant('""' if member.shown is Shown.BLANK else "null"))
@@ -67,5 +67,5 @@ def _rfc3339(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _constant(text: str) -> ColumnElement[str]:
-    """Return ``text`` as part of the statement: of a parameter PostgreSQL could not tell the type."""
+    """Return ``text`` as a literal: PostgreSQL could not infer the type of a parameter here."""
     return literal_column(f"'{text}'", TEXT())

@@ -1,8 +1,7 @@
-"""Many rows as one statement of constant text: they travel as one JSON text, which PostgreSQL unfolds.
+"""Many rows in one statement of constant text: they are sent as one JSON text, which PostgreSQL unfolds.
 
-A statement with a VALUES list has another text for every number of rows, which PostgreSQL would plan and
-psycopg prepare each time anew. Arrays, one per column, cost us ten times as much per row to write, and
-PostgreSQL about the same to read.
+The text of a VALUES list depends on the number of rows, and each would have to be planned and prepared.
+Arrays, one per column, take ten times as long per row to write, and about the same to read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ def sent_rows(columns: Iterable[Column[Any]]) -> FromClause:
 
 
 def as_parameters(rows: Sequence[Any]) -> dict[str, str]:
-    """Return the parameters of ``sent_rows``: mappings or Structs; what a row does not have is NULL.
+    """Return the parameters of ``sent_rows`` for mappings or Structs; what a row lacks is NULL.
 
     Raises:
         UnicodeEncodeError: a text has half of a surrogate pair.
@@ -33,11 +32,11 @@ def as_parameters(rows: Sequence[Any]) -> dict[str, str]:
 
 
 def wire_type(stored: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type a value travels as: text for jsonb, inet and varchar, its own for the rest."""
+    """Return the type in which a value is sent: text for jsonb, inet and varchar, its own for the rest."""
     return TEXT() if isinstance(stored, JSONB | INET | String) else stored
 
 
 def as_stored(sent: FromClause, target: Column[Any]) -> ColumnElement[Any]:
-    """Return the column of ``sent`` that ``target`` takes, cast where text does not fit by itself."""
+    """Return the column of ``sent`` for ``target``, cast where PostgreSQL would not accept text."""
     value: ColumnElement[Any] = sent.c[target.name]
     return cast(value, target.type) if isinstance(target.type, JSONB | INET) else value

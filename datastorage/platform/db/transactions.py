@@ -1,8 +1,7 @@
-"""How a transaction begins: with everything that holds for it, in one round trip.
+"""How a transaction begins: BEGIN and its settings in one round trip.
 
-The driver would begin by itself at the first statement, in a round trip of its own, and settings would be
-another. ``SET LOCAL``, because settings of a session leak through a proxy's pool; it takes no parameters,
-and the numbers are ours.
+The driver would send BEGIN before the first statement, in a round trip of its own. ``SET LOCAL``, because
+settings of a session leak through a pooler; it takes no parameters, and the numbers are ours.
 """
 
 from datetime import timedelta
@@ -22,15 +21,15 @@ class Access(Enum):
     """What a transaction is for."""
 
     READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    # Not READ WRITE: a server that wants no writes has to be able to say so.
+    # Not READ WRITE: default_transaction_read_only has to be able to refuse.
     WRITE = "BEGIN"
 
 
 class LocalSettings(NamedTuple):
-    """Settings of one transaction; what is absent is as the session has it.
+    """Settings of one transaction; those of the session hold where one is absent.
 
-    ``custom_plan`` plans with the actual parameters every time, otherwise PostgreSQL chooses;
-    ``parallel_workers`` are the most for one step of a plan.
+    ``custom_plan`` plans with the actual parameters, else PostgreSQL chooses; ``parallel_workers`` limits one
+    step of a plan.
     """
 
     statement_timeout: timedelta | None = None
@@ -43,15 +42,15 @@ def begin(driver: psycopg.Connection[Any], access: Access, local: LocalSettings)
     """Begin a transaction on a connection in autocommit mode.
 
     Raises:
-        psycopg.Error: there is no transaction; the connection is of no further use.
+        psycopg.Error: there is no transaction, and the connection must not be used again.
     """
-    # Several statements at once cannot be prepared.
+    # Several statements in one message cannot be prepared.
     driver.execute(_beginning(access, local), prepare=False)
 
 
 @lru_cache(maxsize=64)
 def _beginning(access: Access, local: LocalSettings) -> bytes:
-    # Always: what the session has is for single statements that suit every value.
+    # Always set: the session's own mode is for statements outside transactions.
     settings: dict[str, object] = {"plan_cache_mode": "force_custom_plan" if local.custom_plan else "auto"}
     if local.statement_timeout is not None:
         settings["statement_timeout"] = milliseconds(local.statement_timeout)
@@ -69,5 +68,5 @@ def limit_next_statement(connection: Connection, timeout: timedelta) -> None:
 
 
 def milliseconds(duration: timedelta) -> int:
-    """Return a duration as PostgreSQL takes it; 0 would mean no limit at all."""
+    """Return a duration as PostgreSQL takes it, at least 1: 0 would mean no limit."""
     return max(1, round(duration.total_seconds() * 1000))

@@ -1,8 +1,8 @@
 """Ends conversations with a server that neither answers nor hangs up.
 
-libpq has no read timeout: a frozen server, or a network that swallows packets behind a proxy, holds a
-thread for as long as it pleases, whatever ``statement_timeout`` says. The watchdog shuts the socket
-down at a deadline, and the driver reports a lost connection like any other.
+libpq has no read timeout: a frozen server, or a network that swallows packets behind a proxy, can hold a
+thread for ever, whatever ``statement_timeout`` says. The watchdog shuts the socket down at a deadline, and
+the driver reports a lost connection like any other.
 """
 
 import heapq
@@ -27,10 +27,9 @@ class HasSocket(Protocol):
 
 
 class Watchdog:
-    """One thread per process that watches every conversation; started at the first one.
+    """One thread that watches every conversation of a process; the first one starts it.
 
-    A conversation that ends in time costs two dictionary operations and never wakes the thread,
-    except the first one on an idle watchdog.
+    A conversation that ends in time costs two dictionary operations and rarely wakes the thread.
     """
 
     def __init__(self) -> None:
@@ -91,10 +90,12 @@ class Watchdog:
         with self._condition:
             self._is_closed = True
             self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
 
 
 def cut(connection: HasSocket) -> None:
-    """Shut the socket of ``connection`` down; whoever waits on it is told that it was lost."""
+    """Shut the socket of ``connection`` down; a thread that waits for an answer is told that it was lost."""
     # A copy of the descriptor: closing the original is the driver's business.
     with (
         suppress(OSError, ValueError, psycopg.Error),

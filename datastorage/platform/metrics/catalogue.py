@@ -74,6 +74,7 @@ DB_ERROR_REASONS: Final = (
     "batch_rollback",
     UNKNOWN,
 )
+DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
 STREAMS: Final = ("events", "notifications")
 ENQUEUE_FAILURES: Final = (
     "redis_unavailable",
@@ -140,6 +141,8 @@ class Metrics:
     db_connection_wait_duration_seconds = histogram("Wait for a pool connection", buckets=POOL_WAIT)
     db_pool_timeouts = counter("Requests that got no pool connection in time")
     db_errors = counter("Database errors by reason", each(reason=DB_ERROR_REASONS))
+    db_connections_renewed = counter("Renewals of a process's connections", each(reason=DB_RENEWAL_REASONS))
+    db_repeats = counter("Requests to the database repeated on a new connection", each(outcome=OUTCOMES))
     db_up = gauge("1 if the last database check succeeded", mode="mostrecent")
     redis_up = gauge("1 if the last Redis check succeeded", mode="mostrecent")
 

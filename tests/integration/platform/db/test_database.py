@@ -177,7 +177,7 @@ def test_deadlock_victim_runs_again(db: Database, metrics: Metrics) -> None:
     [
         (Database.read, 2, 0.05, 0.2),
         (Database.write, 3, 0.03, 0.09),
-        (partial(Database.write, pauses=LONG_PAUSES), 3, 0.1, 0.4),
+        (partial(Database.write, retries=LONG_PAUSES), 3, 0.1, 0.4),
     ],
     ids=["read", "write", "patient write"],
 )
