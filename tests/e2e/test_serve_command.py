@@ -93,9 +93,9 @@ def test_metrics_port_answers_while_every_request_thread_is_busy(start_service: 
     service = start_service(SERVER_WORKERS="1", SERVER_THREADS="1")
     connection = urllib3.connection.HTTPConnection("127.0.0.1", service.port)
     connection.putrequest("POST", EVENTS)
-    connection.putheader("Content-Length", "100")
+    connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
-    connection.send(b"{")  # the only thread waits for the rest
+    connection.send(b"64\r\n{")  # the only thread waits for the rest
     eventually(lambda: Scrape(service.metrics_api).value("http_requests_in_flight") == 1)
 
     answer = urllib3.request("GET", f"{service.metrics_api.url}/metrics", timeout=1, retries=False)
