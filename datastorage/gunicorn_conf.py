@@ -1,8 +1,7 @@
-"""gunicorn's configuration: knobs from our settings, and hooks that are in ``hooks``.
+"""gunicorn's configuration: values from our settings, and the hooks of ``hooks``.
 
 Start with ``datastorage serve`` or ``gunicorn -c python:datastorage.gunicorn_conf``. What is made here exists
-before the fork and is inherited by every worker: settings and the shutdown flag, nothing that holds a
-connection or a thread.
+before the fork and is inherited by every worker, so none of it holds a connection or a thread.
 """
 
 import math
@@ -18,8 +17,8 @@ SETTINGS = load_settings({**environment(), **_SECRETS})
 RUNTIME = open_runtime_directory()
 
 
-def _of(settings: Settings) -> dict[str, Any]:
-    """Return the knobs that a reload may turn; the ports stay, a restart changes them."""
+def _reloadable(settings: Settings) -> dict[str, Any]:
+    """Return what a reload may change; a new port needs a restart."""
     return {
         "workers": settings.server.workers,
         "threads": settings.server.threads,
@@ -27,7 +26,7 @@ def _of(settings: Settings) -> dict[str, Any]:
     }
 
 
-globals().update(_of(SETTINGS))  # gunicorn reads names of this module, also when it reloads
+globals().update(_reloadable(SETTINGS))  # gunicorn reads names of this module, also when it reloads
 wsgi_app = "datastorage.gunicorn_conf:application()"
 bind = addresses_to_bind(SETTINGS.server)
 worker_class = "datastorage.platform.server.worker.LaneWorker"
@@ -36,11 +35,11 @@ preload_app = False
 keepalive = 15
 timeout = 30
 max_requests = 0
-# Accepting never stops: the worker itself closes the connection that has waited longest for a head.
+# Never reached: the worker itself closes the connection that has waited longest for a head.
 worker_connections = 4 * SETTINGS.server.max_connections
 limit_request_line = 8190
-# Nothing here depends on scheme, script name or path of a proxy. So no proxy needs to be known, and the
-# address of the peer is not read for each request.
+# Nothing depends on scheme, script name or path as a proxy reports them, so gunicorn need not compare the
+# address of the peer with those of proxies for each request.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 forwarded_allow_ips = "*"
@@ -48,11 +47,11 @@ control_socket_disable = True
 worker_tmp_dir = str(RUNTIME)
 proc_name = "datastorage"
 
-# By name, behind what it needs: the Prometheus client decides at its first import whether processes share
-# metrics, and looks for the runtime directory then. Modules connect to nothing, so they may be there before
-# the fork: a worker that replaces another starts without half a second of imports, as does the last drain.
+# By name, and only here: the Prometheus client decides at its first import whether processes share metrics,
+# and needs the runtime directory then. Imports connect to nothing, so they may happen before the fork: a
+# worker that replaces another, and the last drain, start half a second sooner.
 _hooks = import_module("datastorage.hooks").Hooks(
-    SETTINGS, _SECRETS, adopt=lambda settings: globals().update(_of(settings))
+    SETTINGS, _SECRETS, adopt=lambda settings: globals().update(_reloadable(settings))
 )
 application = _hooks.application
 on_starting = _hooks.on_starting

@@ -113,6 +113,7 @@ class Hooks:
         worker.has_left.set()
         app = worker.app.callable
         if isinstance(app, Flask):  # it was loaded
+            # In a thread, because a driver may hang while it closes, and the exit must not.
             closing = Thread(target=app.extensions[EXTENSION][Services].close, name="close", daemon=True)
             closing.start()
             closing.join(CLOSE_TIMEOUT.total_seconds())

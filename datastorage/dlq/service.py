@@ -18,7 +18,7 @@ from datastorage.errors import DatabaseError, QueueUnusable
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.logs import request_context
 from datastorage.platform.metrics import Metrics
-from datastorage.settings import Settings
+from datastorage.settings import RedisSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class DeadLetterQueue:
     ) -> None:
         self._queue = queue
         self._durability = durability
-        self._settings = settings.redis
+        self._settings: RedisSettings = settings.redis
         self._audit = settings.audit
         self._metrics = metrics
         self._clock = clock

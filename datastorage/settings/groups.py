@@ -36,12 +36,12 @@ class ServerSettings:
     shutdown_timeout: timedelta = setting(kinds.duration("1s", "120s"), "30s", short="SHUTDOWN_TIMEOUT")
     endpoint_propagation_delay: timedelta = setting(kinds.duration("0s", "30s"), "5s")
     shutdown_total_budget: timedelta = setting(kinds.duration(), "38s")
-    max_body_bytes: int = setting(kinds.integer(1), "10485760")
     head_timeout: timedelta = setting(kinds.duration("1s", "60s"), "10s")
     max_connections: int = setting(kinds.integer(100, 10000), "1000")
     max_connections_per_address: int = setting(kinds.integer(10, 10000), "250")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(kinds.listing(kinds.network()), "")
     body_budget_bytes: int | None = optional(kinds.integer(1))
+    max_body_bytes: int = setting(kinds.integer(1), "10485760")
     cors_allowed_origins: tuple[str, ...] = setting(kinds.listing(kinds.origin()), "")
     readiness_requires_database: bool = setting(kinds.flag(), "true")
 

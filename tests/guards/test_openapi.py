@@ -8,7 +8,11 @@ from flask import Flask
 
 from datastorage.app import create_app
 from datastorage.openapi import as_yaml, default_document, default_settings
+from datastorage.platform.web.current import EXTENSION
+from datastorage.platform.web.grammar import ANY_TEXT
 from datastorage.platform.web.openapi.document import template
+from datastorage.platform.web.parameters import Parameter
+from datastorage.platform.web.routing import Routes
 from tests.guards.source import ROOT
 
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
@@ -64,6 +68,22 @@ def test_every_parameter_says_what_it_means(described: dict[str, Any]) -> None:
     ]
 
     assert silent == []
+
+
+def test_every_problem_of_a_parameter_is_declared(app: Flask) -> None:
+    undeclared = [
+        f"{endpoint.rule}: {parameter.name} may be {slug}"
+        for endpoint in app.extensions[EXTENSION][Routes]
+        for parameter in getattr(endpoint.query, "parameters", ())
+        for slug in slugs_of(parameter) - {*endpoint.operation.problems}
+    ]
+
+    assert undeclared == []
+
+
+def slugs_of(parameter: Parameter) -> set[str]:
+    refused = set() if parameter.grammar is ANY_TEXT else {parameter.slug}
+    return refused | ({parameter.missing_slug} if parameter.required else set())
 
 
 def test_every_request_body_has_an_example(described: dict[str, Any]) -> None:

@@ -32,15 +32,15 @@ def test_setting_that_another_group_has_is_not_taken_for_read(path: str) -> None
 
 
 def is_read(path: str) -> bool:
-    """Return whether a field is read, by itself or by a property that is."""
+    """Return whether a field is read, by itself or by a property or method that is."""
     group, _, name = path.rpartition(".")
     kind = group_at(group)
-    properties = [
-        property_name
-        for property_name, value in vars(kind).items()
-        if isinstance(value, property) and name in attributes_of_self(value)
+    users = [
+        user
+        for user, value in vars(kind).items()
+        if not user.startswith("__") and name in attributes_of_self(getattr(value, "fget", value))
     ]
-    return any((kind.__name__, group.rpartition(".")[2], each) in reads() for each in (name, *properties))
+    return any((kind.__name__, group.rpartition(".")[2], each) in reads() for each in (name, *users))
 
 
 def group_at(path: str) -> type:
@@ -51,8 +51,8 @@ def group_at(path: str) -> type:
     return kind
 
 
-def attributes_of_self(value: property) -> set[str]:
-    source = textwrap.dedent(inspect.getsource(value.fget)) if value.fget else ""
+def attributes_of_self(value: object) -> set[str]:
+    source = textwrap.dedent(inspect.getsource(value)) if inspect.isfunction(value) else ""
     return {
         node.attr
         for node in ast.walk(ast.parse(source))

@@ -73,7 +73,7 @@ class LineWriter:
         self._added.append(line)
         if self._thread is None:
             self.write()
-        elif not self._has_added.is_set():
+        elif not self._has_added.is_set():  # to ask is cheaper than to take the lock of the event each time
             self._has_added.set()
 
     def _run(self) -> None:
@@ -123,6 +123,7 @@ class LineWriter:
         while self._kept_bytes:
             taken = self._write_once(b"".join(self._next_lines()))
             if not taken:
+                # Formatted now, so that lines are dropped by their size and not by MOST_UNFORMATTED.
                 self._format_added(max(KEPT_BYTES.values()))
                 return False
             self._drop_taken(taken)

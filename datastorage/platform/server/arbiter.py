@@ -72,7 +72,7 @@ class GracefulArbiter(Arbiter):
         The first SIGINT means the same as SIGTERM, and is queued as such.
         """
         del frame
-        if os.getpid() != self.pid:
+        if os.getpid() != self.pid:  # in a worker, between the fork and its own handlers
             self.signals_of_child.put(sig)
             return
         received, was_requested = sig, self._shutdown.is_requested
@@ -108,16 +108,14 @@ class GracefulArbiter(Arbiter):
         self._start_watchdog()
         raise StopIteration
 
-    def handle_int(self) -> None:
-        """Stop at once."""
-        self.handle_quit()
-
     def handle_quit(self) -> None:
         """Stop at once."""
         self._begin("SIGQUIT")
         self._shutdown.is_quick = True
         self._start_watchdog()
         raise StopIteration
+
+    handle_int = handle_quit  # a second Ctrl-C
 
     def _start_watchdog(self) -> None:
         signal.signal(signal.SIGALRM, self._give_up)
@@ -129,7 +127,7 @@ class GracefulArbiter(Arbiter):
         self._shutdown.give_up()
         for pid in list(self.WORKERS):
             os.kill(pid, signal.SIGKILL)
-        os._exit(1)
+        os._exit(1)  # an exception could be caught by the code that hangs
 
     def handle_hup(self) -> None:
         """Read the configuration again and replace the workers, unless a shutdown has begun."""
@@ -160,6 +158,7 @@ class GracefulArbiter(Arbiter):
         for writer in line_writers():
             writer.write()
         if self._is_reloading and self._shutdown.is_requested:
+            # gunicorn waits here for old workers and handles no signal meanwhile, up to the graceful timeout.
             raise ReloadInterrupted
         self._report_ignored()
         try:
@@ -183,6 +182,7 @@ class GracefulArbiter(Arbiter):
         if self._shutdown.is_running and sig == signal.SIGQUIT:
             self._shutdown.is_quick = True
         if self._shutdown.is_running and sig == signal.SIGKILL:
+            # gunicorn sends it in any case: only a worker that is still there has missed the deadline.
             self.reap_workers()
             if self.WORKERS:
                 self._shutdown.cut_drain(len(self.WORKERS), sum(each.count for each in self._in_flight))
@@ -228,7 +228,7 @@ class GracefulArbiter(Arbiter):
         except OSError:
             logger.exception("DLQ drain failed")  # what is queued stays safely in Redis
         code = self._shutdown.end()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # too late for the watchdog to change the exit code
         if code != 0:
             raise SystemExit(code)
 

@@ -113,11 +113,8 @@ def trace_statements(engine: Engine, tracer: Tracer) -> None:
     def begin(*details: Any) -> None:
         _connection, _cursor, statement, _parameters, context, _is_many = details
         if is_recording():
-            attributes = {
-                "db.system.name": "postgresql",
-                "db.namespace": engine.url.database or "",
-                "db.query.text": statement,
-            }
+            database = {"db.system.name": "postgresql", "db.namespace": engine.url.database or ""}
+            attributes = database | {"db.query.text": statement}
             verb = statement.split(None, 1)[0]
             span = tracer.start_span(verb, kind=SpanKind.CLIENT, attributes=attributes)
             setattr(context, _STATEMENT_SPAN, span)
