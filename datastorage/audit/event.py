@@ -1,6 +1,6 @@
 """What an audit event is, declared once: table, request, answer, queue and filters follow from it."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Boolean, Date, Integer, String, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import INET
 
-from datastorage.audit.fields import EventInstant
 from datastorage.dlq.payload import Payload
+from datastorage.platform.clock import Clock
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
@@ -22,6 +22,33 @@ CATEGORIES = (
 OUTCOMES = ("success", "failure", "pending")
 DEFAULT_RETENTION_DAYS = 2555
 INT32 = 2**31
+
+
+class EventInstant(fields.Instant):
+    """A timestamp within the accepted window around the server's clock, both ends inclusive.
+
+    The schema sets the clock and the window; a bound of ``None`` is not checked.
+    """
+
+    clock: Clock
+    oldest: timedelta | None = None
+    ahead: timedelta | None = None
+
+    def judge(self, value: Any) -> datetime:
+        """Refuse what lies outside the window."""
+        at, now = super().judge(value), self.clock()
+        if self.ahead is not None and at > now + self.ahead:
+            times = f"server time: {_rfc3339(now)}, event time: {_rfc3339(at)}"
+            raise fields.refuse(f"timestamp is in the future ({times})", "timestamp_future")
+        if self.oldest is not None and at < now - self.oldest:
+            days = f"{self.oldest / timedelta(days=1):g}"
+            message = f"timestamp is too old (must be within {days} days, age: {now - at})"
+            raise fields.refuse(message, "timestamp_too_old")
+        return at
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _searchable(meaning: str, maximum: int, *aliases: str, **parts: Any) -> Member:

@@ -5,8 +5,6 @@ from uuid import UUID
 
 from datastorage.platform.clock import epoch_milliseconds
 
-_RANDOM_BITS = 80
-
 
 def new_event_id() -> UUID:
     """Return an id of version 4 whose first 48 bits are the time in milliseconds.
@@ -15,5 +13,5 @@ def new_event_id() -> UUID:
     primary key grow at its end; with ids that are random throughout, every insert reads, changes and logs
     a page of its own (decision 17).
     """
-    random = int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
-    return UUID(int=epoch_milliseconds() << _RANDOM_BITS | random, version=4)
+    random = int.from_bytes(os.urandom(10), "big")
+    return UUID(int=epoch_milliseconds() << 80 | random, version=4)

@@ -155,11 +155,6 @@ class Journal:
 def _lose(events: Sequence[AuditEvent]) -> None:
     """Log which events are stored nowhere: the audit trail lacks them."""
     for event in events:
-        logger.error(
-            "Audit event lost",
-            extra={
-                "event_id": str(event.event_id),
-                "event_type": event.event_type,
-                "correlation_id": event.correlation_id,
-            },
-        )
+        names = ("event_id", "event_type", "correlation_id")
+        extra = {name: str(getattr(event, name)) for name in names}
+        logger.error("Audit event lost", extra=extra)

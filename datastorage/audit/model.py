@@ -127,9 +127,6 @@ class BatchParked(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: EventIds
 
 
-_SORT_KEY = frozenset({"event_timestamp", "event_date"})
-
-
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for: all conditions hold, in this order, behind the last row of the page before."""
 
@@ -156,7 +153,7 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.is_by_correlation:
             return not self.needs_values
-        return _SORT_KEY.issuperset([each.column.key for each in self.conditions])
+        return {"event_timestamp", "event_date"}.issuperset([each.column.key for each in self.conditions])
 
 
 class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,13 +182,6 @@ class EventPage(msgspec.Struct, frozen=True):
 
     data: Annotated[list[msgspec.Raw], meaning("The events of this page.", of=STORED)]
     pagination: Annotated[Pagination, meaning("Where this page lies.")]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event as reads return it."""
-
-    row: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,14 @@ from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, CONTAINS, Operator
 from datastorage.platform.db.keyset import InvalidCursor
-from datastorage.platform.records import Member, in_order
+from datastorage.platform.records import in_order
 from datastorage.platform.web.grammar import ANY_TEXT, FLAG, any_text, integer, object_text, one_of, time
 from datastorage.platform.web.parameters import Find, Parameter, ParameterReader, Reading, equal_to
 from datastorage.platform.web.sent import Sent
 
 NDJSON = "application/x-ndjson"
 
-OLDER_NAMES = {"event_category": ("service",), "event_outcome": ("outcome",)}
-
+_OLDER_NAMES = {"event_category": ("service",), "event_outcome": ("outcome",)}
 _FIRST = ("correlation_id", "event_type", "event_category", "event_outcome", "severity")
 _FURTHER = (
     "event_action", "actor_type", "actor_id", "resource_type", "resource_id", "namespace", "cluster_name",
@@ -36,20 +35,19 @@ _FURTHER = (
 def parameters(clock: Clock, limit: Parameter) -> tuple[Parameter, ...]:
     """Return the parameters of a page or an export, in the order in which their faults are reported."""
     filters = in_order((each for each in MEMBERS if each.filters is not None), (*_FIRST, *_FURTHER))
-    found = [_equality(each) for each in filters]
+    found = [
+        Parameter(
+            each.wire,
+            f"Keeps the events whose `{each.wire}` is exactly this.",
+            each.filters or ANY_TEXT,
+            finds=equal_to(audit_events.c[each.name]),
+            aliases=_OLDER_NAMES.get(each.wire, ()),
+        )
+        for each in filters
+    ]
     since = _bound(clock, "since", SINCE, AT_LEAST, "start_time")
     until = _bound(clock, "until", "Not after this time; notation of `since`.", AT_MOST, "end_time")
     return (*found[: len(_FIRST)], since, until, limit, OFFSET, *found[len(_FIRST) :], *REST)
-
-
-def _equality(member: Member) -> Parameter:
-    return Parameter(
-        member.wire,
-        f"Keeps the events whose `{member.wire}` is exactly this.",
-        member.filters or ANY_TEXT,
-        finds=equal_to(audit_events.c[member.name]),
-        aliases=OLDER_NAMES.get(member.wire, ()),
-    )
 
 
 def _bound(clock: Clock, name: str, meaning: str, operator: Operator, alias: str) -> Parameter:

@@ -31,8 +31,7 @@ class Parents:
 
         Raises:
             ParentPending: every missing parent waits in the queue.
-            PartitionFailure: a missing parent may be in a month that is detached.
-            DatabaseError: what ``append`` raises, or the detached months cannot be read.
+            DatabaseError: what ``append`` raises, or a missing parent may be in a month that is detached.
             QueueUnusable: it is unknown whether a parent is queued.
         """
         outcomes = append()
@@ -45,15 +44,14 @@ class Parents:
             # was asked. A parent that is in neither place now was never acknowledged.
             outcomes = append()
             missing = _missing_parents(events, outcomes)
-        if missing and missing <= queued:
-            raise ParentPending("parent is queued", reason="parent_pending")
         if missing:
+            if missing <= queued:
+                raise ParentPending("parent is queued", reason="parent_pending")
             self._require_all_months(events)
         # A batch is refused for its unknown parents only: the client can do nothing about those in the queue.
+        pending = missing & queued
         return [
-            Written.ROLLED_BACK
-            if outcome is Written.PARENT_MISSING and event.parent_event_id in queued
-            else outcome
+            Written.ROLLED_BACK if event.parent_event_id in pending else outcome
             for event, outcome in zip(events, outcomes, strict=True)
         ]
 

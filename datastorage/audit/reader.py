@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from datastorage.audit import queries
 from datastorage.audit.cursor import cursor_of
-from datastorage.audit.model import EventExport, EventPage, ExportRequest, PageRequest, StoredEvent
+from datastorage.audit.model import EventExport, EventPage, ExportRequest, PageRequest
 from datastorage.errors import NotFound
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
@@ -85,8 +85,8 @@ class AuditReader:
 
         return self._database.read(work, custom_plan=wanted.filter.needs_values)
 
-    def find(self, event_id: UUID) -> StoredEvent:
-        """Return one event.
+    def find(self, event_id: UUID) -> msgspec.Raw:
+        """Return one event as JSON.
 
         Raises:
             NotFound: no such event is stored.
@@ -95,7 +95,7 @@ class AuditReader:
             rows = self._database.query(queries.ONE, {"event_id": event_id})
         if not rows:
             raise NotFound(f"no audit event has the id {event_id}", title="Resource Not Found")
-        return StoredEvent(_raw(rows[0][0]))
+        return _raw(rows[0][0])
 
     def export(self, wanted: ExportRequest) -> EventExport:
         """Start streaming events; a ``DatabaseError`` may also come while the chunks are consumed."""
@@ -123,7 +123,6 @@ class AuditReader:
 
 
 def _raw(text: str) -> msgspec.Raw:
-    """Return JSON that is sent as it is."""
     return msgspec.Raw(text.encode("utf-8"))
 
 

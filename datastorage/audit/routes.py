@@ -1,9 +1,9 @@
 """The audit endpoints: unpack, call, return."""
 
-from operator import attrgetter
 from uuid import UUID
 
 from flask import Blueprint
+from msgspec import Raw
 
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import (
@@ -17,7 +17,6 @@ from datastorage.audit.model import (
     PageRequest,
     Parked,
     Recorded,
-    StoredEvent,
 )
 from datastorage.audit.parameters import NDJSON, AuditSearch
 from datastorage.audit.reader import AuditReader
@@ -91,10 +90,6 @@ def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded 
     return current(AuditService).record(event)
 
 
-def _next_cursor_header(export: EventExport) -> dict[str, str]:
-    return {NEXT_CURSOR: export.next_cursor} if export.next_cursor else {}
-
-
 @blueprint.get("/events")
 @operation(
     Permission.READ,
@@ -107,7 +102,7 @@ def _next_cursor_header(export: EventExport) -> dict[str, str]:
             STORED,
             "As an export, one event per line.",
             media_type=NDJSON,
-            headers=_next_cursor_header,
+            headers=lambda export: {NEXT_CURSOR: export.next_cursor} if export.next_cursor else {},
             announces=(NEXT_CURSOR,),
             stream=True,
         ),
@@ -138,9 +133,9 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
 @operation(
     Permission.READ,
     path=EventIdPath,
-    answers=(Answer(StoredEvent, 200, STORED, "The event.", body=attrgetter("row")),),
+    answers=(Answer(Raw, 200, STORED, "The event."),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
-def get_event(event_id: UUID) -> StoredEvent:
+def get_event(event_id: UUID) -> Raw:
     """Read one audit event by its id."""
     return current(AuditReader).find(event_id)

@@ -5,8 +5,7 @@ from typing import Any
 import marshmallow
 from marshmallow import post_load, pre_load
 
-from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, normalised
-from datastorage.audit.fields import EventInstant
+from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, EventInstant, normalised
 from datastorage.audit.identity import new_event_id
 from datastorage.audit.model import EXAMPLE, MEANINGS
 from datastorage.errors import Fault

@@ -40,19 +40,17 @@ from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
+_LOGGED = ("event_id", "event_type", "event_category", "correlation_id")
+
 KIND: Final[Kind[AuditEvent]] = Kind(
     entry_type=EntryType.AUDIT_EVENT,
     payload=to_payload,
     service=attrgetter("event_category"),
     happened_at=attrgetter("event_timestamp"),
     message="Audit write finished",
-    log_fields=lambda events: {
-        "event_id": str(events[0].event_id),
-        "event_type": events[0].event_type,
-        "event_category": events[0].event_category,
-        "correlation_id": events[0].correlation_id,
-        "count": len(events),
-    },
+    log_fields=lambda events: (
+        {name: str(getattr(events[0], name)) for name in _LOGGED} | {"count": len(events)}
+    ),
 )
 
 PARTITION_REASONS = frozenset({"partition_missing", "partition_failed", "storage_error", "lock_timeout"})
@@ -65,7 +63,12 @@ _REPLAYED = {
 
 
 class AuditService:
-    """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018)."""
+    """Records audit events (BR-STORAGE-001, -002, -007, -012, -017, -018).
+
+    Both ways to write raise ``InvalidInput`` when a parent does not exist or PostgreSQL refuses a value for
+    good, ``Conflict`` when another event has the id of one, and ``QueueUnusable`` when nothing is stored or
+    queued: the client keeps the events and sends them again.
+    """
 
     def __init__(  # noqa: PLR0913 - the one place where a write is decided
         self,
@@ -87,13 +90,7 @@ class AuditService:
         self._writes = StoreOrQueue(KIND, queue, metrics, clock, logger)
 
     def record(self, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
-        """Commit one event, or queue it.
-
-        Raises:
-            InvalidInput: its parent does not exist, or PostgreSQL refuses a value for good.
-            Conflict: another event is stored under its id.
-            QueueUnusable: it is neither stored nor queued; the client keeps it and retries.
-        """
+        """Commit one event, or queue it."""
         return self._writes.write(
             [event],
             lambda: self._store_one(event),
@@ -110,13 +107,7 @@ class AuditService:
         return answer(event.event_id, event.event_timestamp)
 
     def record_batch(self, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
-        """Commit all events, or queue all of them.
-
-        Raises:
-            InvalidInput: a parent does not exist, or PostgreSQL refuses a value for good.
-            Conflict: another event is stored, or comes earlier in the batch, under the id of one.
-            QueueUnusable: nothing is stored or queued; the client keeps the batch and retries.
-        """
+        """Commit all events, or queue all of them."""
         return self._writes.write(
             events,
             lambda: self._store_batch(events),

@@ -16,8 +16,7 @@ from datastorage.platform.db.retries import IDENTIFIED
 from datastorage.platform.db.sent_rows import as_parameters
 from datastorage.settings import AuditSettings, DatabaseSettings
 
-Key = tuple[UUID, date]
-ParentDates = dict[UUID, dict[date, None]]
+ParentDates = dict[UUID | None, dict[date, None]]
 """The dates under which each parent exists; a dict of dates keeps them in order and unique."""
 
 
@@ -49,7 +48,6 @@ class AuditStore:
 
         Only for an event that was acknowledged before its parent could be looked up.
         """
-        assert event.parent_event_id is not None
         unknown: ParentDates = {event.parent_event_id: {}}
         return self._write(
             lambda connection: _append(connection, [event], unknown), self._audit.write_timeout
@@ -62,12 +60,10 @@ class AuditStore:
             parents = _parent_dates(connection, events)
             # Before the insert: an event whose parent is in the batch but cannot be stored would break the
             # foreign key, which does not say whose parent is at fault.
-            if not all(_has_parent(event, parents) for event in events):
+            have_parents = [_has_parent(event, parents) for event in events]
+            if not all(have_parents):
                 raise BatchRefused(
-                    [
-                        Written.ROLLED_BACK if _has_parent(event, parents) else Written.PARENT_MISSING
-                        for event in events
-                    ]
+                    [Written.ROLLED_BACK if each else Written.PARENT_MISSING for each in have_parents]
                 )
             outcomes = _append(connection, events, parents)
             if Written.CONFLICT in outcomes:
@@ -109,7 +105,7 @@ def _append(connection: Connection, events: Sequence[AuditEvent], parents: Paren
     return [outcome(event) for event in events]
 
 
-def _key(event: AuditEvent) -> Key:
+def _key(event: AuditEvent) -> tuple[UUID, date]:
     return event.event_id, event.event_date
 
 

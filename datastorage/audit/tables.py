@@ -11,21 +11,19 @@ from datastorage.audit.event import MEMBERS
 from datastorage.platform.db.columns import metadata
 from datastorage.platform.records import columns_of
 
-AUDIT_PARTITIONED_BY = "event_date"
-
 audit_events = Table(
     "audit_events",
     metadata,
     *columns_of(MEMBERS),
-    PrimaryKeyConstraint("event_id", AUDIT_PARTITIONED_BY),
+    PrimaryKeyConstraint("event_id", "event_date"),
     ForeignKeyConstraint(
         ["parent_event_id", "parent_event_date"],
         ["audit_events.event_id", "audit_events.event_date"],
         name="fk_audit_events_parent",
         ondelete="RESTRICT",
     ),
-    info={"partitioned_by": AUDIT_PARTITIONED_BY},
-    postgresql_partition_by=f"RANGE ({AUDIT_PARTITIONED_BY})",
+    info={"partitioned_by": "event_date"},
+    postgresql_partition_by="RANGE (event_date)",
 )
 
 _columns = audit_events.c

@@ -76,17 +76,16 @@ def _receipts(sender: Sender, told: Story) -> Iterator[Receipt]:
 
 
 def _print_counts(told: Story, receipt: Receipt) -> None:
-    categories = Counter(event["event_category"] for event in told.events)
-    rows = [
-        *categories.most_common(),
-        ("delivery records", len(told.notifications)),
-        ("incidents", len(told.incidents)),
-        ("workflow versions", len(told.workflows)),
-    ]
+    rows = {
+        **dict(Counter(event["event_category"] for event in told.events).most_common()),
+        "delivery records": len(told.notifications),
+        "incidents": len(told.incidents),
+        "workflow versions": len(told.workflows),
+        "together": receipt["sent"],
+    }
     click.echo()
-    for name, number in rows:
+    for name, number in rows.items():
         click.echo(f"  {name:18} {number:7}")
-    click.echo(f"  {'together':18} {receipt['sent']:7}")
     if receipt["known"]:
         click.echo(f"\n{receipt['known']} of them were stored before.")
     if receipt["queued"]:

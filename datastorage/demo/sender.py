@@ -18,11 +18,6 @@ EVENTS = "/api/v1/audit/events/batch"
 NOTIFICATIONS = "/api/v1/audit/notifications"
 BATCH_SIZE = 500
 
-ATTEMPTS_AFTER_503 = 4
-LONGEST_PAUSE_SECONDS = 30
-TIMEOUT = Timeout(connect=5, read=60)
-
-
 Answer = Mapping[str, Any]
 
 
@@ -46,16 +41,16 @@ class Sender:
     def __init__(self, url: str) -> None:
         self._url = url
         retries = Retry(
-            total=ATTEMPTS_AFTER_503,
+            total=4,
             connect=0,
             redirect=0,
             status_forcelist={HTTPStatus.SERVICE_UNAVAILABLE},
             allowed_methods=None,
             backoff_factor=0.5,
-            retry_after_max=LONGEST_PAUSE_SECONDS,
+            retry_after_max=30,
             raise_on_status=False,
         )
-        self._http = urllib3.PoolManager(retries=retries, timeout=TIMEOUT)
+        self._http = urllib3.PoolManager(retries=retries, timeout=Timeout(connect=5, read=60))
 
     def register(self, workflow: Workflow) -> tuple[Receipt, str]:
         """Register one version; returns the receipt, and the id of the version."""

@@ -72,22 +72,16 @@ class _Stop:
 
     def __init__(self) -> None:
         self.is_requested = False
-        self._service: subprocess.Popen[bytes] | None = None
+        self.service: subprocess.Popen[bytes] | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._request)
 
     def _request(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._service is not None and not self.is_requested:
+        if self.service is not None and not self.is_requested:
             # Unbuffered: a print may be interrupted by this very signal.
             os.write(sys.stdout.fileno(), "\nStopping the service …\n".encode())
-            self._service.terminate()
+            self.service.terminate()
         self.is_requested = True
-
-    def ends(self, service: subprocess.Popen[bytes]) -> None:
-        """Take a service that has just been started."""
-        self._service = service
-        if self.is_requested:  # while it was being started
-            service.terminate()
 
 
 def _announced(what: str, start: Callable[[], None]) -> None:
@@ -107,7 +101,9 @@ def _serve(stack: Stack, port: int, metrics_port: int, stop: _Stop) -> None:
         env=_environ(stack, port, metrics_port),
         start_new_session=True,  # Ctrl-C is for this process, which then stops the service in good order
     )
-    stop.ends(service)
+    stop.service = service
+    if stop.is_requested:  # while it was being started
+        service.terminate()
     try:
         _announced("the service", lambda: _wait_until_ready(service, port, stop))
         if not stop.is_requested:

@@ -59,7 +59,11 @@ def main(arguments: Sequence[str]) -> None:
     """Replace this process by a command; arguments: user, death signal, pid of the parent, the command."""
     run_as, death_signal, parent, *command = arguments
     os.umask(0o077)
-    _become(RunAs(run_as))
+    match RunAs(run_as):
+        case RunAs.MAPPED:
+            _map_to(pwd.getpwnam("nobody"))
+        case RunAs.NOBODY:
+            _become(pwd.getpwnam("nobody"))
     _die_with(int(parent), int(death_signal))
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
@@ -67,16 +71,10 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(f"cannot run {command[0]}: {error.strerror}")
 
 
-def _become(run_as: RunAs) -> None:
-    if run_as is RunAs.SELF:
-        return
-    nobody = pwd.getpwnam("nobody")
-    if run_as is RunAs.MAPPED:
-        _map_to(nobody)
-        return
+def _become(user: pwd.struct_passwd) -> None:
     os.setgroups([])
-    os.setgid(nobody.pw_gid)
-    os.setuid(nobody.pw_uid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
 
 
 def _map_to(user: pwd.struct_passwd) -> None:

@@ -19,8 +19,6 @@ from datastorage.embedded.lock import find_process
 from datastorage.embedded.server import HOST, EmbeddedServer, folders_of, new_password, write_private
 
 SUPERUSER = "postgres"
-_INITDB_DEADLINE_SECONDS = 120.0
-_CONNECT_TIMEOUT_SECONDS = 5
 # Older macOS has no C.UTF-8; plain C sorts the same way.
 _LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
 _DEFAULTS = {
@@ -111,7 +109,7 @@ class EmbeddedPostgres(EmbeddedServer):
             text=True,
             cwd="/",
             pass_fds=[lock],  # held as long as initdb writes
-            timeout=_INITDB_DEADLINE_SECONDS,
+            timeout=120,
         )
         if result.returncode != 0:
             lines = result.stderr.splitlines()
@@ -144,7 +142,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return psycopg.connect(
             self.url(SUPERUSER),
             autocommit=True,
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            connect_timeout=5,
             sslmode="disable",
             gssencmode="disable",
         )

@@ -72,7 +72,7 @@ class Scene:
         self.queue.happens = lambda: self.store.append([event])
 
     def find(self, event: AuditEvent) -> dict[str, Any]:
-        members: dict[str, Any] = msgspec.json.decode(self.reader.find(event.event_id).row)
+        members: dict[str, Any] = msgspec.json.decode(self.reader.find(event.event_id))
         return members
 
     def close(self) -> None:
