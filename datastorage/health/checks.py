@@ -7,7 +7,7 @@ meanwhile share the answer instead of starting another check, and an answer is r
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition, Thread
 
 from datastorage.platform.clock import monotonic_seconds
@@ -26,7 +26,7 @@ class Finding:
 
     is_up: bool
     fact: object = None
-    cause: Exception | None = None
+    cause: Exception | None = field(default=None, compare=False)
 
 
 def findings(*checks: "Check") -> list[Finding]:
