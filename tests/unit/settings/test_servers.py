@@ -113,3 +113,50 @@ def test_strict_security_warns_about_redis_without_tls(load: Load) -> None:
 )
 def test_host_may_stand_in_brackets(load: Load, written: str, host: str) -> None:
     assert load(server={"host": written}).server.host == host
+
+
+@pytest.mark.parametrize(
+    ("authority", "servers"),
+    [
+        ("app:p%40ss@db-1:5432,db-2:5433", (("db-1", 5432), ("db-2", 5433))),
+        ("app@db-1,[::1]:99,192.0.2.1", (("db-1", 5432), ("::1", 99), ("192.0.2.1", 5432))),
+    ],
+)
+def test_url_names_the_servers_of_a_cluster(authority: str, servers: tuple[tuple[str, int], ...]) -> None:
+    environ = URLS | {"DB_PASSWORD": "hush", "DATASTORAGE_DATABASE_URL": f"postgresql://{authority}/history"}
+
+    database = Settings.from_environ(environ).database
+
+    assert database.servers == servers
+    assert database.url.query["target_session_attrs"] == "read-write"
+    assert database.url.query["host"] == ",".join(host for host, _ in servers)
+    assert database.url.query["port"] == ",".join(str(port) for _, port in servers)
+
+
+def test_host_of_a_file_may_be_several(load: Load) -> None:
+    database = load(
+        database={"host": "db-1, db-2:5433", "port": 6432, "target_session_attrs": "any"}
+    ).database
+
+    assert database.place == "db-1:6432 or db-2:5433"
+    assert "target_session_attrs" not in database.url.query
+
+
+def test_url_may_want_the_primary() -> None:
+    url = "postgresql://app:hush@db/history?target_session_attrs=primary"
+
+    settings = Settings.from_environ(URLS | {"DATASTORAGE_DATABASE_URL": url})
+
+    assert settings.warnings == ()
+    assert settings.database.url.query["target_session_attrs"] == "primary"
+
+
+@pytest.mark.parametrize("host", ["db-1,", "db-1,/run/postgresql", "db-1:0,db-2", "db-1:99999,db-2"])
+def test_list_of_hosts_is_refused_as_a_whole(fail: Fail, host: str) -> None:
+    assert fail(database={"host": host}).problems == ("database host must be IP addresses or names",)
+
+
+def test_variables_of_libpq_are_named_in_one_warning() -> None:
+    settings = Settings.from_environ(URLS | {"PGSERVICE": "other", "PGHOST": "elsewhere"})
+
+    assert settings.warnings == ("environment variables of libpq are ignored: PGHOST, PGSERVICE",)

@@ -11,7 +11,7 @@ from datastorage.errors import (
     TransactionConflict,
     Unavailable,
 )
-from datastorage.platform.db.faults import pool_exhausted, translate
+from datastorage.platform.db.faults import Ending, ending_of, pool_exhausted, translate
 
 SECRET = "connection to server at db.internal failed for user secret"
 
@@ -92,3 +92,27 @@ def test_exhausted_pool_has_a_sentence_of_its_own() -> None:
 @pytest.mark.parametrize("sqlstate", ["08006", "57014", "40P01", "40001", "XX001", "23505", "42601"])
 def test_sentence_for_the_caller_has_no_text_of_the_driver(sqlstate: str) -> None:
     assert "secret" not in translate(raised(sqlstate)).detail
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (raised("25006"), Ending.READ_ONLY),
+        (raised("57P01"), Ending.SHUTDOWN),
+        (raised("57P03"), Ending.SHUTDOWN),
+        (raised("08P01"), Ending.LOST),
+        (psycopg.OperationalError(SECRET), Ending.LOST),
+        (psycopg.InterfaceError(SECRET), Ending.LOST),
+        (raised("57014"), None),
+        (raised("40P01"), None),
+        (raised("0A000"), None),
+        (psycopg.ProgrammingError(SECRET), None),
+        (sqlalchemy.exc.InvalidRequestError(SECRET), None),
+    ],
+)
+def test_some_errors_end_the_connection(
+    error: psycopg.Error | sqlalchemy.exc.SQLAlchemyError, ending: Ending | None
+) -> None:
+    assert ending_of(error) is ending
+    if isinstance(error, psycopg.Error):
+        assert ending_of(sqlalchemy.exc.DBAPIError("SELECT", {}, error)) is ending
