@@ -7,7 +7,7 @@ import pytest
 from tests.integration.changes.conftest import MakeCopy
 from tests.support.servers import Servers, migrated_database
 
-BEHIND = "    event_date: Annotated[\n"
+BEHIND = "    event_date: Annotated[date, Member(\n"
 LINE = '    region: Annotated[str | None, text("Region of the cluster.", 60, filters=ANY_TEXT)] = None\n'
 MIGRATION = '''"""Add the region of an event."""
 

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastorage.platform.metrics import Metrics
@@ -39,6 +39,7 @@ def shown(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], floa
     }
 
 
+@settings(deadline=None)
 @given(st.lists(SEEN, max_size=40))
 def test_deferred_updates_are_written_as_if_at_once(seen: list[tuple[str, str, float]]) -> None:
     at_once, kept = table(), table()
