@@ -120,7 +120,7 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
 
 
 def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
-    """Add audit events, notifications and the care for their partitions."""
+    """Add audit events, notifications and the maintenance of their partitions."""
     database, metrics = services[Database], services[Metrics]
     store = AuditStore(database, settings.audit, settings.database)
     writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
