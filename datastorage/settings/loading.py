@@ -35,12 +35,8 @@ def load_values(
     file = file_values(keys, Path(path), findings) if path else {}
     variables = variable_values(keys, environ, findings)
     urls = {group: url_values(group, environ, findings) for group in URLS if group in groups}
-    secrets: dict[str, Given] = {}
-    given = ChainMap(*urls.values(), variables, secrets, file)
     table = {key.path: key for key in keys if key.path.partition(".")[0] in groups}
-    for group, url in urls.items():
-        is_optional = bool(url) or f"{group}.ssl_cert" in given
-        secrets |= secret_values(group, table, given, findings, is_optional=is_optional)
+    given = _with_secrets(table, urls, ChainMap(*urls.values(), variables, file), findings)
     values = dict(_parsed(table, given, findings, lifted={*given, *(() if path else [NO_FILE])}))
     findings.invalid.extend(refusals(table, values))
     if values.get("security.strict"):
@@ -48,6 +44,19 @@ def load_values(
     findings.warnings.extend(warnings(values))
     _raise_if_any(findings, urls, has_file=bool(path))
     return values, findings.warnings
+
+
+def _with_secrets(
+    table: Mapping[str, Key], urls: Mapping[str, Source], given: ChainMap[str, Given], findings: Findings
+) -> ChainMap[str, Given]:
+    """Add what the secret files hold, in front of the configuration file."""
+    secrets: dict[str, Given] = {}
+    *others, file = given.maps
+    given = ChainMap(*others, secrets, file)
+    for group, url in urls.items():
+        is_optional = bool(url) or f"{group}.ssl_cert" in given
+        secrets |= secret_values(group, table, given, findings, is_optional=is_optional)
+    return given
 
 
 def _parsed(

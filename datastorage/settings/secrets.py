@@ -24,21 +24,24 @@ def secret_values(
 
     A group whose password ``is_optional`` can do without secret file, too.
     """
-    file, main = f"{group}.secrets_file", f"{group}.password_key"
-    passwords = [path for path in _TARGETS if path.startswith(f"{group}.") and path.endswith("password_key")]
-    wanted = [
-        path
-        for path in passwords
-        if _TARGETS[path] not in given
-        and (path in given or (path == main and (file in given or not is_optional)))
-    ]
-    missing = [_label(keys[path]) for path in (file, *wanted) if wanted and path not in given]
-    findings.secrets.extend(f"{label} required" for label in missing)
-    findings.is_incomplete |= bool(missing)
-    if missing or not wanted:
+    file = f"{group}.secrets_file"
+    wanted = _wanted(group, given, needs_main=file in given or not is_optional)
+    if not wanted:
         return {}
-    names = {path: str(given[path].value) for path in (*wanted, f"{group}.username_key") if path in given}
+    if missing := [path for path in (file, *wanted) if path not in given]:
+        findings.secrets.extend(f"{_label(keys[path])} required" for path in missing)
+        findings.is_incomplete = True
+        return {}
+    named = [path for path in (*wanted, f"{group}.username_key") if path in given]
+    names = {path: str(given[path].value) for path in named}
     return _read(Path(str(given[file].value)), names, keys, findings)
+
+
+def _wanted(group: str, given: Source, *, needs_main: bool) -> list[str]:
+    """Return the keys of the passwords that have to come from the secret file."""
+    passwords = [path for path in _TARGETS if path.startswith(f"{group}.") and path.endswith("password_key")]
+    named = {*given, f"{group}.password_key"} if needs_main else {*given}
+    return [path for path in passwords if path in named and _TARGETS[path] not in given]
 
 
 def _read(file: Path, names: Mapping[str, str], keys: Mapping[str, Key], findings: Findings) -> Source:

@@ -65,11 +65,7 @@ class DatabaseSettings:
     def url(self) -> URL:
         """The URL for SQLAlchemy; it hides the password when printed."""
         hosts, ports = zip(*self.servers, strict=True)
-        files = {"sslrootcert": self.ssl_root_cert, "sslcert": self.ssl_cert, "sslkey": self.ssl_key}
-        query = {"sslmode": self.ssl_mode} | {name: str(file) for name, file in files.items() if file}
-        wanted = self.target_session_attrs or ("read-write" if len(hosts) > 1 else "any")
-        if wanted != "any":
-            query["target_session_attrs"] = wanted
+        query = self._query
         # Rendered into the host part of a URL, neither a path nor several hosts could be parsed again.
         is_query = len(hosts) > 1 or self.host.startswith("/")
         if is_query:
@@ -83,6 +79,13 @@ class DatabaseSettings:
             database=self.name,
             query=query,
         )
+
+    @property
+    def _query(self) -> dict[str, str]:
+        files = {"sslrootcert": self.ssl_root_cert, "sslcert": self.ssl_cert, "sslkey": self.ssl_key}
+        query = {"sslmode": self.ssl_mode} | {name: str(file) for name, file in files.items() if file}
+        wanted = self.target_session_attrs or ("read-write" if len(self.servers) > 1 else "any")
+        return query if wanted == "any" else query | {"target_session_attrs": wanted}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

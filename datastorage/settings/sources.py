@@ -83,11 +83,7 @@ def _libpq_variables(environ: Mapping[str, str]) -> list[str]:
 
 def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: Findings) -> Source:
     """Read the variables, where the long name of a key wins over the short one."""
-    known = [key.variables[-1] for key in keys if not key.is_secret] + [name for name, _ in URLS.values()]
-    for name in sorted(environ):
-        if name.startswith("DATASTORAGE_") and name not in known and not _NOT_OURS.fullmatch(name):
-            closest = f"the closest known one is {_closest(name, known)}"
-            findings.invalid.append(f"unknown environment variable {name} ({closest})")
+    findings.invalid.extend(_unknown_variables(keys, environ))
     if ignored := _libpq_variables(environ):
         findings.warnings.append(f"environment variables of libpq are ignored: {', '.join(ignored)}")
     return {
@@ -96,6 +92,13 @@ def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: F
         for variable in key.variables
         if environ.get(variable) or (key.is_secret and variable in environ)
     }
+
+
+def _unknown_variables(keys: Sequence[Key], environ: Mapping[str, str]) -> Iterator[str]:
+    known = [key.variables[-1] for key in keys if not key.is_secret] + [name for name, _ in URLS.values()]
+    for name in sorted(environ):
+        if name.startswith("DATASTORAGE_") and name not in known and not _NOT_OURS.fullmatch(name):
+            yield f"unknown environment variable {name} (the closest known one is {_closest(name, known)})"
 
 
 def _closest(name: str, known: Sequence[str]) -> str:
@@ -141,15 +144,15 @@ def _leaves(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in section.items():
         path = snake_case(f"{prefix}{name}")
-        is_section = any(known.startswith(f"{path}.") for known in names)
-        if is_section and isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}.", names, findings)
-        elif is_section and value is not None:
-            findings.invalid.append(f"{path} must be a mapping")
-        elif path in names and value not in (None, ""):
-            yield path, value
-        elif not is_section and path not in names:
+        if any(known.startswith(f"{path}.") for known in names):
+            if isinstance(value, Mapping):
+                yield from _leaves(value, f"{path}.", names, findings)
+            elif value is not None:
+                findings.invalid.append(f"{path} must be a mapping")
+        elif path not in names:
             findings.warnings.extend(_ignored(f"{prefix}{name}", path, value, names))
+        elif value not in (None, ""):
+            yield path, value
 
 
 def _ignored(written: str, path: str, value: object, names: Mapping[str, str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from marshmallow import ValidationError
 from sqlalchemy import make_url
@@ -71,8 +71,12 @@ def parse_redis_url(text: str) -> Parts:
     values = {
         "redis.addr": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "redis.db": url.path.strip("/") or None,
-        "redis.username": unquote(url.username) if url.username else None,
-        "redis.password": None if url.password is None else unquote(url.password),
+        "redis.username": _unquoted(url.username) or None,
+        "redis.password": _unquoted(url.password),
         "redis.tls.enabled": url.scheme == "rediss",
     }
-    return values, [part.partition("=")[0] for part in url.query.split("&") if part]
+    return values, [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+
+
+def _unquoted(part: str | None) -> str | None:
+    return None if part is None else unquote(part)

@@ -75,18 +75,22 @@ def check_transition(old: str, new: str) -> None:
 def _status_columns(change: Change, stored: dict[str, Any], now: datetime) -> dict[str, Any]:
     new = change.status or stored["status"]
     check_transition(stored["status"], new)
-    given = {
-        # Empty text says nothing; stored it would look like an answer.
-        "disabled_by": change.disabled_by or change.updated_by or None,
-        "disabled_reason": change.disabled_reason or change.reason or None,
-        "status_reason": change.reason or change.disabled_reason or None,
-    }
+    given = _given_words(change)
     if new == stored["status"]:
         # Told again why and by whom: the words change, the moment does not.
         return {name: value for name, value in given.items() if value is not None and new == DISABLED}
     if new != DISABLED:
         given |= {"disabled_by": None, "disabled_reason": None}
     return {"status": new, "disabled_at": now if new == DISABLED else None, **given}
+
+
+def _given_words(change: Change) -> dict[str, str | None]:
+    return {
+        # Empty text says nothing; stored it would look like an answer.
+        "disabled_by": change.disabled_by or change.updated_by or None,
+        "disabled_reason": change.disabled_reason or change.reason or None,
+        "status_reason": change.reason or change.disabled_reason or None,
+    }
 
 
 def _counter_columns(change: Change, stored: dict[str, Any]) -> dict[str, Any]:

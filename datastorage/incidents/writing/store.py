@@ -177,11 +177,7 @@ def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int |
     """Return the history of each incident, upserted or named, with the new actions counted in."""
     resource_ids = _upsert_resources(connection, [each.resource for each in new if each.resource])
     owners = [resource_ids[each.resource.key] if each.resource else None for each in new]
-    histories: dict[int, int] = {}
-    counted = _count_actions("resource_id", zip(owners, new, strict=True))
-    if counted:
-        rows = connection.execute(queries.UPSERT_HISTORIES, as_parameters(counted))
-        histories = {resource_id: history_id for history_id, resource_id in rows}
+    histories = _upsert_histories(connection, _count_actions("resource_id", zip(owners, new, strict=True)))
     named = _count_actions("id", ((each.trace.action_history_id, each) for each in new))
     if named:
         connection.execute(queries.ADD_TO_HISTORIES, as_parameters(named))
@@ -189,6 +185,14 @@ def _histories(connection: Connection, new: Sequence[NewIncident]) -> list[int |
         each.trace.action_history_id if owner is None else histories[owner]
         for owner, each in zip(owners, new, strict=True)
     ]
+
+
+def _upsert_histories(connection: Connection, counted: list[dict[str, Any]]) -> dict[int, int]:
+    """Return the history of each resource."""
+    if not counted:
+        return {}
+    rows = connection.execute(queries.UPSERT_HISTORIES, as_parameters(counted))
+    return {resource_id: history_id for history_id, resource_id in rows}
 
 
 def _count_actions(key: str, actions: Iterable[tuple[int | None, NewIncident]]) -> list[dict[str, Any]]:
@@ -207,10 +211,7 @@ def _count_actions(key: str, actions: Iterable[tuple[int | None, NewIncident]]) 
 
 
 def _upsert_resources(connection: Connection, resources: Iterable[Resource]) -> dict[ResourceKey, int]:
-    latest: dict[ResourceKey, Resource] = {}
-    for resource in resources:
-        uid = resource.resource_uid or (before.resource_uid if (before := latest.get(resource.key)) else None)
-        latest[resource.key] = replace(resource, resource_uid=uid)
+    latest = _latest(resources)
     if not latest:
         return {}
     rows = [latest[key] for key in sorted(latest)]
@@ -218,6 +219,15 @@ def _upsert_resources(connection: Connection, resources: Iterable[Resource]) -> 
     known = {"known_uids": [each.resource_uid for each in rows if each.resource_uid]}
     found = connection.execute(queries.UPSERT_RESOURCES, as_parameters(sent) | known)
     return {resource_key(*key): resource_id for resource_id, *key in found}
+
+
+def _latest(resources: Iterable[Resource]) -> dict[ResourceKey, Resource]:
+    """Return each resource as it was named last, with the uid that any of them brought."""
+    latest: dict[ResourceKey, Resource] = {}
+    for resource in resources:
+        before = latest.get(resource.key, resource)
+        latest[resource.key] = replace(resource, resource_uid=resource.resource_uid or before.resource_uid)
+    return latest
 
 
 def default_uid(resource: Resource) -> str:

@@ -42,6 +42,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 OTHER_METHOD: Final = "OTHER"
 """What metrics call any other method: a client must not invent series."""
 
+_LATE = "the request body did not arrive in time"
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _TRACEPARENT_PATTERN = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _BROKEN_ESCAPE_PATTERN = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -163,26 +164,30 @@ class Request:
             Overloaded: the bodies of other requests take all the room there is.
             InvalidInput: the body ended early or its chunks are malformed.
         """
-        refusal = self.environ.get(BODY_REFUSAL)
-        if refusal == "late":
-            raise RequestTimeout("the request body did not arrive in time")
-        if refusal is not None:
-            raise Overloaded("too many request bodies at once")
+        self._check_body_arrived()
         announced = self.announced_bytes
         if announced is None and not self.environ.get("wsgi.input_terminated"):
             return b""
         source = self.environ["wsgi.input"]
         try:
             body: bytes = source.read(limit + 1 if announced is None else announced)
+        except TimeoutError as error:
+            raise RequestTimeout(_LATE) from error
         except (OSError, ParseException) as error:
-            if isinstance(error, TimeoutError):
-                raise RequestTimeout("the request body did not arrive in time") from error
             raise _ended_early(resource) from error
         if announced is None and len(body) > limit:
             raise too_large(limit)
         if announced is not None and len(body) < announced:
             raise _ended_early(resource)
         return body
+
+    def _check_body_arrived(self) -> None:
+        """Refuse a body that the server has stopped waiting for."""
+        refusal = self.environ.get(BODY_REFUSAL)
+        if refusal == "late":
+            raise RequestTimeout(_LATE)
+        if refusal is not None:
+            raise Overloaded("too many request bodies at once")
 
 
 def _decoded(latin: str) -> str:
