@@ -9,6 +9,7 @@ import logging
 import math
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -154,6 +155,7 @@ class LaneWorker(ThreadWorker):
         """Serve until told to stop; the poller exists only now."""
         server = self.server_settings
         self._budget = BodyBudget(server.body_budget)
+        self._open = Counter[bool]()  # by whether they came to the metrics port
         self.arrivals = Arrivals(
             self.poller,
             Limits(
@@ -179,6 +181,7 @@ class LaneWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
         self.nr_conns += 1
+        self._open[self._is_for_metrics(server)] += 1
         accepted[0].setblocking(True)
         self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
 
@@ -224,6 +227,7 @@ class LaneWorker(ThreadWorker):
     def _forget(self, conn: PatientConnection) -> None:
         self.arrivals.forget(conn)
         self.nr_conns -= 1
+        self._open[self._is_for_metrics(conn.server)] -= 1
         conn.close()
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
@@ -257,7 +261,9 @@ class LaneWorker(ThreadWorker):
         """Return sooner once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
-        self.closings.show(self.nr_conns, self._budget.in_flight_bytes)
+        self.closings.show(
+            {"api": self._open[False], "metrics": self._open[True]}, self._budget.in_flight_bytes
+        )
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
