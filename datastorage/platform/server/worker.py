@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Barrier, get_ident
+from threading import get_ident
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -23,7 +23,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.server.arrivals import Actions, Arrivals, Limits, has_queued
 from datastorage.platform.server.body_budget import BodyBudget
 from datastorage.platform.server.closings import Closings
-from datastorage.platform.server.keep_alive import KeepAlive
+from datastorage.platform.server.keep_alive import KeepAlive, start_all
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Share
@@ -60,7 +60,7 @@ class LaneWorker(ThreadWorker):
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
-        _start_all(self.metrics_pool, METRICS_LANE_THREADS)
+        start_all(self.metrics_pool, METRICS_LANE_THREADS)
         self._answering: dict[int, dict[str, Any]] = {}
         self._report_at = math.inf
         # gunicorn takes three steps to look a setting up, some forty times for each request.
@@ -73,7 +73,7 @@ class LaneWorker(ThreadWorker):
         The pool itself would add one whenever all are busy: threads and memory would grow for days.
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
-        _start_all(pool, self.cfg.threads)
+        start_all(pool, self.cfg.threads)
         self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
@@ -297,10 +297,3 @@ class LaneWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request with a problem document."""
         answer_malformed(req, client, addr, exc)
-
-
-def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
-    together = Barrier(threads + 1)
-    for _ in range(threads):
-        pool.submit(together.wait)
-    together.wait()
