@@ -192,18 +192,21 @@ class LaneWorker(ThreadWorker):
         """Give a connection to a thread: of the small lane for probes and for the metrics port."""
         if conn.arrival.refusal == "no_room":
             self.closings.refuse()
-        is_probe = self._is_for_metrics(conn.server) or conn.arrival.asks_for(PROBE_PREFIXES)
-        lane = self.metrics_pool if is_probe else self.tpool
-        handled: Future[Any] = lane.submit(self.handle, conn)
+        handled: Future[Any] = self._lane_of(conn).submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
+    def _lane_of(self, conn: PatientConnection) -> ThreadPoolExecutor:
+        is_probe = self._is_for_metrics(conn.server) or conn.arrival.asks_for(PROBE_PREFIXES)
+        return self.metrics_pool if is_probe else self.tpool
+
     def handle(self, conn: PatientConnection) -> Any:
-        """Handle a request and those that follow it closely.
+        """Handle a request and those of the same lane that follow it closely.
 
         A connection that is not kept is closed here: the main thread would wait for the client to hang up.
         """
+        lane, is_next = self._lane_of(conn), self._keep_alive.sees_next_request
         keep = self._handle_arrived(conn)
-        while keep is True and self.alive and self._keep_alive.sees_next_request(conn):
+        while keep is True and self.alive and is_next(conn) and self._lane_of(conn) is lane:
             keep = self._handle_arrived(conn)
         if not keep:
             conn.close(graceful=True)
@@ -261,9 +264,7 @@ class LaneWorker(ThreadWorker):
         """Return sooner once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
-        self.closings.show(
-            {"api": self._open[False], "metrics": self._open[True]}, self._budget.in_flight_bytes
-        )
+        self.closings.show(self._open[False], self._open[True], self._budget.in_flight_bytes)
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
