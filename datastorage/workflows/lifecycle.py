@@ -102,7 +102,8 @@ def _counter_columns(change: Change, stored: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInput(f"{field}: {fault}", {field: fault})
     columns = {"total_executions": total, "successful_executions": successes}
     if change.actual_success_rate is not None:
-        rate = change.actual_success_rate.quantize(THOUSANDTH, ROUND_HALF_UP)
+        # 0 and 1 arrive as integers.
+        rate = Decimal(change.actual_success_rate).quantize(THOUSANDTH, ROUND_HALF_UP)
         return columns | {"actual_success_rate": rate}
     if columns != {name: stored[name] for name in columns}:
         return columns | {"actual_success_rate": success_rate(successes, total)}

@@ -238,6 +238,11 @@ def test_rate_follows_the_counters(api: Api) -> None:
     assert after["actual_success_rate"] == 0.75
 
 
+@pytest.mark.parametrize("rate", [0, 1])
+def test_rate_may_be_a_whole_number(api: Api, rate: int) -> None:
+    assert changed(api, register(api), actual_success_rate=rate)["actual_success_rate"] == rate
+
+
 def test_rate_of_the_client_wins(api: Api) -> None:
     after = changed(
         api, register(api), total_executions=8, successful_executions=6, actual_success_rate=0.7005
