@@ -43,6 +43,14 @@ def held(api: Api, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
         yield connections
 
 
+def test_open_connections_are_shown_by_lane(small: ServiceProcess) -> None:
+    with held(small.api, 20, b""), held(small.metrics_api, 5, b""):
+        eventually(lambda: Scrape(small.metrics_api).value("connections_open", lane="api") >= 20)
+        eventually(lambda: 5 <= Scrape(small.metrics_api).value("connections_open", lane="metrics") < 20)
+
+    eventually(lambda: Scrape(small.metrics_api).value("connections_open", lane="metrics") < 5)
+
+
 def serves(service: ServiceProcess) -> list[float]:
     """Write and probe, and return how long each took."""
     took = []

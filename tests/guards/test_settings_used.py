@@ -32,15 +32,18 @@ def test_setting_that_another_group_has_is_not_taken_for_read(path: str) -> None
 
 
 def is_read(path: str) -> bool:
-    """Return whether a field is read, by itself or by a property or method that is."""
+    """Return whether a field is read, by itself or by properties and methods that are."""
     group, _, name = path.rpartition(".")
     kind = group_at(group)
-    users = [
-        user
+    uses = {
+        user: attributes_of_self(getattr(value, "fget", value))
         for user, value in vars(kind).items()
-        if not user.startswith("__") and name in attributes_of_self(getattr(value, "fget", value))
-    ]
-    return any((kind.__name__, group.rpartition(".")[2], each) in reads() for each in (name, *users))
+        if not user.startswith("__")
+    }
+    names = {name}
+    while more := {user for user, used in uses.items() if used & names} - names:
+        names |= more
+    return any((kind.__name__, group.rpartition(".")[2], each) in reads() for each in names)
 
 
 def group_at(path: str) -> type:

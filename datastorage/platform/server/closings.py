@@ -1,6 +1,7 @@
 """Counts connections that were closed before a request arrived, and logs some of them."""
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from datastorage.platform.clock import monotonic_seconds
@@ -26,12 +27,13 @@ class Closings:
         self._logged = 0
         self._suppressed = 0
 
-    def show(self, connections: int, body_bytes: int) -> None:
-        """Set the gauges of open connections and arriving bytes, about once a second."""
+    def show(self, connections: Mapping[str, int], body_bytes: int) -> None:
+        """Set the gauges of open connections, by lane, and arriving bytes, about once a second."""
         now = monotonic_seconds()
         if self._metrics is not None and now >= self._shown_at + SHOWN_EVERY_SECONDS:
             self._shown_at = now
-            self._metrics.connections_open.labels("api").set(connections)
+            for lane, number in connections.items():
+                self._metrics.connections_open.labels(lane).set(number)
             self._metrics.body_bytes_in_flight.set(body_bytes)
 
     def refuse(self) -> None:

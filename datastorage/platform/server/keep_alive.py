@@ -8,6 +8,7 @@ system call and another wait for the interpreter.
 
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
+from threading import Barrier
 from typing import Final
 
 from datastorage.platform.server.arrival import Stage
@@ -16,6 +17,14 @@ from datastorage.platform.server.slow_clients import PatientConnection
 
 KEEP_ALIVE_SHARE: Final = 5 / 8
 """Share of a worker's threads that may wait; the others are free for new connections."""
+
+
+def start_all(pool: ThreadPoolExecutor, threads: int) -> None:
+    """Start all threads of a pool now; left alone, it starts one whenever a task finds none free."""
+    together = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(together.wait)
+    together.wait()
 
 
 class KeepAlive:

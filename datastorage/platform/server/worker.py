@@ -9,10 +9,11 @@ import logging
 import math
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Barrier, get_ident
+from threading import get_ident
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -22,7 +23,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.server.arrivals import Actions, Arrivals, Limits, has_queued
 from datastorage.platform.server.body_budget import BodyBudget
 from datastorage.platform.server.closings import Closings
-from datastorage.platform.server.keep_alive import KeepAlive
+from datastorage.platform.server.keep_alive import KeepAlive, start_all
 from datastorage.platform.server.malformed import answer_malformed
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Share
@@ -59,7 +60,7 @@ class LaneWorker(ThreadWorker):
     def init_process(self) -> None:
         """Open the second lane after the fork."""
         self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
-        _start_all(self.metrics_pool, METRICS_LANE_THREADS)
+        start_all(self.metrics_pool, METRICS_LANE_THREADS)
         self._answering: dict[int, dict[str, Any]] = {}
         self._report_at = math.inf
         # gunicorn takes three steps to look a setting up, some forty times for each request.
@@ -72,7 +73,7 @@ class LaneWorker(ThreadWorker):
         The pool itself would add one whenever all are busy: threads and memory would grow for days.
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
-        _start_all(pool, self.cfg.threads)
+        start_all(pool, self.cfg.threads)
         self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
@@ -154,6 +155,7 @@ class LaneWorker(ThreadWorker):
         """Serve until told to stop; the poller exists only now."""
         server = self.server_settings
         self._budget = BodyBudget(server.body_budget)
+        self._open = Counter[bool]()  # by whether they came to the metrics port
         self.arrivals = Arrivals(
             self.poller,
             Limits(
@@ -179,6 +181,7 @@ class LaneWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
         self.nr_conns += 1
+        self._open[self._is_for_metrics(server)] += 1
         accepted[0].setblocking(True)
         self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
 
@@ -224,6 +227,7 @@ class LaneWorker(ThreadWorker):
     def _forget(self, conn: PatientConnection) -> None:
         self.arrivals.forget(conn)
         self.nr_conns -= 1
+        self._open[self._is_for_metrics(conn.server)] -= 1
         conn.close()
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
@@ -257,7 +261,9 @@ class LaneWorker(ThreadWorker):
         """Return sooner once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
-        self.closings.show(self.nr_conns, self._budget.in_flight_bytes)
+        self.closings.show(
+            {"api": self._open[False], "metrics": self._open[True]}, self._budget.in_flight_bytes
+        )
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -291,10 +297,3 @@ class LaneWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request with a problem document."""
         answer_malformed(req, client, addr, exc)
-
-
-def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
-    together = Barrier(threads + 1)
-    for _ in range(threads):
-        pool.submit(together.wait)
-    together.wait()

@@ -1,10 +1,10 @@
-"""Schemas of bodies: requests from our fields, answers from marshmallow's, with meanings and examples."""
+"""Schemas of the bodies of requests, from their fields, with meanings and examples."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
-from marshmallow import RAISE, Schema, fields
+from marshmallow import RAISE
 
 from datastorage.platform.web.contract import ArrayContract, Contract
 from datastorage.platform.web.fields import JSON_OBJECT, JSON_VALUE, WITHOUT_NUL
@@ -46,37 +46,6 @@ def reference(spec: APISpec, reader: Any) -> dict[str, Any]:
     if name not in spec.components.schemas:
         spec.components.schema(name, _object(reader))
     return {"$ref": f"#/components/schemas/{name}"}
-
-
-def answer_reference(spec: APISpec, cls: Any) -> dict[str, Any]:
-    """Return the schema of an answer, likewise."""
-    name = component_name(cls)
-    if name not in spec.components.schemas:
-        for nested in _nested_in(cls):
-            answer_reference(spec, nested)
-        spec.components.schema(name, schema=cls)
-        _explain(spec.components.schemas[name], cls)
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _nested_in(cls: Any) -> Iterator[Any]:
-    """Yield the schemas that members of ``cls`` have, so that each is explained before it is referred to."""
-    schema = cls if isinstance(cls, Schema) else cls()
-    for field in schema.fields.values():
-        item = field.inner if isinstance(field, fields.List) else field
-        if isinstance(item, fields.Nested):
-            yield type(item.schema)
-
-
-def _explain(component: dict[str, Any], cls: type[Schema]) -> None:
-    component["description"] = _first_line(cls)
-    glossary = getattr(cls, "glossary", {})
-    for name, schema in component["properties"].items():
-        if name in glossary:
-            schema["description"] = glossary[name]
-    example = getattr(cls, "example", None)
-    if example is not None:
-        component["examples"] = [example]
 
 
 def _object(contract: Contract) -> dict[str, Any]:

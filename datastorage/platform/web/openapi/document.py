@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 
 from datastorage import __version__
 from datastorage.platform.web.openapi import bodies, parameters, responses
@@ -48,7 +47,6 @@ def document(routes: Routes) -> dict[str, Any]:
         openapi_version="3.1.0",
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
-        plugins=[MarshmallowPlugin(schema_name_resolver=bodies.component_name)],
     )
     bodies.add_components(spec)
     parameters.add_components(spec)

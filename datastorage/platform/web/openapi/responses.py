@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-import marshmallow
 from apispec import APISpec
 
 from datastorage.platform.web.openapi import shapes
-from datastorage.platform.web.openapi.bodies import answer_reference
 from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, document
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID
@@ -115,9 +113,7 @@ def _refer_to_headers(*names: str) -> dict[str, Any]:
 def _add_answer(spec: APISpec, described: dict[str, Any], answer: Answer) -> None:
     if answer.media_type not in described["content"] and described["content"]:
         described["description"] += f" {answer.description}"
-    shape = answer.schema
-    is_older = isinstance(shape, type) and issubclass(shape, marshmallow.Schema)
-    schema = answer_reference(spec, shape) if is_older else shapes.reference(spec, shape)
+    schema = shapes.reference(spec, answer.schema)
     if answer.media_type == SEQUENCE:
         schema = {"type": "array", "items": schema, "description": "One item per line."}
     described["content"][answer.media_type] = {"schema": schema}
