@@ -16,7 +16,7 @@ from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import launch_command
 from datastorage.embedded.lock import wait_until
 from datastorage.embedded.server import HOST, port_to_use
-from datastorage.embedded.stack import Stack
+from datastorage.embedded.stack import APP_ROLE, DATABASE, Stack
 from datastorage.platform.clock import monotonic_seconds, utc_now
 from datastorage.settings import environment
 
@@ -121,7 +121,7 @@ def _environ(stack: Stack, port: int, metrics_port: int) -> dict[str, str]:
         "DATASTORAGE_LOGGING_FORMAT": "console",
         "DATASTORAGE_LOGGING_LEVEL": "warn",
         **environment(),
-        "DATASTORAGE_DATABASE_URL": stack.app_url,
+        "DATASTORAGE_DATABASE_URL": stack.postgres.url(DATABASE, user=APP_ROLE),
         "DATASTORAGE_REDIS_URL": stack.redis.url,
         "DATASTORAGE_SERVER_HOST": HOST,
         "DATASTORAGE_SERVER_PORT": str(port),

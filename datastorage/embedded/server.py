@@ -24,7 +24,6 @@ HOST = "127.0.0.1"
 READY_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 60.0
 KILL_DEADLINE_SECONDS = 10.0
-_LOG_LINES = 20
 
 
 class EmbeddedServer(ABC):
@@ -126,7 +125,7 @@ class EmbeddedServer(ABC):
     def _failure(self, what: str) -> EmbeddedServerError:
         with self.log_path.open(errors="replace") as log:
             log.seek(self._log_start)
-            last = "".join(deque(log, maxlen=_LOG_LINES)).rstrip()
+            last = "".join(deque(log, maxlen=20)).rstrip()
         return EmbeddedServerError(f"the server in {self.data_dir} {what}; {self.log_path} says:\n{last}")
 
     def stop(self) -> None:

@@ -65,11 +65,6 @@ class Stack:
         self.redis.stop()
         self.postgres.stop()
 
-    @property
-    def app_url(self) -> str:
-        """How the service logs in."""
-        return self.postgres.url(DATABASE, user=APP_ROLE)
-
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to ``revision``.
