@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.errors import InvalidInput, MethodNotAllowed, NotFound
+from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.requests import ROUTE, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
-PROBES: Final = ("/health", "/metrics")
+METRICS: Final = "/metrics"
+PROBES: Final = ("/health", METRICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,13 @@ class Grounds:
         routes: every endpoint.
         metrics_port: the port that serves metrics and probes only.
         max_body_bytes: the largest body.
+        access: knows the callers.
     """
 
     routes: Routes
     metrics_port: str
     max_body_bytes: int
+    access: AccessControl
 
 
 def identify(request: Request, _grounds: Grounds) -> None:
@@ -49,8 +54,42 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     except (NotFound, MethodNotAllowed) as refusal:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal
+    request.permission = _needed(request, grounds)
     # A request that is still running when its worker ends is named by its route.
     request.environ[ROUTE] = request.labels[1]
+
+
+def _needed(request: Request, grounds: Grounds) -> Permission:
+    """Return what the caller needs; about unknown paths and methods only known callers learn anything."""
+    if request.method == "OPTIONS":
+        return Permission.NOTHING
+    if request.endpoint is None:
+        return Permission.NOTHING if _is_open(request, grounds.routes) else Permission.IDENTITY
+    if request.path == METRICS and request.environ.get("SERVER_PORT") == grounds.metrics_port:
+        return grounds.access.metrics_permission
+    return (
+        Permission.EXPORT if _is_export(request, request.endpoint) else request.endpoint.operation.permission
+    )
+
+
+def _is_export(request: Request, endpoint: Endpoint) -> bool:
+    exports = endpoint.operation.exports
+    if exports is None or endpoint.query is None:
+        return False
+    try:
+        return exports(request.sent(endpoint.query.resource, slug=endpoint.query.encoding_slug))
+    except InvalidInput:  # it is refused when it is read, by then a caller that may read
+        return False
+
+
+def _is_open(request: Request, routes: Routes) -> bool:
+    """Tell whether a path has other methods, which need nothing."""
+    if not isinstance(request.unrouted, MethodNotAllowed):
+        return False
+    others = (
+        routes.find(method, request.path)[0] for method in request.unrouted.allowed if method != "OPTIONS"
+    )
+    return all(endpoint.operation.permission is Permission.NOTHING for endpoint in others)
 
 
 def check_body_head(request: Request, grounds: Grounds) -> None:
@@ -61,6 +100,16 @@ def check_body_head(request: Request, grounds: Grounds) -> None:
     """
     if request.endpoint is not None and request.endpoint.body is not None:
         request.check_body_head(grounds.max_body_bytes)
+
+
+def authorise(request: Request, grounds: Grounds) -> None:
+    """Find out who calls, and whether the caller may.
+
+    Raises:
+        AccessRefused: it may not, or this cannot be found out.
+    """
+    if request.permission is not Permission.NOTHING:
+        request.caller = grounds.access.admit(request.environ, request.permission)
 
 
 def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
@@ -75,7 +124,13 @@ def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
 
 
 Gate = Callable[[Request, Grounds], None]
-GATES: Final[tuple[Gate, ...]] = (identify, choose_lane, check_body_head, refuse_unknown_route)
+GATES: Final[tuple[Gate, ...]] = (
+    identify,
+    choose_lane,
+    check_body_head,
+    authorise,
+    refuse_unknown_route,
+)
 
 
 class Admission:

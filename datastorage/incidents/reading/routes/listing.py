@@ -9,9 +9,9 @@ from datastorage.incidents.reading.model import Incident, IncidentPage, PageRequ
 from datastorage.incidents.reading.parameters import IncidentIdPath, IncidentQuery
 from datastorage.incidents.reading.service import IncidentService
 from datastorage.incidents.representations import INCIDENT
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 
 def _logged(page: IncidentPage) -> dict[str, object]:

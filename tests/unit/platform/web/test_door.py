@@ -10,9 +10,9 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from datastorage.errors import Fault, InvalidInput
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web import gates
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.requests import Request
 from tests.support.small_app import Said, add, says, small_app
 
@@ -21,6 +21,7 @@ class Body:
     """A reader that takes any JSON text for what was said."""
 
     resource = "speech"
+    field_names = frozenset[str]()
 
     def decode(self, body: bytes) -> str:
         return body.decode()

@@ -14,3 +14,7 @@ class Permission(StrEnum):
     EXPORT = "export"
     WRITE = "write"
     ADMIN = "admin"
+
+
+GRANTABLE = (Permission.READ, Permission.EXPORT, Permission.WRITE, Permission.ADMIN)
+"""What a caller may have, in the order in which it is shown."""
