@@ -17,7 +17,7 @@ from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.policy import PolicyFile
 from datastorage.platform.access.reviews import Reviews
 from datastorage.platform.access.tokens import TokensFile
-from datastorage.platform.clock import Clock
+from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.refusals import Refusals
@@ -46,6 +46,19 @@ def add_access(services: Services, settings: Settings, files: AccessFiles, clock
         metrics.auth_policy_valid.set(files.are_valid)
 
     services.loops.append(Loop("access files", look, LOOK_INTERVAL))
+
+
+def control_of(settings: Settings) -> AccessControl:
+    """Return access control for the time of one command.
+
+    Raises:
+        BadFileError: the policy or the tokens cannot be used.
+    """
+    services = Services()
+    services.add(Metrics())
+    files = AccessFiles(settings.auth.policy_file, settings.auth.tokens_file)
+    add_access(services, settings, files, utc_now)
+    return services[AccessControl]
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,6 @@ class IssuerKeys:
             return True
 
     def _fetch(self, issuer: Issuer) -> None:
-        self._tried_at[issuer.issuer] = monotonic_seconds()
         try:
             keys = dict(_keys_in(_downloaded(issuer)))
         except (HTTPError, ValueError, TypeError, LookupError) as error:

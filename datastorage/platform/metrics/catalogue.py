@@ -15,10 +15,15 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
+from datastorage.platform.metrics.label_values import (
+    AUTH_MODES,
+    AUTH_REFUSALS,
+    AUTH_RESULTS,
+    AUTH_REVIEWS,
+    ENQUEUE_FAILURES,
+    UNKNOWN,
+)
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
-
-UNKNOWN: Final = "unknown"
-"""The label value for everything that is not on its list."""
 
 SERVICES: Final = (
     "gateway",
@@ -75,33 +80,7 @@ DB_ERROR_REASONS: Final = (
     UNKNOWN,
 )
 DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
-AUTH_MODES: Final = ("none", "proxy", "kubernetes", "jwt", "static", UNKNOWN)
-AUTH_RESULTS: Final = ("accepted", "stale", "unauthenticated", "forbidden", "unavailable")
-AUTH_REVIEWS: Final = ("token", "access", "keys")
-AUTH_REFUSALS: Final = (
-    "missing_auth_header",
-    "invalid_auth_format",
-    "empty_bearer_token",
-    "invalid_token",
-    "expired_token",
-    "invalid_token_audience",
-    "invalid_identity_header",
-    "authorization_denied",
-    "review_unavailable",
-)
 STREAMS: Final = ("events", "notifications")
-ENQUEUE_FAILURES: Final = (
-    "redis_unavailable",
-    "timeout",
-    "oom",
-    "readonly",
-    "auth",
-    "loading",
-    "full",
-    "too_large",
-    "not_durable",
-    "other",
-)
 RETRY_RESULTS: Final = ("success", "duplicate", "entry_failure", "infrastructure", "dead_letter")
 DEAD_LETTER_REASONS: Final = ("max_retries", "max_deliveries", "unparseable", "conflict", "invalid")
 

@@ -95,7 +95,9 @@ def _identity(claims: _Claims, issuer: Issuer) -> Identity:
     if not isinstance(user, str) or not isinstance(named, list) or not all(map(is_name, named)):
         raise Unauthorized.bad_token("invalid_token", NAME)
     name = issuer.prefix + user
-    if not is_name(name) or name.startswith(RESERVED) or len(named) > MAX_GROUPS:
+    if not is_name(name) or RESERVED in {name[: len(RESERVED)], user[: len(RESERVED)]}:
+        raise Unauthorized.bad_token("invalid_token", NAME)
+    if len(named) > MAX_GROUPS:
         raise Unauthorized.bad_token("invalid_token", NAME)
     prefixed = tuple(issuer.prefix + group for group in named)
     return Identity(name=name, kind=kind_of(name, issuer.kind), mode=NAME, groups=prefixed)

@@ -7,12 +7,12 @@ answer serves them all. ``admin`` reads nothing that is kept.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
 from datastorage.errors import AccessUnknown, Unauthorized
+from datastorage.platform.access.account import NEVER, Account
 from datastorage.platform.access.claims import claims_of, expiry_of
 from datastorage.platform.access.credentials import Credentials
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, Kind, is_name, kind_of
@@ -35,25 +35,6 @@ KNOWN_SECONDS: Final = 600.0
 EXPIRED_SECONDS: Final = 60.0
 """A token that expired longer ago is refused without a review."""
 WARNED_SECONDS: Final = 60.0
-_NEVER: Final = float("-inf")
-
-
-@dataclass(slots=True)
-class _Account:
-    """What was found out about one token, and until when it counts."""
-
-    identity: Identity
-    accepted_at: float
-    expires_at: float
-    lock: Lock = field(default_factory=Lock)
-    decisions: dict[str, tuple[bool, float]] = field(default_factory=dict)
-    written_at: float = _NEVER
-    """When the API server itself last allowed a write."""
-
-    def kept(self, verb: str) -> bool | None:
-        """Return whether a verb is allowed, ``None`` if no answer counts any more."""
-        allowed, until = self.decisions.get(verb, (False, _NEVER))
-        return allowed if monotonic_seconds() < until else None
 
 
 class KubernetesMode:
@@ -90,11 +71,11 @@ class KubernetesMode:
             Permission.WRITE: "create",
             Permission.ADMIN: "update",
         }
-        self._accounts: Recent[bytes, _Account] = Recent(MOST_ACCEPTED)
+        self._accounts: Recent[bytes, Account] = Recent(MOST_ACCEPTED)
         self._refusals: Recent[bytes, tuple[Unauthorized, float]] = Recent(MOST_REFUSED)
         self._locks: Recent[bytes, Lock] = Recent(MOST_ACCEPTED)
         self._strangers = BoundedSemaphore(strangers)
-        self._warned_at = _NEVER
+        self._warned_at = NEVER
 
     @property
     def is_backend_failing(self) -> bool:
@@ -123,7 +104,7 @@ class KubernetesMode:
             return KubernetesCaller(self, account)
         return self._asked(key, token, expiry, permission)
 
-    def allows(self, account: _Account, permission: Permission) -> tuple[bool, bool]:
+    def allows(self, account: Account, permission: Permission) -> tuple[bool, bool]:
         """Return whether an account may do something, and whether that rests on an old answer.
 
         Raises:
@@ -149,7 +130,7 @@ class KubernetesMode:
                     raise
                 return True, True
 
-    def _decided(self, account: _Account, verb: str) -> bool:
+    def _decided(self, account: Account, verb: str) -> bool:
         """Ask whether an account may do something, and keep the answer."""
         try:
             allowed = self._reviews.review_access(account.identity, verb)
@@ -158,10 +139,10 @@ class KubernetesMode:
         now = monotonic_seconds()
         account.decisions[verb] = (allowed, now + (self._kept_seconds if allowed else self._refused_seconds))
         if verb == self._verbs[Permission.WRITE]:
-            account.written_at = now if allowed else _NEVER
+            account.written_at = now if allowed else NEVER
         return allowed
 
-    def _counts_still(self, account: _Account) -> bool:
+    def _counts_still(self, account: Account) -> bool:
         """Tell whether an account may go on writing while the API server does not answer."""
         return monotonic_seconds() - account.written_at < self._stale_seconds
 
@@ -183,7 +164,7 @@ class KubernetesMode:
         self._warn()
         return KubernetesCaller(self, account, is_stale=True)
 
-    def _kept(self, key: bytes) -> _Account | None:
+    def _kept(self, key: bytes) -> Account | None:
         """Return what another request has found out in the meantime.
 
         Raises:
@@ -194,13 +175,13 @@ class KubernetesMode:
         if account is not None and now < account.expires_at:
             self._outcomes.labels("joined").inc()
             return account
-        refusal, until = self._refusals.get(key) or (None, _NEVER)
+        refusal, until = self._refusals.get(key) or (None, NEVER)
         if refusal is not None and now < until:
             self._outcomes.labels("joined").inc()
             raise Unauthorized.bad_token(refusal.reason, NAME)
         return None
 
-    def _anew(self, key: bytes, token: str, expiry: float | None) -> _Account:
+    def _anew(self, key: bytes, token: str, expiry: float | None) -> Account:
         """Ask who bears a token, and keep the answer."""
         before = self._accounts.get(key)
         self._outcomes.labels("miss").inc()
@@ -215,14 +196,14 @@ class KubernetesMode:
                 raise
         now = monotonic_seconds()
         left = self._kept_seconds if expiry is None else expiry - self._clock().timestamp()
-        account = _Account(identity, now, now + min(self._kept_seconds, max(left, 0.0)))
+        account = Account(identity, now, now + min(self._kept_seconds, max(left, 0.0)))
         if before is not None and before.identity == identity:
             account.decisions, account.written_at = before.decisions, before.written_at
         self._accounts.put(key, account)
         return account
 
     @contextmanager
-    def _place_for(self, before: _Account | None) -> Iterator[None]:
+    def _place_for(self, before: Account | None) -> Iterator[None]:
         """Let few threads wait for answers about strangers, so that callers with a known token find one."""
         if before is not None and monotonic_seconds() - before.accepted_at < KNOWN_SECONDS:
             yield
@@ -281,7 +262,7 @@ class KubernetesCaller:
 
     __slots__ = ("_account", "_mode", "is_stale")
 
-    def __init__(self, mode: KubernetesMode, account: _Account, *, is_stale: bool = False) -> None:
+    def __init__(self, mode: KubernetesMode, account: Account, *, is_stale: bool = False) -> None:
         self._mode = mode
         self._account = account
         self.is_stale = is_stale
