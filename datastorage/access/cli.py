@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -99,10 +100,10 @@ def check(open_control: OpenControl, settings: Settings, *, token_file: Path | N
     The token is read from a file or from standard input, never from an argument, which other users could see.
     Exits with 1 and the reason when it is refused.
     """
-    text = click.get_text_stream("stdin").read() if token_file is None else token_file.read_text("utf-8")
+    token = sys.stdin.read() if token_file is None else token_file.read_text("utf-8")
     try:
         control = open_control(settings)
-        caller = control.admit({"HTTP_AUTHORIZATION": f"Bearer {text.strip()}"}, Permission.IDENTITY)
+        caller = control.admit({"HTTP_AUTHORIZATION": f"Bearer {token.strip()}"}, Permission.IDENTITY)
         found = _members(caller)
     except BadFileError as error:
         raise click.ClickException(str(error)) from error
@@ -111,9 +112,8 @@ def check(open_control: OpenControl, settings: Settings, *, token_file: Path | N
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        print_table(
-            [(name, ", ".join(text) if isinstance(text, list) else text) for name, text in found.items()]
-        )
+        rows = ((name, text if isinstance(text, str) else ", ".join(text)) for name, text in found.items())
+        print_table(list(rows))
 
 
 def _members(caller: Caller) -> dict[str, str | list[str]]:
