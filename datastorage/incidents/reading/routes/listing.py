@@ -54,5 +54,5 @@ def get_incident(incident_id: int) -> Incident:
 @operation(Permission.READ)
 def get_batch() -> NoReturn:
     """Answer that "batch" is no id: clients may only post there, and reading is asking for an incident."""
-    current(IncidentIdPath).read({"incident_id": "batch"})
+    IncidentIdPath().read({"incident_id": "batch"})
     raise AssertionError("a word is never an id")
