@@ -15,7 +15,8 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── AccessRefused         a gate keeps the caller out
     │   ├── Unauthorized      the caller has not shown who it is
     │   ├── Forbidden         the caller lacks a permission
-    │   └── AccessUnknown     who may do what cannot be found out now
+    │   ├── AccessUnknown     who may do what cannot be found out now
+    │   └── RateLimited       the caller sends too much
     ├── Overloaded            there is no room for the request now
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
@@ -205,6 +206,31 @@ class AccessUnknown(AccessRefused):
 
     def __init__(self, mode: str) -> None:
         super().__init__("access cannot be checked now - please retry", "review_unavailable", mode=mode)
+
+
+class RateLimited(AccessRefused):
+    """The caller, or its address, sends too much.
+
+    Attributes:
+        status: the HTTP status where an installation has chosen one, ``None`` for that of the table.
+        retry_after_seconds: until a request would pass.
+        quota: the fields of the answer that tell the limit.
+    """
+
+    slug = "rate-limit-exceeded"
+
+    def __init__(
+        self,
+        detail: str,
+        reason: str,
+        status: int | None,
+        retry_after_seconds: int,
+        quota: Sequence[tuple[str, str]],
+    ) -> None:
+        super().__init__(detail, reason)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.quota = quota
 
 
 class QueueUnusable(DataStorageError):

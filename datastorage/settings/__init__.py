@@ -6,7 +6,7 @@ every mistake. Which keys exist, with defaults and bounds, is declared on the fi
 ``docs/settings.md`` is the same table for operators.
 """
 
-from datastorage.settings.access import AuthSettings, KubernetesAuthSettings
+from datastorage.settings.access import AuthSettings, KubernetesAuthSettings, RateLimitSettings
 from datastorage.settings.errors import SettingsError
 from datastorage.settings.groups import (
     AuditSettings,
@@ -19,6 +19,7 @@ from datastorage.settings.groups import (
     TelemetrySettings,
     WorkflowsSettings,
 )
+from datastorage.settings.rates import Rate
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
 from datastorage.settings.sources import URLS, environment, forget_libpq_variables
 from datastorage.settings.tree import KEYS, Settings
@@ -40,6 +41,8 @@ __all__ = [
     "LimitsSettings",
     "LoggingSettings",
     "PartitionSettings",
+    "Rate",
+    "RateLimitSettings",
     "RedisSettings",
     "SecuritySettings",
     "ServerSettings",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from datastorage.settings import kinds
 from datastorage.settings.keys import optional, setting
+from datastorage.settings.rates import Rate
 from datastorage.settings.sources import environment
 
 MODES = ("none", "proxy", "kubernetes", "jwt", "static")
@@ -42,6 +43,25 @@ class KubernetesAuthSettings:
             return (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
         except OSError:
             return "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitSettings:
+    """How many requests a caller may send.
+
+    Attributes:
+        reads: of one caller; reads, exports and what only admins may do.
+        writes: of one caller.
+        failures: refused credentials from one address.
+        write_status: of a write beyond the limit.
+        storage: where is counted: in each worker, or in Redis for all pods.
+    """
+
+    reads: Rate | None = setting(kinds.rate(), "off")
+    writes: Rate | None = setting(kinds.rate(), "off")
+    failures: Rate | None = setting(kinds.rate(), "60/minute")
+    write_status: str = setting(kinds.choice("503", "429"), "503")
+    storage: str = setting(kinds.choice("memory", "redis"), "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

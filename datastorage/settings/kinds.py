@@ -17,6 +17,8 @@ from marshmallow import ValidationError
 from marshmallow.fields import Boolean, Field, Float, Integer, List, Raw, String
 from marshmallow.validate import URL, Length, Range, Regexp
 
+from datastorage.settings.rates import Rate, parse_rate
+
 T = TypeVar("T")
 
 PHRASE: Final = "phrase"
@@ -121,6 +123,12 @@ def duration(
 
     phrase = {PHRASE: "invalid {field}: {label} {reason}"}
     return Raw(pre_load=_unless(off, read), allow_none=bool(off), metadata=phrase)
+
+
+def rate() -> Field[Rate | None]:
+    """``off``, or a number per second or minute; YAML 1.1 reads an unquoted ``off`` as false."""
+    read = _unless(("off", "false"), lambda raw: parse_rate(str(_shown(raw))))
+    return Raw(pre_load=read, allow_none=True)
 
 
 def parse_duration(text: str) -> timedelta:

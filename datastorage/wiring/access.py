@@ -1,8 +1,12 @@
 """Access control: the modes that the settings name, in their order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from typing import Final
+
+from limits.storage import RedisStorage
 
 from datastorage.platform.access.caller import Mode
 from datastorage.platform.access.control import AccessControl
@@ -15,16 +19,20 @@ from datastorage.platform.access.modes.proxy import ProxyMode
 from datastorage.platform.access.modes.static import StaticMode
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.policy import PolicyFile
+from datastorage.platform.access.quotas import Quotas
+from datastorage.platform.access.rates import KEY_PREFIX, RateLimit
 from datastorage.platform.access.reviews import Reviews
 from datastorage.platform.access.tokens import TokensFile
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.redis import redis_client
 from datastorage.platform.web.refusals import Refusals
-from datastorage.settings import AuthSettings, Settings
+from datastorage.settings import AuthSettings, Rate, RedisSettings, Settings
 from datastorage.wiring.services import Services
 
 ANONYMOUS: Final = "anonymous"
+LIMIT_TIMEOUT: Final = timedelta(milliseconds=20)
 STRANGERS_SHARE: Final = 4
 """Unknown tokens may hold one of so many request threads."""
 
@@ -39,7 +47,7 @@ def add_access(services: Services, settings: Settings, files: AccessFiles, clock
         metrics,
         metrics_permission=Permission.NOTHING if is_scrape_open else Permission.READ,
     )
-    services.add(control, Refusals(metrics))
+    services.add(control, Refusals(metrics), _quotas(services, settings))
 
     def look() -> None:
         files.look()
@@ -59,6 +67,32 @@ def control_of(settings: Settings) -> AccessControl:
     files = AccessFiles(settings.auth.policy_file, settings.auth.tokens_file)
     add_access(services, settings, files, utc_now)
     return services[AccessControl]
+
+
+def _quotas(services: Services, settings: Settings) -> Quotas:
+    limits, metrics = settings.rate_limit, services[Metrics]
+    shared = partial(_shared_storage, services, settings.redis) if limits.storage == "redis" else None
+
+    def limit(policy: str, rate: Rate | None) -> RateLimit | None:
+        return None if rate is None else RateLimit(policy, rate, settings.server.workers, shared, metrics)
+
+    is_open = settings.auth.mode == ("none",)
+    return Quotas(
+        failures=None if is_open else limit("failures", limits.failures),
+        reads=limit("read", limits.reads),
+        writes=limit("write", limits.writes),
+        write_status=int(limits.write_status),
+        is_trusted_proxy=settings.server.is_trusted_proxy,
+        metrics=metrics,
+    )
+
+
+def _shared_storage(services: Services, settings: RedisSettings) -> RedisStorage:
+    """Return a storage in the configured Redis, with patience for a few milliseconds."""
+    client = redis_client(replace(settings, connect_timeout=LIMIT_TIMEOUT, socket_timeout=LIMIT_TIMEOUT))
+    services.closers.append(client.close)
+    pool = client.connection_pool
+    return RedisStorage("redis://", connection_pool=pool, key_prefix=KEY_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

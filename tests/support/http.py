@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import urllib3
 
 JSON = {"Content-Type": "application/json"}
+_REPEATABLE = {"deadlock", "transaction-conflict", "too-many-exports", "rate-limit-exceeded"}
 
 KEPT_SECONDS: Final = 10
 """How long a connection is used again; the service closes one that was idle for 15."""
@@ -101,7 +102,5 @@ def assert_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     assert problem["title"]
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["X-Request-ID"]
-    assert problem.get("retry", False) is (
-        status >= 500 or slug in {"deadlock", "transaction-conflict", "too-many-exports"}
-    )
+    assert problem.get("retry", False) is (status >= 500 or slug in _REPEATABLE)
     return problem

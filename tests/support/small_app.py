@@ -9,6 +9,7 @@ from flask import Blueprint, Flask
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.modes.none import NoneMode
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.door import Door
@@ -50,6 +51,7 @@ def small_app(
         Metrics: metrics,
         AccessControl: open_to_all(metrics),
         Refusals: Refusals(metrics),
+        Quotas: no_quotas(metrics),
         **(services or {}),
     }
     app.register_blueprint(blueprint)
@@ -64,6 +66,18 @@ def open_to_all(metrics: Metrics) -> AccessControl:
     """Return access control that is off."""
     mode = NoneMode("anonymous", is_alone=True)
     return AccessControl([mode], metrics, metrics_permission=Permission.NOTHING)
+
+
+def no_quotas(metrics: Metrics) -> Quotas:
+    """Return limits that nobody meets."""
+    return Quotas(
+        failures=None,
+        reads=None,
+        writes=None,
+        write_status=503,
+        is_trusted_proxy=lambda _: False,
+        metrics=metrics,
+    )
 
 
 def add(blueprint: Blueprint, rule: str, view: Any, *methods: str) -> None:

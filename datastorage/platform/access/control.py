@@ -1,13 +1,16 @@
 """The modes of access control, asked in order: who calls, and may it do what it asks for?"""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.errors import AccessRefused, Forbidden, Unauthorized
 from datastorage.platform.access.caller import Caller, Mode
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.lru import Recent
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 
 _RESULTS: Final = {
@@ -15,6 +18,10 @@ _RESULTS: Final = {
     "forbidden": "forbidden",
     "auth-unavailable": "unavailable",
 }
+
+
+MOST_KNOWN: Final = 2000
+KNOWN_SECONDS: Final = 600.0
 
 
 class AccessControl:
@@ -31,6 +38,7 @@ class AccessControl:
         self.modes = tuple(mode.name for mode in modes)
         self._metrics = metrics
         self.metrics_permission = metrics_permission
+        self._known: Recent[bytes, float] = Recent(MOST_KNOWN)
         for mode in modes:
             metrics.auth_mode.labels(mode.name).set(1)
 
@@ -50,8 +58,20 @@ class AccessControl:
         except AccessRefused as refusal:
             self._metrics.auth_requests.labels(refusal.mode, _RESULTS[refusal.slug]).inc()
             raise
+        self._remember(environ)
         self._metrics.auth_requests.labels(mode, "stale" if caller.is_stale else "accepted").inc()
         return caller
+
+    def knows(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether a request shows a token that was accepted a short while ago."""
+        if "HTTP_AUTHORIZATION" not in environ:
+            return False
+        accepted_at = self._known.get(_key(environ))
+        return accepted_at is not None and monotonic_seconds() - accepted_at < KNOWN_SECONDS
+
+    def _remember(self, environ: WSGIEnvironment) -> None:
+        if "HTTP_AUTHORIZATION" in environ and self.modes != ("none",):
+            self._known.put(_key(environ), monotonic_seconds())
 
     @property
     def is_backend_failing(self) -> bool:
@@ -64,3 +84,7 @@ class AccessControl:
             if caller is not None:
                 return caller
         raise credentials.fault or Unauthorized.bad_token("invalid_token")
+
+
+def _key(environ: WSGIEnvironment) -> bytes:
+    return sha256(environ["HTTP_AUTHORIZATION"].encode("latin-1")).digest()

@@ -21,6 +21,7 @@ from datastorage.platform.metrics.label_values import (
     AUTH_RESULTS,
     AUTH_REVIEWS,
     ENQUEUE_FAILURES,
+    PERMISSIONS,
     UNKNOWN,
 )
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
@@ -172,6 +173,10 @@ class Metrics:
     auth_backend_up = gauge(
         "1 if the newest review or fetch succeeded", each(kind=("kubernetes", "keys")), mode="mostrecent"
     )
+    rate_limited = counter(
+        "Requests beyond a limit", each(kind=("failures", "identity"), permission=PERMISSIONS)
+    )
+    rate_limit_backend_errors = counter("Limits that Redis did not count in time")
     auth_policy_valid = gauge("1 if the newest policy and tokens are in force", mode="mostrecent")
 
     # Processes

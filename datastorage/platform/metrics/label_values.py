@@ -18,6 +18,8 @@ AUTH_REFUSALS: Final = (
     "invalid_identity_header",
     "authorization_denied",
     "review_unavailable",
+    "failure_limit",
+    "rate_limit",
 )
 ENQUEUE_FAILURES: Final = (
     "redis_unavailable",
@@ -31,3 +33,4 @@ ENQUEUE_FAILURES: Final = (
     "not_durable",
     "other",
 )
+PERMISSIONS: Final = ("identity", "read", "export", "write", "admin")

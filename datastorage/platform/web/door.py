@@ -17,6 +17,7 @@ from flask import Flask, Response
 
 from datastorage.errors import DataStorageError
 from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION, services_of_request
@@ -30,6 +31,8 @@ from datastorage.settings import ServerSettings
 
 logger = logging.getLogger("datastorage.access")
 
+_AUDIT: Final = "/api/v1/audit"
+_REDIRECTS: Final = 300
 _ADMISSION: Final = "datastorage.admission"
 """Key of the WSGI environ: takes what the gates found out through Flask to the view."""
 
@@ -82,7 +85,9 @@ class Door:
         routes = self._services[Routes] = Routes(app, self._services)
         self._services[Metrics].know_fields(routes.field_names)
         access = self._services[AccessControl]
-        self._grounds = Grounds(routes, str(settings.metrics_port), settings.max_body_bytes, access)
+        quotas = self._services[Quotas]
+        port, max_body_bytes = str(settings.metrics_port), settings.max_body_bytes
+        self._grounds = Grounds(routes, port, max_body_bytes, access, quotas)
         self._metrics = metrics
         # No redirects are ever sent: a doubled slash is an unknown path like any other.
         app.url_map.merge_slashes = False
@@ -187,6 +192,8 @@ def _complete(request: Request, reply: Reply) -> Headers:
     headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
     if "HTTP_X_CORRELATION_ID" in environ:
         headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+    if request.standing is not None and not (reply.status < _REDIRECTS and request.path.startswith(_AUDIT)):
+        headers += request.standing.headers
     if request.endpoint is not None and request.endpoint.operation.successor is not None:
         headers.append(("Deprecation", "true"))
         headers.append(("Link", f'<{request.endpoint.operation.successor}>; rel="successor-version"'))

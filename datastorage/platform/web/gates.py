@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from datastorage.errors import InvalidInput, MethodNotAllowed, NotFound
+from datastorage.errors import InvalidInput, MethodNotAllowed, NotFound, Unauthorized
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.web.requests import ROUTE, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
@@ -28,12 +29,14 @@ class Grounds:
         metrics_port: the port that serves metrics and probes only.
         max_body_bytes: the largest body.
         access: knows the callers.
+        quotas: knows how much each of them may send.
     """
 
     routes: Routes
     metrics_port: str
     max_body_bytes: int
     access: AccessControl
+    quotas: Quotas
 
 
 def identify(request: Request, _grounds: Grounds) -> None:
@@ -102,6 +105,16 @@ def check_body_head(request: Request, grounds: Grounds) -> None:
         request.check_body_head(grounds.max_body_bytes)
 
 
+def check_failures(request: Request, grounds: Grounds) -> None:
+    """Keep out an address that has tried too many credentials, but not those that are known to be good.
+
+    Raises:
+        RateLimited: it has.
+    """
+    if request.permission is not Permission.NOTHING and not grounds.access.knows(request.environ):
+        grounds.quotas.check_failures(request.environ, request.permission)
+
+
 def authorise(request: Request, grounds: Grounds) -> None:
     """Find out who calls, and whether the caller may.
 
@@ -109,7 +122,11 @@ def authorise(request: Request, grounds: Grounds) -> None:
         AccessRefused: it may not, or this cannot be found out.
     """
     if request.permission is not Permission.NOTHING:
-        request.caller = grounds.access.admit(request.environ, request.permission)
+        try:
+            request.caller = grounds.access.admit(request.environ, request.permission)
+        except Unauthorized:
+            grounds.quotas.count_failure(request.environ)
+            raise
 
 
 def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
@@ -123,13 +140,26 @@ def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
         raise request.unrouted
 
 
+def count_request(request: Request, grounds: Grounds) -> None:
+    """Count the request against what its caller may send.
+
+    Raises:
+        RateLimited: it is one too many.
+    """
+    if request.caller is not None:
+        identity = request.caller.identity
+        request.standing = grounds.quotas.count(request.environ, identity, request.permission)
+
+
 Gate = Callable[[Request, Grounds], None]
 GATES: Final[tuple[Gate, ...]] = (
     identify,
     choose_lane,
     check_body_head,
+    check_failures,
     authorise,
     refuse_unknown_route,
+    count_request,
 )
 
 

@@ -7,12 +7,19 @@ from typing import Any, Final
 
 from werkzeug.exceptions import HTTPException
 
-from datastorage.errors import AccessRefused, DataStorageError, InvalidInput, MethodNotAllowed, Unauthorized
+from datastorage.errors import (
+    AccessRefused,
+    DataStorageError,
+    InvalidInput,
+    MethodNotAllowed,
+    RateLimited,
+    Unauthorized,
+)
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
 from datastorage.platform.web.refusals import Refusals
-from datastorage.platform.web.replies import Reply
+from datastorage.platform.web.replies import Headers, Reply
 from datastorage.platform.web.requests import Request
 
 logger = logging.getLogger(__name__)
@@ -128,19 +135,30 @@ def _reply_to_domain_error(error: DataStorageError, request: Request) -> Reply:
         metrics = current(Metrics)
         for field, fault in error.field_errors.items():
             metrics.count_validation_failure(field.rpartition("].")[2], fault.reason)
+    if isinstance(error, RateLimited) and error.status is not None:
+        members["status"] = error.status
     reply = _reply(error.slug, error.detail, request, title=error.title, **members)
-    retry_after_seconds = getattr(error, "retry_after_seconds", None)
-    if retry_after_seconds is not None:
-        reply.headers.append(("Retry-After", str(retry_after_seconds)))
-    if isinstance(error, MethodNotAllowed):
-        reply.headers.append(("Allow", ", ".join(error.allowed)))
-    if isinstance(error, Unauthorized):
-        reply.headers.append(("WWW-Authenticate", CHALLENGE + BAD_TOKEN * error.is_bad_token))
+    reply.headers += _headers_of(error)
     if isinstance(error, AccessRefused):
         current(Refusals).note(error, request, reply.status)
     elif reply.status >= FIRST_SERVER_ERROR:
         logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
     return reply
+
+
+def _headers_of(error: DataStorageError) -> Headers:
+    """Return what belongs to a kind of error: when to come again, with which method or credentials."""
+    headers: Headers = []
+    retry_after_seconds = getattr(error, "retry_after_seconds", None)
+    if retry_after_seconds is not None:
+        headers.append(("Retry-After", str(retry_after_seconds)))
+    if isinstance(error, MethodNotAllowed):
+        headers.append(("Allow", ", ".join(error.allowed)))
+    if isinstance(error, Unauthorized):
+        headers.append(("WWW-Authenticate", CHALLENGE + BAD_TOKEN * error.is_bad_token))
+    if isinstance(error, RateLimited):
+        headers += error.quota
+    return headers
 
 
 def _reply_to_http_error(error: HTTPException, request: Request) -> Reply:
@@ -170,7 +188,6 @@ def as_problem(reply: Reply, request: Request) -> Reply:
         is_repeatable = reply.status >= FIRST_SERVER_ERROR or None
         members |= {"title": phrase, "status": reply.status, "retry": is_repeatable}
     problem = _reply(slug, detail, request, **members)
-    problem.status = reply.status
     # Only the raiser knows the methods of a path, the scheme of a credential, the time to wait.
     problem.headers.extend(header for header in reply.headers if header[0].title() in _KEPT_HEADERS)
     return problem
@@ -190,6 +207,6 @@ def _reply(slug: str, detail: str, request: Request, **members: Any) -> Reply:
         current(Metrics).count_validation_failure("body", "too_large")
     kind = KINDS[slug]
     problem = document(slug, detail, instance=request.path, request_id=request.request_id, **members)
-    reply = Reply.of_bytes(kind.status, MEDIA_TYPE, json.encode(problem))
+    reply = Reply.of_bytes(problem["status"], MEDIA_TYPE, json.encode(problem))
     reply.closes_connection = kind.closes_connection
     return reply

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from datastorage.platform.access.caller import Caller
+    from datastorage.platform.access.rates import Standing
     from datastorage.platform.web.routing import Endpoint
 
 ROUTE: Final = "datastorage.route"
@@ -63,6 +64,7 @@ class Request:
         endpoint: the operation that it asks for, ``None`` until it is routed and where there is none.
         variables: those of the path, by name.
         permission: what the caller needs.
+        standing: what the caller may still send, ``None`` without a limit.
         caller: who sent it, ``None`` until it is known and where nobody asks.
         unrouted: why it asks for none, until that is answered.
         log_fields: what the line about the request tells beside what all of them do.
@@ -70,7 +72,7 @@ class Request:
 
     __slots__ = (
         "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "request_id",
-        "started_seconds", "unrouted", "variables",
+        "standing", "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -85,6 +87,7 @@ class Request:
         self.permission = Permission.IDENTITY
         self.caller: Caller | None = None
         self.log_fields: Mapping[str, object] = {}
+        self.standing: Standing | None = None
         self._sent: Sent | None = None
 
     def identify(self) -> None:

@@ -1,0 +1,86 @@
+"""The limits of an installation: on failures of an address, and on the requests of a caller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from wsgiref.types import WSGIEnvironment
+
+from datastorage.errors import RateLimited
+from datastorage.platform.access.credentials import Address, peer_of
+from datastorage.platform.access.identity import Identity, Kind
+from datastorage.platform.access.permissions import Permission
+from datastorage.platform.access.rates import RateLimit, Standing, key_of
+from datastorage.platform.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """Counts, and refuses what is too much.
+
+    Attributes:
+        failures: on refused credentials, by address.
+        reads: on reads, exports and what only admins may do, by caller.
+        writes: on writes, by caller.
+        write_status: what a client is told whose write is too much; 503 lets shipped clients retry.
+        is_trusted_proxy: whether an address speaks for others.
+        metrics: counts refusals.
+    """
+
+    failures: RateLimit | None
+    reads: RateLimit | None
+    writes: RateLimit | None
+    write_status: int
+    is_trusted_proxy: Callable[[str], bool]
+    metrics: Metrics
+
+    def check_failures(self, environ: WSGIEnvironment, permission: Permission) -> None:
+        """Refuse an address from which too many credentials were refused.
+
+        Raises:
+            RateLimited: it has used up its budget.
+        """
+        if self.failures is not None:
+            standing = self.failures.look(key_of(self._client_of(environ)))
+            if standing.is_exceeded:
+                raise self._refusal(standing, permission, "failure_limit", "failures")
+
+    def count_failure(self, environ: WSGIEnvironment) -> None:
+        """Count refused credentials against the address that sent them."""
+        if self.failures is not None:
+            self.failures.count(key_of(self._client_of(environ)))
+
+    def count(self, environ: WSGIEnvironment, identity: Identity, permission: Permission) -> Standing | None:
+        """Count a request of a caller; return where the caller stands, ``None`` without a limit.
+
+        Raises:
+            RateLimited: it is one too many.
+        """
+        limit = self.writes if permission is Permission.WRITE else self.reads
+        if limit is None:
+            return None
+        is_anonymous = identity.kind is Kind.ANONYMOUS
+        standing = limit.count(key_of(self._client_of(environ)) if is_anonymous else f"name:{identity.name}")
+        if standing.is_exceeded:
+            raise self._refusal(standing, permission, "rate_limit", "identity")
+        return standing
+
+    def _refusal(self, standing: Standing, permission: Permission, reason: str, kind: str) -> RateLimited:
+        self.metrics.rate_limited.labels(kind, permission).inc()
+        status = self.write_status if permission is Permission.WRITE else None
+        too_many = "too many refused requests from this address"
+        detail = too_many if kind == "failures" else "too many requests"
+        return RateLimited(detail, reason, status, standing.reset_seconds, standing.headers)
+
+    def _client_of(self, environ: WSGIEnvironment) -> Address | None:
+        """Return the address of the client; a trusted proxy tells it, others may tell what they like."""
+        peer = peer_of(environ)
+        if peer is None or not self.is_trusted_proxy(str(peer)):
+            return peer
+        for text in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+            try:
+                address = ip_address(text.strip())
+            except ValueError:
+                return peer
+            if not self.is_trusted_proxy(str(address)):
+                return address
+        return peer
