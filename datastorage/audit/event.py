@@ -135,8 +135,8 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
         "How long it took, in milliseconds.", Integer(), fields.Integer(minimum=-INT32, maximum=INT32 - 1)
     )] = None
     event_id: Annotated[UUID, Member(
-        "Identity of the event. A client that sends its own may repeat the request: the event is stored "
-        "once. The nil UUID counts as absent; without an id the service makes one.",
+        "Identity of the event, whatever its date. A client that sends its own may repeat the request: the "
+        "event is stored once. The nil UUID counts as absent; without an id the service makes one.",
         Uuid(), fields.Uuid(), server_default=func.gen_random_uuid(),
     )]
     # As the client sent it; the store writes the date under which it finds the parent.
