@@ -14,6 +14,7 @@ from datastorage.platform.clock import Clock
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
 CATEGORIES = (
@@ -134,8 +135,8 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
         "How long it took, in milliseconds.", Integer(), fields.Integer(minimum=-INT32, maximum=INT32 - 1)
     )] = None
     event_id: Annotated[UUID, Member(
-        "Identity of the event. A client that sends its own may repeat the request: the event is stored "
-        "once. The nil UUID counts as absent; without an id the service makes one.",
+        "Identity of the event, whatever its date. A client that sends its own may repeat the request: the "
+        "event is stored once. The nil UUID counts as absent; without an id the service makes one.",
         Uuid(), fields.Uuid(), server_default=func.gen_random_uuid(),
     )]
     # As the client sent it; the store writes the date under which it finds the parent.
@@ -156,7 +157,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
     )] = None
     error_code: Annotated[str | None, text("Code of the error, if it failed.", 50, shown=Shown.BLANK)] = None
     error_message: Annotated[str | None, Member(
-        "The error in words.", Text(), fields.Text(maximum=65536), shown=Shown.BLANK
+        "The error in words.", Text(), fields.Text(maximum=65536, characters=FREE_TEXT), shown=Shown.BLANK
     )] = None
     retention_days: Annotated[int, Member(
         "How long to keep it; 0 counts as absent and means 2555.", Integer(),

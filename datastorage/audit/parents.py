@@ -71,6 +71,26 @@ class Parents:
             raise PartitionFailure("a month is detached", reason="partition_missing")
 
 
+def own_ancestors(events: Sequence[AuditEvent]) -> list[int]:
+    """Return the indexes of events whose line of parents, all in the same batch, leads back to them."""
+    parents = {event.event_id: event.parent_event_id for event in events if event.parent_event_id is not None}
+    in_cycles: set[UUID] = set()
+    visited: set[UUID] = set()
+    for first in parents:
+        line: dict[UUID, None] = {}
+        current: UUID | None = first
+        while current in parents and current not in visited:
+            visited.add(current)
+            line[current] = None
+            current = parents[current]
+        if current in line:
+            ancestors = list(line)
+            in_cycles.update(ancestors[ancestors.index(current) :])
+    if not in_cycles:
+        return []
+    return [index for index, event in enumerate(events) if event.event_id in in_cycles]
+
+
 def _missing_parents(events: Sequence[AuditEvent], outcomes: Sequence[Written]) -> set[UUID]:
     return {
         event.parent_event_id

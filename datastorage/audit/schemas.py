@@ -8,16 +8,19 @@ from marshmallow import post_load, pre_load
 from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, EventInstant, normalised
 from datastorage.audit.identity import new_event_id
 from datastorage.audit.model import EXAMPLE, MEANINGS
-from datastorage.errors import Fault
+from datastorage.audit.parents import own_ancestors
+from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.clock import Clock
 from datastorage.platform.records import aliases_of, judges_of, members_of
 from datastorage.platform.web import fields
 from datastorage.platform.web.accept import PathContract, QuickContract
-from datastorage.platform.web.contract import ArrayContract
+from datastorage.platform.web.contract import MAX_REPORTED_FAULTS, ArrayContract
 from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
 """Names that older clients use; the canonical name wins where both are sent."""
+
+OWN_ANCESTOR = Fault("makes the event an ancestor of itself")
 
 DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
 """Members with JSON of any form; their size is bounded together."""
@@ -85,6 +88,20 @@ class AuditBatch(ArrayContract):
 
     def __init__(self, item: AuditEventSchema, *, maximum: int) -> None:
         super().__init__(item, resource="audit_events_batch", maximum=maximum)
+
+    def read(self, data: Any) -> list[AuditEvent]:
+        """Return the events in request order.
+
+        Raises:
+            BatchSizeExceeded: more than ``maximum`` events; they are not looked at.
+            InvalidInput: not an array, empty, any event at fault, or its own ancestor.
+        """
+        events: list[AuditEvent] = super().read(data)
+        at_fault = own_ancestors(events)[:MAX_REPORTED_FAULTS]
+        faults = {f"[{index}].parent_event_id": OWN_ANCESTOR for index in at_fault}
+        if faults:
+            raise InvalidInput.of_items(self.resource, faults)
+        return events
 
 
 class EventIdPath(PathContract):

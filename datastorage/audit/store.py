@@ -1,7 +1,7 @@
 """Writes to ``audit_events``: one public method is one transaction."""
 
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,14 @@ from sqlalchemy import Connection
 
 from datastorage.audit import queries
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.identity import chosen_at
 from datastorage.audit.model import Written
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.retries import IDENTIFIED
 from datastorage.platform.db.sent_rows import as_parameters
-from datastorage.settings import AuditSettings, DatabaseSettings
+from datastorage.settings import AuditSettings, LimitsSettings
+
+_ONE_DAY = timedelta(days=1)
 
 ParentDates = dict[UUID | None, dict[date, None]]
 """The dates under which each parent exists; a dict of dates keeps them in order and unique."""
@@ -29,17 +32,27 @@ class BatchRefused(Exception):
 
 
 class AuditStore:
-    """Appends audit events; every method raises ``DatabaseError`` when none of its events is stored."""
+    """Appends audit events; every method raises ``DatabaseError`` when none of its events is stored.
 
-    def __init__(self, database: Database, audit: AuditSettings, settings: DatabaseSettings) -> None:
+    Args:
+        database: where they are stored.
+        audit: how long a write may take.
+        limits: how far the date of an event may lie from the time at which it was accepted.
+        lock_timeout: longest wait for a lock.
+    """
+
+    def __init__(
+        self, database: Database, audit: AuditSettings, limits: LimitsSettings, lock_timeout: timedelta
+    ) -> None:
         self._database = database
         self._audit = audit
-        self._lock_timeout = settings.write_lock_timeout
+        self._limits = limits
+        self._lock_timeout = lock_timeout
 
     def append(self, events: Sequence[AuditEvent]) -> list[Written]:
         """Write independent events; what is wrong with one does not stop the others."""
         return self._write(
-            lambda connection: _append(connection, events, _parent_dates(connection, events)),
+            lambda connection: self._append(connection, events, _parent_dates(connection, events)),
             self._audit.write_timeout,
         )
 
@@ -50,7 +63,7 @@ class AuditStore:
         """
         unknown: ParentDates = {event.parent_event_id: {}}
         return self._write(
-            lambda connection: _append(connection, [event], unknown), self._audit.write_timeout
+            lambda connection: self._append(connection, [event], unknown), self._audit.write_timeout
         )
 
     def append_all(self, events: Sequence[AuditEvent]) -> list[Written]:
@@ -65,7 +78,8 @@ class AuditStore:
                 raise BatchRefused(
                     [Written.ROLLED_BACK if each else Written.PARENT_MISSING for each in have_parents]
                 )
-            outcomes = _append(connection, events, parents)
+            _require_one_date_per_id(events)
+            outcomes = self._append(connection, events, parents)
             if Written.CONFLICT in outcomes:
                 raise BatchRefused(outcomes)
             return outcomes
@@ -81,28 +95,78 @@ class AuditStore:
             work, timeout=timeout, lock_timeout=self._lock_timeout, retries=IDENTIFIED
         )
 
+    def _append(
+        self, connection: Connection, events: Sequence[AuditEvent], parents: ParentDates
+    ) -> list[Written]:
+        known = self._known_ids(connection, events)
+        # Of events that share a key the first one counts; the others are compared with it.
+        storable = {
+            _key(event): event
+            for event in reversed(events)
+            if _has_parent(event, parents) and event.event_id not in known
+        }
+        created: set[tuple[Any, ...]] = set()
+        if storable:
+            # In key order: two transactions that share ids then wait for each other instead of deadlocking.
+            # By number: ids compare each other in Python.
+            ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
+            sent = as_parameters([_as_sent(each, parents) for each in ordered])
+            bring_ids = any(each.has_client_id for each in ordered)
+            insert = queries.INSERT_ROWS_AND_TAKE_IDS if bring_ids else queries.INSERT_ROWS
+            created = set(insert.rows(connection, sent))
 
-def _append(connection: Connection, events: Sequence[AuditEvent], parents: ParentDates) -> list[Written]:
-    # Of events that share a key the first one counts; the others are compared with it.
-    storable = {_key(event): event for event in reversed(events) if _has_parent(event, parents)}
-    created: set[tuple[Any, ...]] = set()
-    if storable:
-        # In key order: two transactions that share ids then wait for each other instead of deadlocking.
-        # By number: ids compare each other in Python.
-        ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
-        sent = as_parameters([_as_sent(each, parents) for each in ordered])
-        created = set(queries.INSERT_SENT_ROWS.rows(connection, sent))
+        def outcome(event: AuditEvent) -> Written:
+            if not _has_parent(event, parents):
+                return Written.PARENT_MISSING
+            if _key(event) in created and storable[_key(event)] is event:
+                return Written.CREATED
+            return _compared(connection, _as_sent(event, parents))
 
-    def outcome(event: AuditEvent) -> Written:
-        if not _has_parent(event, parents):
-            return Written.PARENT_MISSING
-        if _key(event) in created and storable[_key(event)] is event:
-            return Written.CREATED
-        sent = as_parameters([_as_sent(event, parents)])
-        identical = queries.IDENTICAL_ROWS.rows(connection, sent)
-        return Written.IDENTICAL if identical else Written.CONFLICT
+        return [outcome(event) for event in events]
 
-    return [outcome(event) for event in events]
+    def _known_ids(self, connection: Connection, events: Sequence[AuditEvent]) -> frozenset[UUID]:
+        """Return the sent ids that the service chose for stored events: they have no row of their own."""
+        sent = {event.event_id for event in events if event.has_client_id}
+        chosen = {event_id: at for event_id in sent if (at := chosen_at(event_id)) is not None}
+        if not chosen:
+            return frozenset()
+        first, last = self._dates_around(chosen.values())
+        return frozenset(connection.scalars(queries.stored_ids(chosen, first, last)))
+
+    def _dates_around(self, accepted_at: Collection[datetime]) -> tuple[date | None, date | None]:
+        """Return the first and the last date of events accepted then; a limit that is off bounds nothing."""
+        age, ahead = self._limits.max_event_age, self._limits.max_event_ahead
+        first = None if age is None else (min(accepted_at) - age - _ONE_DAY).date()
+        last = None if ahead is None else (max(accepted_at) + ahead + _ONE_DAY).date()
+        return first, last
+
+
+def _compared(connection: Connection, row: Any) -> Written:
+    """Return what an event that was not inserted is beside the one that has its id.
+
+    Raises:
+        psycopg.Error: that one lies in a month that is missing.
+    """
+    sent = as_parameters([row])
+    if queries.IDENTICAL_ROWS.rows(connection, sent):
+        return Written.IDENTICAL
+    # Its id may be taken for this very date, and no event be there: the month is detached, which PostgreSQL
+    # says when it shall insert one, or the event was purged.
+    if queries.UNSEEN_ROWS.rows(connection, sent) and queries.INSERT_ROWS.rows(connection, sent):
+        return Written.CREATED
+    return Written.CONFLICT
+
+
+def _require_one_date_per_id(events: Sequence[AuditEvent]) -> None:
+    """Refuse events of different dates under one id, before one is chosen that others have as parent.
+
+    Raises:
+        BatchRefused: there are such events.
+    """
+    dates: dict[UUID, date] = {}
+    are_alone = [dates.setdefault(event.event_id, event.event_date) == event.event_date for event in events]
+    if not all(are_alone):
+        raise BatchRefused([Written.ROLLED_BACK if each else Written.CONFLICT for each in are_alone])
 
 
 def _key(event: AuditEvent) -> tuple[UUID, date]:
@@ -114,7 +178,7 @@ def _has_parent(event: AuditEvent, parents: ParentDates) -> bool:
 
 
 def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> ParentDates:
-    """Return the dates under which each wanted parent exists, stored or among ``events``."""
+    """Return the dates under which each wanted parent is stored, or else its date in ``events``."""
     wanted = {event.parent_event_id for event in events if event.parent_event_id is not None}
     found: ParentDates = {}
     if not wanted:
@@ -122,8 +186,10 @@ def _parent_dates(connection: Connection, events: Sequence[AuditEvent]) -> Paren
     for parent_id, parent_date in connection.execute(queries.PARENT_DATES, {"parent_ids": list(wanted)}):
         found.setdefault(parent_id, {})[parent_date] = None
     for event in events:
-        if event.has_client_id and event.event_id in wanted and event.event_id != event.parent_event_id:
-            found.setdefault(event.event_id, {})[event.event_date] = None
+        # One that is stored already is not stored under another date.
+        is_new = event.event_id in wanted and event.event_id not in found
+        if is_new and event.has_client_id and event.event_id != event.parent_event_id:
+            found[event.event_id] = {event.event_date: None}
     return found
 
 

@@ -1,11 +1,14 @@
-"""The table ``audit_events``: one row per event, one partition per month, never changed (BR-STORAGE-016).
+"""The tables of audit events; triggers, rights and settings of storage are in the migrations.
 
-Its columns are the members of ``AuditEvent``. There is no CHECK constraint on purpose: the closed lists are
+``audit_events`` has one row per event, one partition per month, and never changes (BR-STORAGE-016). Its
+columns are the members of ``AuditEvent``. There is no CHECK constraint on purpose: the closed lists are
 enforced by the API, so that a replay or a historical import is never blocked by a list that changed.
-Triggers are in the migrations.
+
+``audit_event_ids`` has one row per event whose id came from outside. A unique key of a partitioned table has
+to have the date in it, so it cannot keep one id from two dates; this one does.
 """
 
-from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Date, ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, Uuid
 
 from datastorage.audit.event import MEMBERS
 from datastorage.platform.db.columns import metadata
@@ -24,6 +27,13 @@ audit_events = Table(
     ),
     info={"partitioned_by": "event_date"},
     postgresql_partition_by="RANGE (event_date)",
+)
+
+audit_event_ids = Table(
+    "audit_event_ids",
+    metadata,
+    Column("event_id", Uuid(), primary_key=True),
+    Column("event_date", Date(), nullable=False),
 )
 
 _columns = audit_events.c

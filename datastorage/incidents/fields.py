@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.web import fields, json
+from datastorage.platform.web.characters import IDENTIFIER, NUL, Characters
 
 IS_REQUIRED = Fault("is required", "required")
 MAX_AHEAD = timedelta(minutes=5)
@@ -24,27 +25,34 @@ class Judged(fields.Judged):
 
 
 class Exact(Judged):
-    """A string of ``minimum`` to ``maximum`` code points."""
+    """A string of ``minimum`` to ``maximum`` code points; an identifier unless it says so."""
 
-    def __init__(self, *, maximum: int, minimum: int = 1, required: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        maximum: int,
+        minimum: int = 1,
+        characters: Characters = IDENTIFIER,
+        required: bool = False,
+    ) -> None:
         super().__init__(required=required)
         self.minimum, self.maximum = minimum, maximum
+        self.characters = characters
 
     def judge(self, value: Any) -> str:
-        """Refuse other types, other lengths, and NUL."""
+        """Refuse other types, other lengths, and other characters."""
         if not isinstance(value, str):
             raise fields.refuse("must be a string")
         if not self.minimum <= len(value) <= self.maximum:
             message = f"must have {self.minimum} to {self.maximum} characters (got {len(value)})"
             raise fields.refuse(message, "length_exceeded" if value else "invalid")
-        if "\x00" in value:
-            raise ValidationError(fields.NUL)
+        self.characters.require(value)
         return value
 
     def openapi(self) -> dict[str, Any]:
         """The length."""
         length = {"minLength": self.minimum, "maxLength": self.maximum}
-        return {"type": "string", "pattern": fields.WITHOUT_NUL} | length
+        return {"type": "string", "pattern": self.characters.pattern} | length
 
 
 class Listed(Judged):
@@ -100,7 +108,7 @@ class Document(Judged):
         text = json.encode(value).decode("utf-8")
         # The escape may also be the text of a doubled backslash: look closer only when it shows up.
         if "\\u0000" in text and json.contains_nul(value):
-            raise ValidationError(fields.NUL)
+            raise ValidationError(NUL)
         return text
 
     def openapi(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from datastorage.incidents.fields import ActionInstant, Document, Exact, Fractio
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, in_order, members_of
 from datastorage.platform.web import fields
+from datastorage.platform.web.characters import FREE_TEXT
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -46,7 +47,8 @@ def _text(meaning: str, maximum: int, *, required: bool = False, **parts: Any) -
 
 
 def _long_text(meaning: str, **parts: Any) -> TraceMember:
-    return TraceMember(meaning, Text(), Exact(minimum=0, maximum=LONG_TEXT), **parts)
+    judge = Exact(minimum=0, maximum=LONG_TEXT, characters=FREE_TEXT)
+    return TraceMember(meaning, Text(), judge, **parts)
 
 
 def _listed(meaning: str, choices: tuple[str, ...], *, required: bool = False, **parts: Any) -> TraceMember:

@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.web import fields
+from datastorage.platform.web.characters import IDENTIFIER, Characters
 
 MAX_AHEAD = timedelta(minutes=5)
 IS_REQUIRED = Fault("is required", "required")
@@ -19,8 +20,8 @@ class RequiredText(fields.Text):
 
     absent = IS_REQUIRED
 
-    def __init__(self, *, maximum: int) -> None:
-        super().__init__(maximum=maximum, required=True)
+    def __init__(self, *, maximum: int, characters: Characters = IDENTIFIER) -> None:
+        super().__init__(maximum=maximum, characters=characters, required=True)
 
     def judge(self, value: Any) -> str | None:
         """Refuse blank text like a missing member."""

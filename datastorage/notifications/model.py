@@ -12,6 +12,7 @@ from datastorage.notifications.fields import EscalationLevel, Keyword, RequiredT
 from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, members_of
 from datastorage.platform.web import fields
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.shapes import meaning
 
 CHANNELS = ("email", "slack", "pagerduty", "sms", "webhook")
@@ -28,7 +29,7 @@ def _keyword(what: str, choices: tuple[str, ...]) -> Member:
 
 
 def _report(what: str) -> Member:
-    judge = fields.Text(maximum=MAX_TEXT)
+    judge = fields.Text(maximum=MAX_TEXT, characters=FREE_TEXT)
     return Member(f"{what}; left out of answers when empty.", Text(), judge, shown=Shown.WHEN_SET)
 
 
@@ -44,7 +45,10 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     notification_id: Annotated[str, _name("Identity of the delivery; taken once and for all.")]
     recipient: Annotated[str, _name("Who was notified.")]
     channel: Annotated[str, _keyword("How", CHANNELS)]
-    message_summary: Annotated[str, Member("What it said, in short.", Text(), RequiredText(maximum=MAX_TEXT))]
+    message_summary: Annotated[
+        str,
+        Member("What it said, in short.", Text(), RequiredText(maximum=MAX_TEXT, characters=FREE_TEXT)),
+    ]
     status: Annotated[str, _keyword("What became of it", STATUSES)]
     sent_at: Annotated[
         datetime,

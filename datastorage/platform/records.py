@@ -88,7 +88,7 @@ Members = tuple[Member, ...]
 
 
 def text(meaning: str, maximum: int, *, required: bool = False, **parts: Any) -> Member:
-    """Declare a text of at most ``maximum`` characters; ``parts`` are further ones of the ``Member``."""
+    """Declare an identifier of at most ``maximum`` characters; ``parts`` are others of the ``Member``."""
     return Member(meaning, String(maximum), Text(required=required, maximum=maximum), **parts)
 
 

@@ -24,6 +24,7 @@ REQUIRED_TABLES = (
     "action_histories",
     "resource_action_traces",
     "audit_events",
+    "audit_event_ids",
     "notification_audit",
     "remediation_workflow_catalog",
 )

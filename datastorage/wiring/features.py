@@ -96,7 +96,7 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
 def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
     """Add audit events, notifications and the maintenance of their partitions."""
     database, metrics = services[Database], services[Metrics]
-    store = AuditStore(database, settings.audit, settings.database)
+    store = AuditStore(database, settings.audit, settings.limits, settings.database.write_lock_timeout)
     writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
     notifications = NotificationStore(database, settings.audit, settings.database)
     queue, attempts = services[DeadLetterQueue], WriteAttempts(services[CircuitBreaker], metrics)

@@ -9,7 +9,8 @@ from typing import Any
 from marshmallow import ValidationError
 
 from datastorage.platform.web import json
-from datastorage.platform.web.fields import JSON_OBJECT, NOT_BLANK, NUL, WITHOUT_NUL, Judged, refuse
+from datastorage.platform.web.characters import IDENTIFIER, NUL, Characters
+from datastorage.platform.web.fields import JSON_OBJECT, Judged, refuse
 
 INT32_MAX = 2**31 - 1
 
@@ -18,6 +19,7 @@ class Exact(Judged):
     """A string.
 
     Args:
+        characters: which it may have; those of an identifier unless it says so.
         maximum: longest length in code points, unbounded when absent.
         exactly: the only length allowed.
         blank: whether blank text is a value; by default only where the field is optional.
@@ -27,6 +29,7 @@ class Exact(Judged):
     def __init__(
         self,
         *,
+        characters: Characters = IDENTIFIER,
         maximum: int | None = None,
         exactly: int | None = None,
         blank: bool | None = None,
@@ -34,20 +37,20 @@ class Exact(Judged):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.characters = characters
         self.maximum = maximum
         self.exactly = exactly
         self.blank = not self.required if blank is None else blank
         self.not_wildcard = not_wildcard
 
     def judge(self, value: Any) -> str:
-        """Refuse other types, blank text where it says nothing, wrong lengths and NUL."""
+        """Refuse other types, blank text where it says nothing, wrong lengths and other characters."""
         if not isinstance(value, str):
             raise refuse("must be a string")
         if not self.blank and not value.strip():
             raise refuse("must not be blank", "whitespace_only" if value else "required")
         self._check_length(len(value))
-        if "\x00" in value:
-            raise ValidationError(NUL)
+        self.characters.require(value)
         if self.not_wildcard and value == "*":
             raise refuse("must not be *")
         return value
@@ -60,7 +63,8 @@ class Exact(Judged):
 
     def openapi(self) -> dict[str, Any]:
         """Lengths, and what the text must not be."""
-        schema: dict[str, Any] = {"type": "string", "pattern": WITHOUT_NUL if self.blank else NOT_BLANK}
+        pattern = self.characters.pattern if self.blank else self.characters.not_blank
+        schema: dict[str, Any] = {"type": "string", "pattern": pattern}
         if self.exactly is not None:
             schema |= {"minLength": self.exactly, "maxLength": self.exactly}
         if self.maximum is not None:

@@ -8,6 +8,7 @@ from marshmallow import ValidationError, post_load
 
 from datastorage.errors import Fault
 from datastorage.platform.web.accept import QuickContract
+from datastorage.platform.web.characters import IDENTIFIER, fault_of_identifier
 from datastorage.platform.web.fields import Boolean, Judged, refuse
 from datastorage.platform.web.nested import Nested
 from datastorage.workflows.fields import Exact, Listed
@@ -30,7 +31,6 @@ MAX_VALUES = 5
 MAX_VALUE_LENGTH = 100
 
 _SUBDOMAIN = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Custom(Judged):
@@ -51,7 +51,7 @@ class Custom(Judged):
     def openapi(self) -> dict[str, Any]:
         """The limits."""
         text = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}
-        text["pattern"] = r"^[^\x00-\x1f\x7f-\x9f]*$"
+        text["pattern"] = IDENTIFIER.pattern
         return {
             "type": "object",
             "maxProperties": MAX_SUBDOMAINS,
@@ -79,7 +79,7 @@ def _value_fault(value: Any) -> Fault | None:
         return Fault("must not be empty", "required")
     if len(value) > MAX_VALUE_LENGTH:
         return Fault(f"must be at most {MAX_VALUE_LENGTH} characters (got {len(value)})", "length_exceeded")
-    return Fault("must not contain control characters") if _CONTROL.search(value) else None
+    return fault_of_identifier(value)
 
 
 class ListOf(Judged):

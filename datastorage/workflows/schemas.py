@@ -14,6 +14,7 @@ from datastorage.platform.records import judges_of, meanings_of
 from datastorage.platform.web import fields as web_fields
 from datastorage.platform.web import json
 from datastorage.platform.web.accept import PathContract, QuickContract
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.contract import Faults
 from datastorage.platform.web.fields import Judged
 from datastorage.platform.web.nested import Nested
@@ -80,7 +81,7 @@ class ChangeSchema(WorkflowContract):
 
         include: ClassVar[dict[str, Judged]] = {
             each.name: each.in_update for each in CHANGEABLE if each.in_update is not None
-        } | {"reason": Exact()}
+        } | {"reason": Exact(characters=FREE_TEXT)}
 
     def read(self, data: Any) -> Change:
         """Return the change.
@@ -108,7 +109,7 @@ class DisableSchema(WorkflowContract):
     body_is_optional = True
     example = DISABLE
 
-    reason = Exact()
+    reason = Exact(characters=FREE_TEXT)
     updated_by = Exact(maximum=255)
 
     def decode(self, body: bytes) -> Any:
@@ -131,10 +132,11 @@ class SearchedLabels(QuickContract):
     resource = "workflow_search"
     glossary = MEANINGS | {"status": "The statuses to find, `active` when absent."}
 
-    signal_type = Exact(required=True, maximum=255)
+    # They are compared, not kept: whatever is sent finds what it equals.
+    signal_type = Exact(characters=FREE_TEXT, required=True, maximum=255)
     severity = Listed(SEVERITIES, required=True)
-    component = Exact(required=True, maximum=255, blank=True)
-    environment = Exact(required=True, maximum=255, blank=True)
+    component = Exact(characters=FREE_TEXT, required=True, maximum=255, blank=True)
+    environment = Exact(characters=FREE_TEXT, required=True, maximum=255, blank=True)
     priority = Listed(PRIORITIES, also=("",), required=True)
     custom_labels = Custom()
     detected_labels = Detected()
@@ -201,4 +203,4 @@ class WorkflowIdPath(WorkflowContract, PathContract):
 class WorkflowNamePath(WorkflowContract, PathContract):
     """The name in the path of its versions."""
 
-    workflow_name = Exact(required=True, blank=True)
+    workflow_name = Exact(characters=FREE_TEXT, required=True, blank=True)

@@ -20,6 +20,7 @@ from datastorage.platform.records import (
     optional_last,
 )
 from datastorage.platform.web import fields
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.fields import Judged
 from datastorage.platform.web.nested import Nested
 from datastorage.platform.web.shapes import RowShape
@@ -63,9 +64,20 @@ def _text(meaning: str, maximum: int | None = None, *, required: bool = False, *
     return WorkflowMember(meaning, column, Exact(maximum=maximum, required=required), shown=shown, **parts)
 
 
-def _later_text(meaning: str, maximum: int | None = None) -> Member:
-    column = Text() if maximum is None else String(maximum)
-    return WorkflowMember(meaning, column, shown=Shown.WHEN_SET, in_update=Exact(maximum=maximum))
+def _prose(meaning: str, *, required: bool = False, **parts: Any) -> Member:
+    """Declare free text of any length."""
+    shown = Shown.ALWAYS if required else Shown.WHEN_SET
+    judge = Exact(characters=FREE_TEXT, required=required)
+    return WorkflowMember(meaning, Text(), judge, shown=shown, **parts)
+
+
+def _later_text(meaning: str, column: TypeEngine[Any], judge: Judged) -> Member:
+    return WorkflowMember(meaning, column, shown=Shown.WHEN_SET, in_update=judge)
+
+
+def _person(meaning: str) -> Member:
+    """Declare who did something later."""
+    return _later_text(meaning, String(255), Exact(maximum=255))
 
 
 def _optional(meaning: str, column: TypeEngine[Any], judge: Judged | None = None, **parts: Any) -> Member:
@@ -98,8 +110,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     workflow_name: Annotated[str, _text("Name that all versions share.", 255, required=True)]
     version: Annotated[str, _text("Version; unique among those of the name, any text.", 50, required=True)]
     name: Annotated[str, _text("Title for people.", 255, required=True)]
-    description: Annotated[str, _text("What it does, for people and for models that choose.", required=True)]
-    content: Annotated[str, _text("The workflow itself, kept exactly as sent.", required=True)]
+    description: Annotated[str, _prose("What it does, for people and for models that choose.", required=True)]
+    content: Annotated[str, _prose("The workflow itself, kept exactly as sent.", required=True)]
     content_hash: Annotated[
         str,
         WorkflowMember("SHA-256 of `content` in hexadecimal.", String(64), Exact(exactly=64, required=True)),
@@ -139,9 +151,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     container_image: Annotated[str | None, _text("Image that holds it.")] = None
     container_digest: Annotated[str | None, _text("Digest of the image.", 71)] = None
     previous_version: Annotated[str | None, _text("The version that this one follows.", 50)] = None
-    deprecation_notice: Annotated[str | None, _text("What to use instead.", in_update=Exact())] = None
-    version_notes: Annotated[str | None, _text("What is to know about this version.")] = None
-    change_summary: Annotated[str | None, _text("What changed since the version before.")] = None
+    deprecation_notice: Annotated[
+        str | None, _prose("What to use instead.", in_update=Exact(characters=FREE_TEXT))
+    ] = None
+    version_notes: Annotated[str | None, _prose("What is to know about this version.")] = None
+    change_summary: Annotated[str | None, _prose("What changed since the version before.")] = None
     approved_by: Annotated[str | None, _text("Who approved it.", 255)] = None
     approved_at: Annotated[
         datetime | None, _optional("When it was approved.", TIMESTAMPTZ, fields.Instant())
@@ -161,8 +175,10 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     disabled_at: Annotated[
         datetime | None, _optional("When it was disabled.", TIMESTAMPTZ, is_managed=True)
     ] = None
-    disabled_by: Annotated[str | None, _later_text("Who disabled it.", 255)] = None
-    disabled_reason: Annotated[str | None, _later_text("Why it was disabled.")] = None
+    disabled_by: Annotated[str | None, _person("Who disabled it.")] = None
+    disabled_reason: Annotated[
+        str | None, _later_text("Why it was disabled.", Text(), Exact(characters=FREE_TEXT))
+    ] = None
     is_latest_version: Annotated[
         bool | None,
         _set_by_database("Whether it is the newest of its name.", Boolean(), "false", is_managed=True),
@@ -187,7 +203,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
         datetime | None,
         _set_by_database("When it last changed.", TIMESTAMPTZ, func.clock_timestamp(), is_managed=True),
     ] = None
-    updated_by: Annotated[str | None, _later_text("Who changes it.", 255)] = None
+    updated_by: Annotated[str | None, _person("Who changes it.")] = None
 
 
 MEMBERS = cast("tuple[WorkflowMember, ...]", optional_last(in_order(members_of(Workflow), ("workflow_id",))))

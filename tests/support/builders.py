@@ -32,6 +32,12 @@ MAXIMUM_CHARACTERS = {
 }
 """Longest text that each member of an event may have."""
 
+HIDDEN_CHARACTERS = ("\x1b", "\t", "\x7f", "\x85", "\u202e", "\u2066", "\u200f", "\u200d", "\ufeff")
+"""One of each kind that no identifier may have."""
+
+FREE_TEXT = "two\r\nlines\t\x1b[2J \u202eabc\u202c \N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL} \u06a9\u200c\u0647"
+"""A text with characters that only free text may have: in the last words they belong there."""
+
 ABSENT = object()
 """Pass it for a field that the request shall not have."""
 

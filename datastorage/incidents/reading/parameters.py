@@ -16,7 +16,7 @@ from datastorage.incidents.trace import INT64_MAX, MEMBERS
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, Operator
 from datastorage.platform.db.keyset import MAX_CURSOR_CHARACTERS, InvalidCursor
-from datastorage.platform.web.fields import WITHOUT_NUL
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.grammar import Grammar, exact_time
 from datastorage.platform.web.literals import shown, strict_integer
 from datastorage.platform.web.parameters import Find, Parameter, Reading, equal_to
@@ -89,7 +89,7 @@ def _number(name: str, meaning: str, grammar: Grammar, default: int) -> Paramete
 _CURSOR = Parameter(
     "cursor",
     "`next_cursor` of the page before.",
-    Grammar(str, {"type": "string", "maxLength": MAX_CURSOR_CHARACTERS, "pattern": WITHOUT_NUL}),
+    Grammar(str, {"type": "string", "maxLength": MAX_CURSOR_CHARACTERS, "pattern": FREE_TEXT.pattern}),
     slug="invalid-cursor",
 )
 _VIEW = Parameter(

@@ -17,6 +17,7 @@ from flask import Flask, Response
 
 from datastorage.errors import DataStorageError
 from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
@@ -192,12 +193,18 @@ def _complete(request: Request, reply: Reply) -> Headers:
     headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
     if "HTTP_X_CORRELATION_ID" in environ:
         headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
-    if request.standing is not None and not (reply.status < _REDIRECTS and request.path.startswith(_AUDIT)):
+    if request.standing is not None and not _is_audit_write(request, reply):
         headers += request.standing.headers
     if request.endpoint is not None and request.endpoint.operation.successor is not None:
         headers.append(("Deprecation", "true"))
         headers.append(("Link", f'<{request.endpoint.operation.successor}>; rel="successor-version"'))
     return headers
+
+
+def _is_audit_write(request: Request, reply: Reply) -> bool:
+    """Tell whether an event was taken: the answer of such is as small as it was before there were limits."""
+    is_audit = request.permission is Permission.WRITE and request.path.startswith(_AUDIT)
+    return is_audit and reply.status < _REDIRECTS
 
 
 class Streamed:

@@ -15,14 +15,12 @@ from marshmallow import Schema, ValidationError, fields, missing
 
 from datastorage.errors import Fault
 from datastorage.platform.web import json
+from datastorage.platform.web.characters import IDENTIFIER, NUL, Characters
 from datastorage.platform.web.literals import parse_date, parse_instant, parse_uuid
 
 REQUIRED = Fault("required field missing", "required")
-NUL = Fault("must not contain NUL characters")
 
-# Patterns of the API document, in the dialect that ECMA-262, Python and Rust read alike.
-WITHOUT_NUL = r"^[^\x00]*$"
-NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
+# In the dialect of ``characters``.
 BLANK = {"pattern": r"^\s*$"}
 JSON_OBJECT = {"$ref": "#/components/schemas/JsonObject"}
 JSON_VALUE = {"$ref": "#/components/schemas/JsonValue"}
@@ -70,14 +68,15 @@ class Judged(fields.Field[Any]):
 
 
 class Text(Judged):
-    """A string of at most ``maximum`` code points, kept exactly as sent."""
+    """A string of at most ``maximum`` code points, kept exactly as sent; an identifier unless it says so."""
 
-    def __init__(self, *, maximum: int, required: bool = False, **kwargs: Any) -> None:
-        super().__init__(required=required, **kwargs)
+    def __init__(self, *, maximum: int, characters: Characters = IDENTIFIER, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.maximum = maximum
+        self.characters = characters
 
     def judge(self, value: Any) -> str | None:
-        """Refuse other types, NUL, over-long and, when required, blank text."""
+        """Refuse other types, over-long and, when required, blank text, and other characters."""
         if not isinstance(value, str):
             raise refuse("must be a string")
         if not value or value.isspace():
@@ -86,14 +85,15 @@ class Text(Judged):
             return None
         if len(value) > self.maximum:
             raise refuse(f"must be at most {self.maximum} characters (got {len(value)})", "length_exceeded")
-        if "\x00" in value:
-            raise ValidationError(NUL)
+        self.characters.require(value)
         return value
 
     def openapi(self) -> dict[str, Any]:
-        """Blank text is refused only where text is required."""
-        pattern = NOT_BLANK if self.required else WITHOUT_NUL
-        return {"type": "string", "maxLength": self.maximum, "pattern": pattern}
+        """Blank text is refused only where text is required, and means absent elsewhere."""
+        text = {"type": "string", "maxLength": self.maximum}
+        if self.required:
+            return text | {"pattern": self.characters.not_blank}
+        return text | {"anyOf": [{"pattern": self.characters.pattern}, BLANK]}
 
 
 class Choice(Text):

@@ -15,7 +15,8 @@ import msgspec
 from datastorage.errors import Fault
 from datastorage.platform.clock import Clock
 from datastorage.platform.web import json
-from datastorage.platform.web.fields import JSON_OBJECT, WITHOUT_NUL
+from datastorage.platform.web.characters import FREE_TEXT
+from datastorage.platform.web.fields import JSON_OBJECT
 from datastorage.platform.web.literals import parse_date, parse_instant, parse_uuid, strict_integer
 
 NOT_AN_OBJECT = Fault("must be a JSON object")
@@ -44,7 +45,7 @@ class Grammar(NamedTuple):
     example: Any = None
 
 
-def any_text(pattern: str = WITHOUT_NUL) -> Grammar:
+def any_text(pattern: str = FREE_TEXT.pattern) -> Grammar:
     """Accept any text, as it is; the request line bounds it. ``pattern`` is for the API document."""
     return Grammar(lambda text: text, {"type": "string", "pattern": pattern})
 

@@ -19,6 +19,7 @@ from datastorage.errors import (
 )
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.logs import RequestContext, request_context
+from datastorage.platform.web.characters import NUL
 from datastorage.platform.web.sent import Sent
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _query_fault(encoded: str) -> Fault | None:
         return Fault("must be percent-encoded: % and two hexadecimal digits")
     decoded = unquote_to_bytes(encoded.encode("latin-1"))
     if b"\0" in decoded:
-        return Fault("must not contain NUL characters")
+        return NUL
     try:
         decoded.decode("utf-8")
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from tests.support.stored import count_events
 
 UNKNOWN_PARENT = "11111111-2222-4333-8444-555555555555"
 PARENT_MISSING = "parent event does not exist"
+OWN_ANCESTOR = "makes the event an ancestor of itself"
 
 
 def refused(api: Api, batch: Any) -> dict[str, Any]:
@@ -137,7 +138,30 @@ def test_event_of_a_batch_cannot_be_its_own_parent(api: Api) -> None:
 
     problem = refused(api, [an_event(event_id=event_id, parent_event_id=event_id)])
 
-    assert problem["field_errors"] == {"[0].parent_event_id": PARENT_MISSING}
+    assert problem["field_errors"] == {"[0].parent_event_id": OWN_ANCESTOR}
+
+
+@pytest.mark.parametrize("length", [2, 3, 50])
+def test_events_of_a_batch_that_are_each_others_ancestors_are_named(
+    api: Api, owner: Connection, length: int
+) -> None:
+    correlation_id = unique()
+    ids = [str(uuid4()) for _ in range(length)]
+    batch = [
+        an_event(correlation_id=correlation_id),
+        an_event(correlation_id=correlation_id, parent_event_id=ids[0]),
+        *(
+            an_event(correlation_id=correlation_id, event_id=event_id, parent_event_id=parent_id)
+            for event_id, parent_id in zip(ids, [*ids[1:], ids[0]], strict=True)
+        ),
+    ]
+
+    problem = refused(api, batch)
+
+    circle = range(2, 2 + length)
+    assert problem["field_errors"] == {f"[{index}].parent_event_id": OWN_ANCESTOR for index in circle}
+    assert f"event at index 2: parent_event_id - {OWN_ANCESTOR}" in problem["detail"]
+    assert count_events(owner, correlation_id) == 0
 
 
 def test_invalid_event_is_named_before_parents_are_looked_up(api: Api) -> None:

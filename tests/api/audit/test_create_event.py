@@ -6,7 +6,7 @@ import re
 import pytest
 from sqlalchemy import Connection
 
-from tests.support.builders import ABSENT, EVENTS, MAXIMUM_CHARACTERS, an_event, unique, widest
+from tests.support.builders import ABSENT, EVENTS, FREE_TEXT, MAXIMUM_CHARACTERS, an_event, unique, widest
 from tests.support.http import Api
 from tests.support.stored import stored_event
 from tests.support.writes import created, read_again
@@ -217,6 +217,14 @@ def test_text_is_kept_to_the_letter(api: Api) -> None:
 
     names = ("event_type", "resource_id", "error_message")
     assert [members[name] for name in names] == [event[name] for name in names]
+
+
+def test_free_text_and_payload_may_have_every_character(api: Api) -> None:
+    event = an_event(error_message=FREE_TEXT, event_data={FREE_TEXT: FREE_TEXT})
+
+    members = read_again(api, event)
+
+    assert (members["error_message"], members["event_data"]) == (FREE_TEXT, {FREE_TEXT: FREE_TEXT})
 
 
 def test_correlation_id_in_any_script_is_found_again(api: Api) -> None:

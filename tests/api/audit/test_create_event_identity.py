@@ -122,15 +122,6 @@ def test_other_instant_of_the_same_day_is_a_conflict(api: Api) -> None:
     assert_problem(answer, 409, "conflict")
 
 
-def test_same_id_on_another_day_is_another_event(api: Api, owner: Connection) -> None:
-    event = an_event_with_id(event_timestamp=rfc3339(now(days=-1)))
-    created(api, event)
-
-    created(api, event | {"event_timestamp": rfc3339(now(days=-2))})
-
-    assert count_events(owner, event["correlation_id"]) == 2
-
-
 def test_conflict_does_not_stop_the_original_from_being_repeated(api: Api) -> None:
     event = an_event_with_id()
     created(api, event)

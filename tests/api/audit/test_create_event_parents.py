@@ -6,10 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import IntegrityError
 
+from datastorage.tables import audit_events
 from tests.support.builders import EVENTS, an_event, now, rfc3339
+from tests.support.event_rows import an_event_row
 from tests.support.http import Api, assert_problem
 from tests.support.stored import count_events, stored_event
 from tests.support.writes import created, read_again
@@ -57,12 +59,12 @@ def test_date_without_a_parent_is_ignored(api: Api, owner: Connection) -> None:
 
 
 @pytest.fixture
-def parent_of_two_days(api: Api) -> str:
-    """An id under which events of the last two days are stored."""
-    event_id = str(uuid4())
-    for at in (TWO_DAYS_AGO, YESTERDAY):
-        created(api, an_event(event_id=event_id, event_timestamp=at))
-    return event_id
+def parent_of_two_days(owner: Connection) -> str:
+    """An id under which events of the last two days are stored, by a release that took it for two."""
+    event_id = uuid4()
+    for days in (-2, -1):
+        owner.execute(insert(audit_events), an_event_row(event_id=event_id, event_timestamp=now(days=days)))
+    return str(event_id)
 
 
 def test_latest_of_several_parents_counts(api: Api, parent_of_two_days: str) -> None:

@@ -9,7 +9,15 @@ import pytest
 import redis
 from sqlalchemy import Connection
 
-from tests.support.builders import ABSENT, EVENTS, MAXIMUM_CHARACTERS, an_event, now, rfc3339
+from tests.support.builders import (
+    ABSENT,
+    EVENTS,
+    HIDDEN_CHARACTERS,
+    MAXIMUM_CHARACTERS,
+    an_event,
+    now,
+    rfc3339,
+)
 from tests.support.http import Api, assert_problem
 from tests.support.stored import count_events
 
@@ -50,6 +58,14 @@ def refuse(api: Api, owner: Connection, redis_url: str) -> Iterator[Refuse]:
 
     yield post
     queue.close()
+
+
+@pytest.mark.parametrize("name", sorted({*MAXIMUM_CHARACTERS} - {"error_message"}))
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS, ids=ascii)
+def test_identifier_with_a_hidden_character_is_refused(refuse: Refuse, name: str, character: str) -> None:
+    message = f"must not contain control or invisible characters (got U+{ord(character):04X})"
+
+    assert refuse(**{name: f"rr{character}1"}) == {name: message}
 
 
 @pytest.mark.parametrize("name", REQUIRED)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from datastorage.tables import action_histories, resource_action_traces, resource_references
-from tests.support.builders import ABSENT, now, rfc3339, unique, widest
+from tests.support.builders import ABSENT, FREE_TEXT, now, rfc3339, unique, widest
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.incident_builders import INCIDENTS, an_incident, insert_history
 from tests.support.incident_stand import CHINESE, ids
@@ -108,13 +108,24 @@ def test_namespace_of_any_script_is_found_again(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["  padded  ", "<b>&amp;</b>", "'; DROP TABLE x; --", "e\u0301", "\U0001f525", "\u200b"]
+    "text", ["  padded  ", "<b>&amp;</b>", "'; DROP TABLE x; --", "e\u0301", "\U0001f525"]
 )
 def test_text_is_stored_as_sent(api: Api, text: str) -> None:
     incident = created(api.post(INCIDENTS, an_incident(model_used=text, execution_error=text)))
 
     stored = api.get(f"{INCIDENTS}/{incident['id']}").json
     assert (stored["model_used"], stored["error_message"]) == (text, text)
+
+
+def test_free_text_and_documents_may_have_every_character(api: Api) -> None:
+    names = ("model_reasoning", "error_message", "effectiveness_notes")
+    labels = {"signal_labels": {"note": FREE_TEXT}}
+
+    incident = created(api.post(INCIDENTS, an_incident(**dict.fromkeys(names, FREE_TEXT), **labels)))
+
+    stored = api.get(f"{INCIDENTS}/{incident['id']}").json
+    assert [stored[name] for name in names] == [FREE_TEXT] * 3
+    assert stored["signal_labels"] == labels["signal_labels"]
 
 
 WIDEST = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import ABSENT, now, rfc3339, unique
+from tests.support.builders import ABSENT, HIDDEN_CHARACTERS, now, rfc3339, unique
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.incident_builders import INCIDENTS, an_incident
 
@@ -51,6 +51,18 @@ def test_lengths_count_code_points(api: Api, name: str, maximum: int) -> None:
 
     assert api.post(INCIDENTS, an_incident(**{name: fits})).status == 201
     assert list(refused_fields(api.post(INCIDENTS, an_incident(**{name: fits + "x"})))) == [name]
+
+
+FREE_TEXTS = {"model_reasoning", "execution_error", "effectiveness_notes"}
+
+
+@pytest.mark.parametrize("name", sorted({*LENGTHS, "workflow_version"} - FREE_TEXTS))
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS, ids=ascii)
+def test_identifier_with_a_hidden_character_is_refused(api: Api, name: str, character: str) -> None:
+    answer = api.post(INCIDENTS, an_incident(workflow_id="w-1") | {name: f"a{character}1"})
+
+    message = f"must not contain control or invisible characters (got U+{ord(character):04X})"
+    assert refused_fields(answer) == {name: message}
 
 
 @pytest.mark.parametrize(

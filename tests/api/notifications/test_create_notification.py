@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Row, select
 
 from datastorage.tables import notification_audit
-from tests.support.builders import ABSENT, NOTIFICATIONS, a_notification, now, rfc3339, widest
+from tests.support.builders import ABSENT, FREE_TEXT, NOTIFICATIONS, a_notification, now, rfc3339, widest
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.stored import count_notifications
 
@@ -29,6 +29,12 @@ def test_names_as_long_as_documented_are_stored(api: Api) -> None:
     names = {name: widest(255) for name in ("notification_id", "remediation_id", "recipient")}
 
     assert created(api, a_notification(**names)).json.items() >= names.items()
+
+
+def test_free_text_may_have_every_character(api: Api) -> None:
+    texts = dict.fromkeys(("message_summary", "delivery_status", "error_message"), FREE_TEXT)
+
+    assert created(api, a_notification(**texts)).json.items() >= texts.items()
 
 
 def test_record_is_stored_and_returned(api: Api, owner: Connection) -> None:

@@ -7,7 +7,15 @@ import pytest
 import redis
 from sqlalchemy import Connection
 
-from tests.support.builders import ABSENT, NOTIFICATIONS, a_notification, now, rfc3339, unique
+from tests.support.builders import (
+    ABSENT,
+    HIDDEN_CHARACTERS,
+    NOTIFICATIONS,
+    a_notification,
+    now,
+    rfc3339,
+    unique,
+)
 from tests.support.http import Api, assert_problem
 from tests.support.stored import count_notifications
 
@@ -47,6 +55,14 @@ def refuse(api: Api, owner: Connection, redis_url: str) -> Iterator[Refuse]:
 
     yield post
     queue.close()
+
+
+@pytest.mark.parametrize("name", ["remediation_id", "notification_id", "recipient"])
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS, ids=ascii)
+def test_identifier_with_a_hidden_character_is_refused(refuse: Refuse, name: str, character: str) -> None:
+    message = f"must not contain control or invisible characters (got U+{ord(character):04X})"
+
+    assert refuse(**{name: f"{unique()}{character}1"}) == {name: message}
 
 
 @pytest.mark.parametrize("name", REQUIRED)

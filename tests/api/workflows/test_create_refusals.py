@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from datastorage.tables import remediation_workflow_catalog as catalog
 from tests.conftest import StartService
-from tests.support.builders import ABSENT, unique
+from tests.support.builders import ABSENT, FREE_TEXT, HIDDEN_CHARACTERS, unique
 from tests.support.http import Api, assert_problem
 from tests.support.workflow_builders import WORKFLOWS, a_workflow, labels
 
@@ -63,6 +63,33 @@ def test_text_may_be_as_long_as_its_column_and_no_longer(api: Api, field: str, m
     assert api.post(WORKFLOWS, a_workflow(**{field: longest})).status == 201
 
     assert faults_of(api, a_workflow(**{field: longest + "x"})).keys() == {field}
+
+
+IDENTIFIERS = (
+    "workflow_name", "version", "name", "execution_engine", "owner", "maintainer", "container_image",
+    "container_digest", "previous_version", "approved_by", "created_by",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS, ids=ascii)
+def test_identifiers_with_a_hidden_character_are_refused(api: Api, character: str) -> None:
+    texts = dict.fromkeys(IDENTIFIERS, f"a{character}1")
+    wanted = {**labels("OOM/high/pod/test/P1"), "component": f"pod{character}"}
+
+    faults = faults_of(api, a_workflow(**texts, labels=wanted, custom_labels={"team": [f"a{character}"]}))
+
+    message = f"must not contain control or invisible characters (got U+{ord(character):04X})"
+    refused = {*IDENTIFIERS, "labels.component", "custom_labels.team[0]"}
+    assert faults == dict.fromkeys(refused, message)
+
+
+def test_free_text_may_have_every_character(api: Api) -> None:
+    names = ("description", "content", "deprecation_notice", "version_notes", "change_summary")
+
+    answer = api.post(WORKFLOWS, a_workflow(**dict.fromkeys(names, FREE_TEXT)))
+
+    assert answer.status == 201, answer.body
+    assert [answer.json[name] for name in names] == [FREE_TEXT] * len(names)
 
 
 @pytest.mark.parametrize("label", ["signal_type", "severity", "component", "environment", "priority"])

@@ -53,7 +53,7 @@ WRONG_VALUES: dict[str, list[Any]] = {
     "min_score": [-0.1, 1.1, "0.5", True, []],
     "include_disabled": ["yes", 1, "true"],
     "explain": ["yes"],
-    "remediation_id": ["x" * 256, 5],
+    "remediation_id": ["x" * 256, 5, "rr\x1b1", "rr\u202e1"],
 }
 
 

@@ -53,7 +53,9 @@ class Scene:
         queue = RedisQueue(client, group="g", consumer="c", max_len=10, dead_max_len=10)
         durability = Durability(client, settings.redis, metrics)
         self.database = Database(settings.database, share=2, metrics=metrics)
-        self.store = AuditStore(self.database, settings.audit, settings.database)
+        self.store = AuditStore(
+            self.database, settings.audit, settings.limits, settings.database.write_lock_timeout
+        )
         self.reader = AuditReader(self.database, metrics)
         self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(

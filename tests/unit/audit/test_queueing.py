@@ -14,6 +14,7 @@ from datastorage.audit.event import CATEGORIES, OUTCOMES, AuditEvent, from_paylo
 from datastorage.audit.schemas import AuditEventSchema
 from datastorage.dlq.entry import Entry, EntryType, decode
 from datastorage.dlq.payload import InvalidPayload
+from datastorage.platform.web.characters import FREE_TEXT, IDENTIFIER, Characters
 from datastorage.platform.web.json import decode_exactly
 from datastorage.settings import Settings
 from tests.support.builders import an_audit_event, an_event
@@ -46,8 +47,8 @@ def values_of(event: AuditEvent) -> dict[str, Any]:
     return values
 
 
-def texts(maximum: int) -> st.SearchStrategy[str]:
-    valid = st.characters(codec="utf-8", exclude_characters="\x00")
+def texts(maximum: int, characters: Characters = IDENTIFIER) -> st.SearchStrategy[str]:
+    valid = st.characters(codec="utf-8").filter(lambda each: characters.fault_of(each) is None)
     return st.text(valid, min_size=1, max_size=maximum).filter(lambda text: bool(text.strip()))
 
 
@@ -95,7 +96,7 @@ requests = st.fixed_dictionaries(
         "duration_ms": st.integers(-(2**31), 2**31 - 1),
         "event_metadata": documents,
         "error_code": texts(50),
-        "error_message": texts(1000),
+        "error_message": texts(1000, FREE_TEXT),
         "retention_days": st.integers(1, 2555),
         "is_sensitive": st.booleans(),
     },

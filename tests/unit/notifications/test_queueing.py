@@ -10,19 +10,24 @@ from datastorage.dlq.entry import Entry, EntryType, decode
 from datastorage.dlq.payload import InvalidPayload
 from datastorage.notifications.model import Notification, from_payload, to_payload
 from datastorage.notifications.schemas import NotificationSchema
+from datastorage.platform.web.characters import FREE_TEXT, IDENTIFIER, Characters
 from tests.support.builders import a_notification
 
 NOW = datetime(2026, 3, 4, 10, 11, 13, 2114, tzinfo=UTC)
 SCHEMA = NotificationSchema(lambda: NOW)
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=50).filter(
-    lambda text: bool(text.strip())
-)
+
+def texts_of(characters: Characters) -> st.SearchStrategy[str]:
+    valid = st.characters(codec="utf-8").filter(lambda each: characters.fault_of(each) is None)
+    return st.text(valid, min_size=1, max_size=50).filter(lambda text: bool(text.strip()))
+
+
+names, texts = texts_of(IDENTIFIER), texts_of(FREE_TEXT)
 requests = st.fixed_dictionaries(
     {
-        "remediation_id": texts,
-        "notification_id": texts,
-        "recipient": texts,
+        "remediation_id": names,
+        "notification_id": names,
+        "recipient": names,
         "message_summary": texts,
         "sent_at": st.datetimes(datetime(1970, 1, 1), datetime(2026, 3, 4)).map(  # noqa: DTZ001 - the zone is in the text
             lambda at: f"{at.isoformat()}Z"

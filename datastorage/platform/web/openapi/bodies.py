@@ -6,8 +6,9 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import RAISE
 
+from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.contract import ArrayContract, Contract
-from datastorage.platform.web.fields import JSON_OBJECT, JSON_VALUE, WITHOUT_NUL
+from datastorage.platform.web.fields import JSON_OBJECT, JSON_VALUE
 
 
 def component_name(schema: Any) -> str:
@@ -24,12 +25,12 @@ def add_components(spec: APISpec) -> None:
         {
             "type": "object",
             "description": "Any JSON object without U+0000 in a name or a string.",
-            "propertyNames": {"pattern": WITHOUT_NUL},
+            "propertyNames": {"pattern": FREE_TEXT.pattern},
             "additionalProperties": JSON_VALUE,
         },
     )
     any_value = [
-        {"type": "string", "pattern": WITHOUT_NUL},
+        {"type": "string", "pattern": FREE_TEXT.pattern},
         {"type": ["number", "boolean", "null"]},
         {"type": "array", "items": JSON_VALUE},
         JSON_OBJECT,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from datastorage.errors import Fault
 from datastorage.platform.web import fields, literals
+from datastorage.platform.web.characters import FREE_TEXT, fault_of_identifier
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 
@@ -77,8 +78,14 @@ def test_fault_of_a_text_has_a_reason_to_count(value: Any, fault: tuple[str, str
 
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: "\0" not in text and not text.isspace()))
-def test_text_within_its_limit_is_kept(text: str) -> None:
-    assert fields.Text(maximum=20).deserialize(text) == text
+def test_text_within_its_limit_is_kept_if_it_is_free_or_can_be_seen(text: str) -> None:
+    identifier = fields.Text(maximum=20)
+
+    assert fields.Text(maximum=20, characters=FREE_TEXT).deserialize(text) == text
+    if fault_of_identifier(text):
+        assert fault_of(identifier, text) == (str(fault_of_identifier(text)), "invalid")
+    else:
+        assert identifier.deserialize(text) == text
 
 
 def test_length_of_a_choice_is_judged_before_the_list() -> None:
