@@ -100,8 +100,9 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
         "Links all events of one remediation; compared exactly.", 255, required=True
     )]
     event_data: Annotated[str, _document(
-        "The payload, any JSON object: by default at most 1 MiB as compact JSON, together with "
-        "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
+        "The payload, any JSON object: by default at most 1 MiB as compact JSON with every number in plain "
+        "decimal form, together with `event_metadata`, and 32 levels deep. Integers of any size are kept "
+        "exactly.",
         required=True, default="{}",
     )]
     actor_type: Annotated[str, _searchable("Kind of actor; `service` when absent.", 50, default="service")]

@@ -62,7 +62,8 @@ from datastorage.workflows.store import WorkflowStore
 def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
     """Add what reads requests: bodies, queries and paths."""
     event = AuditEventSchema(settings.audit, settings.limits, clock)
-    incident = incident_schemas.NewIncidentSchema(clock)
+    most = settings.server.max_body_bytes
+    incident = incident_schemas.NewIncidentSchema(clock, maximum_bytes=most)
     services.add(
         event,
         AuditBatch(event, maximum=settings.audit.max_batch_size),
@@ -80,9 +81,9 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
         aggregate_parameters.MultiDimensionalRateQuery(),
         incident,
         incident_schemas.IncidentBatch(incident),
-        incident_schemas.OutcomeSchema(),
+        incident_schemas.OutcomeSchema(maximum_bytes=most),
         WorkflowQuery(),
-        *workflow_schemas.readers(),
+        *workflow_schemas.readers(maximum_bytes=most),
     )
 
 

@@ -7,7 +7,7 @@ are reported; the detail of an answer names the first, its ``field_errors`` all.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import post_load
+from marshmallow import post_load, validates_schema
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.records import judges_of, meanings_of
@@ -17,6 +17,7 @@ from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import Contract, Faults
 from datastorage.platform.web.fields import Judged
 from datastorage.platform.web.nested import Nested
+from datastorage.platform.web.sizes import check_documents
 from datastorage.workflows.errors import ImmutableField, refusal
 from datastorage.workflows.examples import CHANGE, DISABLE, NEW_WORKFLOW, SEARCH
 from datastorage.workflows.fields import Exact, Listed
@@ -35,6 +36,8 @@ from datastorage.workflows.workflow import CHANGEABLE, IMMUTABLE, MEMBERS, REGIS
 
 MAX_TOP_K = 100
 CANNOT_CHANGE = Fault("cannot be changed")
+DOCUMENTS = tuple(each.wire for each in REGISTERED if each.is_document)
+"""Members that are JSON columns; their size is bounded together."""
 
 
 class WorkflowContract(QuickContract):
@@ -65,6 +68,15 @@ class NewWorkflowSchema(WorkflowContract):
         """The members of a version that a client may send."""
 
         include = judges_of(REGISTERED)
+
+    def __init__(self, *, maximum_bytes: int) -> None:
+        super().__init__()
+        self._maximum_bytes = maximum_bytes
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
 
     @post_load
     def make_workflow(self, data: dict[str, Any], **_: Any) -> Workflow:
@@ -206,9 +218,9 @@ class WorkflowNamePath(WorkflowContract, PathContract):
     workflow_name = Exact(required=True, blank=True)
 
 
-def readers() -> tuple[Contract, ...]:
-    """Return one of each schema that a view asks for."""
-    bodies = (NewWorkflowSchema(), ChangeSchema(), DisableSchema(), SearchSchema())
+def readers(*, maximum_bytes: int) -> tuple[Contract, ...]:
+    """Return one of each schema that a view asks for; ``maximum_bytes`` bounds the JSON of a version."""
+    bodies = (NewWorkflowSchema(maximum_bytes=maximum_bytes), ChangeSchema(), DisableSchema(), SearchSchema())
     return (*bodies, WorkflowIdPath(), WorkflowNamePath())
 
 
@@ -220,4 +232,4 @@ def field_paths() -> set[str]:
         "filters": SearchedLabels,
     }
     nested = {f"{path}.{name}" for path, contract in parts.items() for name in contract().fields}
-    return nested | {name for reader in readers() for name in reader.fields}
+    return nested | {name for reader in readers(maximum_bytes=0) for name in reader.fields}

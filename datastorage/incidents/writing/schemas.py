@@ -18,6 +18,7 @@ from datastorage.platform.records import Normaliser, aliases_of, judges_of, mean
 from datastorage.platform.web.contract import ArrayContract, Contract, Faults
 from datastorage.platform.web.fields import field_of
 from datastorage.platform.web.literals import shown
+from datastorage.platform.web.sizes import check_documents
 
 MAX_BATCH_ITEMS = 1000
 
@@ -27,6 +28,9 @@ NOT_EQUAL = "must be equal to {}, of which it is another name"
 
 OUTCOME_ALIASES = aliases_of(OUTCOME_MEMBERS)
 ALIASES = aliases_of(NEW_MEMBERS)
+
+DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
+"""Members with JSON of any form; their size is bounded together."""
 
 normalised = Normaliser(Trace)
 """Makes a trace of what a producer sent."""
@@ -104,8 +108,9 @@ class OutcomeSchema(StrictContract):
 
         include = judges_of(OUTCOME_MEMBERS)
 
-    def __init__(self) -> None:
+    def __init__(self, *, maximum_bytes: int) -> None:
         super().__init__(partial=True)  # what is not sent does not change
+        self._maximum_bytes = maximum_bytes
 
     def faults_or_loaded(self, data: dict[str, Any]) -> Any:
         """Name members that exist and cannot change as such."""
@@ -129,6 +134,11 @@ class OutcomeSchema(StrictContract):
             raise ValidationError(Fault("must have at least one member to change"), field_name="body")
         if "execution_status" in original and original["execution_status"] is None:
             raise ValidationError(Fault("must not be null"), field_name="execution_status")
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns of the request together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
 
     @post_load
     def make_outcome(self, data: dict[str, Any], **_: Any) -> Outcome:
@@ -165,9 +175,15 @@ class NewIncidentSchema(StrictContract):
     resource_uid = Exact(maximum=36)
     resource_api_version = Exact(maximum=100)
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, maximum_bytes: int) -> None:
         super().__init__()
+        self._maximum_bytes = maximum_bytes
         field_of(self, "action_timestamp", ActionInstant).clock = clock
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
 
     @validates_schema(skip_on_field_errors=False)
     def compare_members(self, data: dict[str, Any], **_: Any) -> None:

@@ -16,6 +16,7 @@ from marshmallow import Schema, ValidationError, fields, missing
 from datastorage.errors import Fault
 from datastorage.platform.web import json
 from datastorage.platform.web.literals import parse_date, parse_instant, parse_uuid
+from datastorage.platform.web.sizes import plain_sizes
 
 REQUIRED = Fault("required field missing", "required")
 NUL = Fault("must not contain NUL characters")
@@ -255,7 +256,7 @@ class DateHint(Judged):
 class JsonObject(Judged):
     """A JSON object, kept as compact JSON text: nothing between the client and jsonb rounds a number.
 
-    ``maximum_bytes`` and ``maximum_depth`` (the object itself counts 1) bound it.
+    It is bounded by ``maximum_bytes``, numbers in plain form, and ``maximum_depth``; the object counts 1.
     """
 
     def __init__(self, *, maximum_bytes: int, maximum_depth: int, **kwargs: Any) -> None:
@@ -271,7 +272,7 @@ class JsonObject(Judged):
             message = f"exceeds the maximum nesting depth of {self.maximum_depth}"
             raise refuse(message, "invalid_event_data")
         encoded = json.encode(value)
-        if len(encoded) > self.maximum_bytes:
+        if sum(plain_sizes([encoded], self.maximum_bytes)) > self.maximum_bytes:
             raise refuse(f"exceeds the maximum size of {self.maximum_bytes} bytes", "too_large")
         text = encoded.decode("utf-8")
         # The escape may also be the text of a doubled backslash: look closer only when it shows up.
