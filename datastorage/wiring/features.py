@@ -138,7 +138,7 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
             clock=clock,
         ),
-        AuditReader(database, metrics),
+        AuditReader(database, metrics, max_page_bytes=settings.limits.max_page_bytes),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
@@ -166,8 +166,9 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
 def add_incidents(services: Services, settings: Settings, clock: Clock) -> None:
     """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
+    store = IncidentStore(database, max_page_bytes=settings.limits.max_page_bytes)
     services.add(
-        IncidentService(IncidentStore(database), settings.incidents, metrics, services[SharedFlag]),
+        IncidentService(store, settings.incidents, metrics, services[SharedFlag]),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
     )

@@ -54,7 +54,7 @@ class Scene:
         durability = Durability(client, settings.redis, metrics)
         self.database = Database(settings.database, share=2, metrics=metrics)
         self.store = AuditStore(self.database, settings.audit, settings.database)
-        self.reader = AuditReader(self.database, metrics)
+        self.reader = AuditReader(self.database, metrics, max_page_bytes=settings.limits.max_page_bytes)
         self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(
             store=self.store,
