@@ -133,7 +133,7 @@ def _insert(stand: Stand, seconds: float) -> Load:
 
 def _insertion() -> list[Statement]:
     """Return the statements of the transaction that adds one workflow."""
-    schema = NewWorkflowSchema()
+    schema = NewWorkflowSchema(maximum_bytes=10 << 20)
     workflow = schema.read(schema.decode(json.dumps(a_workflow()).encode()))
     expressions: tuple[ClauseElement, ...] = (
         queries.lock_name(workflow.workflow_name),

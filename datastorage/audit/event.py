@@ -15,6 +15,7 @@ from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
 from datastorage.platform.web.characters import FREE_TEXT
+from datastorage.platform.web.documents import JsonObject
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
 CATEGORIES = (
@@ -65,7 +66,7 @@ def _choice(meaning: str, maximum: int, choices: tuple[str, ...], alias: str, **
 
 def _document(meaning: str, *, required: bool = False, **parts: Any) -> Member:
     """Declare a JSON object; the schema replaces these limits by those of the settings."""
-    judge = fields.JsonObject(required=required, maximum_bytes=1 << 20, maximum_depth=32)
+    judge = JsonObject(required=required, maximum_bytes=1 << 20, maximum_depth=32)
     return Member(meaning, JSON_DOCUMENT, judge, **parts)
 
 
@@ -101,8 +102,9 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
         "Links all events of one remediation; compared exactly.", 255, required=True
     )]
     event_data: Annotated[str, _document(
-        "The payload, any JSON object: by default at most 1 MiB as compact JSON, together with "
-        "`event_metadata`, and 32 levels deep. Integers of any size are kept exactly.",
+        "The payload, any JSON object: by default at most 1 MiB as compact JSON with every number in plain "
+        "decimal form, together with `event_metadata`, and 32 levels deep. Integers of any size are kept "
+        "exactly.",
         required=True, default="{}",
     )]
     actor_type: Annotated[str, _searchable("Kind of actor; `service` when absent.", 50, default="service")]

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from math import isinf
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +21,7 @@ PAYLOAD_PREFIX = "event_data."
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT}){{0,7}}", re.ASCII)
 _BAD_PATH = Fault("must be event_data. and 1 to 8 segments of [A-Za-z0-9_-]{1,64} joined by dots")
+_WORDS = frozenset({"true", "false", "null"})
 _MAX_NUMBER_CHARACTERS = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -65,24 +68,29 @@ def _pair(reading: Reading) -> Iterator[Match]:
 
 
 def _reads(column: ColumnElement[Any], match: Match) -> ColumnElement[bool]:
-    """``#>>`` decides; containment in front of it lets the GIN index find the candidates.
+    """``#>>`` decides, or the numbers where both are; containment lets the GIN index find the candidates.
 
-    (event_data @> {path: "value"} OR event_data @> {path: value}) AND event_data #>> path = value
+    (event_data @> {path: "value"} OR event_data @> {path: value})
+    AND (event_data #>> path = value OR event_data #> path = value::jsonb)
     """
     path = bindparam(None, list(match.path), ARRAY(TEXT))
     at_path = column.op("#>>", return_type=TEXT())(path)
-    is_scalar = func.jsonb_typeof(column.op("#>", return_type=JSONB())(path)).not_in(["object", "array"])
-    exact = and_(at_path == match.text, is_scalar)
+    member = column.op("#>", return_type=JSONB())(path)
+    is_scalar = func.jsonb_typeof(member).not_in(["object", "array"])
+    numbers = numbers_of(match.text)
+    exact = or_(and_(at_path == match.text, is_scalar), *(member == jsonb(each) for each in numbers))
     if any(segment.isdigit() for segment in match.path):
         return exact  # containment cannot address an array by position
-    candidates = [_nested(match.path, match.text)]
-    if is_json_scalar(match.text):
-        candidates.append(_nested(match.path, msgspec.Raw(match.text.encode("ascii"))))
-    return and_(or_(*(column.contains(jsonb(text)) for text in candidates)), exact)
+    scalars = numbers or ([match.text] if match.text in _WORDS else [])
+    leaves = [match.text, *(msgspec.Raw(each.encode("ascii")) for each in scalars)]
+    return and_(or_(*(column.contains(jsonb(_nested(match.path, each))) for each in leaves)), exact)
 
 
 READS = Operator("#>>", _reads, needs_value=True)
-"""The member at a path reads like a text, whether it is a string, a number, a boolean or ``null``."""
+"""The member at a path reads like a text, whether it is a string, a number, a boolean or ``null``.
+
+Of two numbers the value counts: what was sent as ``1e5`` is kept as ``100000``, and found by either.
+"""
 
 
 def _nested(path: tuple[str, ...], leaf: object) -> str:
@@ -93,13 +101,13 @@ def _nested(path: tuple[str, ...], leaf: object) -> str:
     return msgspec.json.encode(value).decode("utf-8")
 
 
-def is_json_scalar(text: str) -> bool:
-    """Tell whether ``text`` is the JSON of a finite number of sane length, a boolean or ``null``.
+def numbers_of(text: str) -> list[str]:
+    """Return the JSON numbers that ``text`` stands for: as it is written, and as an event keeps it.
 
-    Exponents of more than three digits are not sane: jsonb cannot hold ``1e-20000``.
+    None when it is no finite number of sane length. Exponents of more than three digits are not sane: jsonb
+    cannot hold ``1e-20000``. Events keep fractions as doubles: a longer one is found by what was sent.
     """
-    if text in {"true", "false", "null"}:
-        return True
-    if len(text) > _MAX_NUMBER_CHARACTERS or not _JSON_NUMBER.fullmatch(text):
-        return False
-    return abs(float(text)) != float("inf")
+    if len(text) > _MAX_NUMBER_CHARACTERS or not _JSON_NUMBER.fullmatch(text) or isinf(float(text)):
+        return []
+    kept = msgspec.json.encode(msgspec.json.decode(text)).decode("ascii")
+    return [text] if Decimal(kept) == Decimal(text) else [text, kept]

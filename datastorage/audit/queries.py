@@ -38,6 +38,7 @@ from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import DIALECT, Rendered
 from datastorage.platform.db.row_json import row_json
 from datastorage.platform.db.sent_rows import as_stored, sent_rows
+from datastorage.platform.db.stretches import UNITS, bounded
 
 _KEY = (audit_events.c.event_id, audit_events.c.event_date)
 _ID = (audit_event_ids.c.event_id, audit_event_ids.c.event_date)
@@ -48,6 +49,7 @@ _SENT = sent_rows([*audit_events.columns, Column("has_client_id", Boolean())])
 _PAGE_JSON: ColumnElement[str] = literal_column(
     str(row_json(MEMBERS, audit_events.alias("page").c).compile(dialect=DIALECT)), TEXT()
 )
+_PAGE_TEXT = _PAGE_JSON.label("text")
 _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
 _SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
@@ -147,7 +149,7 @@ def page(wanted: AuditFilter, *, limit: int, offset: int = 0) -> Select[Any]:
         .limit(bindparam("page_limit", limit, BigInteger))
         .offset(bindparam("page_offset", offset, BigInteger))
     )
-    return select(_PAGE_JSON).select_from(rows.subquery("page")).order_by(_page_order(wanted))
+    return select(_PAGE_TEXT).select_from(rows.subquery("page")).order_by(_page_order(wanted))
 
 
 def first_page(wanted: AuditFilter, *, limit: int) -> Select[Any]:
@@ -169,17 +171,17 @@ def _page_order(wanted: AuditFilter) -> ColumnElement[Any]:
     return literal_column(f"page.event_timestamp {direction}, page.event_id {direction}")
 
 
-def rendered_page(wanted: PageRequest) -> tuple[Rendered, dict[str, Any]]:
+def rendered_page(wanted: PageRequest, units: int) -> tuple[Rendered, dict[str, Any]]:
     """Return the statement of a page that is not planned with its values, and those values.
 
     Such filters come very often and in few shapes, so the text of each shape is kept. Only a first page
-    can include the total.
+    can include the total; ``units`` are those of ``stretches.Bound``.
     """
     found, after = wanted.filter, wanted.filter.after
     bound = values(found.conditions)
     if after is not None:
         bound |= _place(after)
-    bound["page_limit"], bound["page_offset"] = wanted.limit, wanted.offset
+    bound["page_limit"], bound["page_offset"], bound[UNITS] = wanted.limit, wanted.offset, units
     shape = shape_of(found.conditions), found.ascending, after is not None, wanted.include_total
     return _rendered(shape), bound
 
@@ -189,7 +191,7 @@ def _rendered(shape: tuple[Shape, bool, bool, bool]) -> Rendered:
     conditions, ascending, is_behind, is_counted = shape
     after = _SOMEWHERE if is_behind else None
     wanted = AuditFilter(conditions=conditions_of(conditions), ascending=ascending, after=after)
-    return Rendered(first_page(wanted, limit=0) if is_counted else page(wanted, limit=0))
+    return Rendered(bounded(first_page(wanted, limit=0) if is_counted else page(wanted, limit=0)))
 
 
 def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:

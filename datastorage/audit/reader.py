@@ -18,6 +18,7 @@ from datastorage.audit.model import EventExport, EventPage, ExportRequest, PageR
 from datastorage.errors import NotFound
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Bound, Stretch, bounded, stretch_of
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.platform.web.pages import Pagination
@@ -29,59 +30,79 @@ EXPORT_FETCH_ROWS: Final = 500
 SHORT_PAGE_ROWS: Final = 200
 """A longer page shows a long list: its count, a statement of its own, may use parallel workers."""
 
-Rows = tuple[list[str], int | None]
-"""Events as JSON and, if they were counted, how many match; both from one snapshot."""
+Found = tuple[Stretch, int | None]
+"""Events as JSON and, if they were counted, how many match: in one snapshot unless the page is cut."""
 
 
 class AuditReader:
-    """Finds audit events (BR-STORAGE-020, -024)."""
+    """Finds audit events (BR-STORAGE-020, -024).
 
-    def __init__(self, database: Database, metrics: Metrics) -> None:
+    Args:
+        database: where they are.
+        metrics: counts and durations of reads.
+        max_page_bytes: of the events of a page.
+    """
+
+    def __init__(self, database: Database, metrics: Metrics, *, max_page_bytes: int) -> None:
         self._database = database
         self._metrics = metrics
+        self._max_page_bytes = max_page_bytes
 
     def find_page(self, wanted: PageRequest) -> EventPage:
         """Return one page and where it lies."""
+        bound = Bound(wanted.limit, self._max_page_bytes)
         with timed_query(self._metrics, OPERATION):
             # One row more than asked for tells whether there are more, with or without count and cursor.
-            rows, total = self._find_rows(replace(wanted, limit=wanted.limit + 1))
-        data, has_more = rows[: wanted.limit], len(rows) > wanted.limit
-        next_cursor = _cursor_behind(data[-1], wanted) if has_more else None
-        pagination = Pagination(wanted.limit, wanted.offset, total, has_more, next_cursor)
-        return EventPage(list(map(_raw, data)), pagination)
+            found, total = self._find(replace(wanted, limit=wanted.limit + 1), bound)
+        next_cursor = _cursor_behind(found.texts[-1], wanted) if found.has_more else None
+        pagination = Pagination.of(
+            found, limit=wanted.limit, offset=wanted.offset, total=total, next_cursor=next_cursor
+        )
+        return EventPage(list(map(_raw, found.texts)), pagination)
 
-    def _find_rows(self, wanted: PageRequest) -> Rows:
+    def _find(self, wanted: PageRequest, bound: Bound) -> Found:
         is_short_first = not wanted.offset and wanted.filter.after is None and wanted.limit <= SHORT_PAGE_ROWS
         if wanted.filter.needs_values or (wanted.include_total and not is_short_first):
-            return self._find_in_snapshot(wanted)
+            return self._find_in_snapshot(wanted, bound)
         if wanted.filter.is_by_correlation and wanted.include_total:
             # Rarely more than a page, and the count costs even where it is never made: PostgreSQL prepares
             # to look into every partition twice.
-            texts, _ = self._find_at_once(replace(wanted, include_total=False))
-            if len(texts) < wanted.limit:
-                return texts, len(texts)
-        return self._find_at_once(wanted)
+            found, _ = self._find_at_once(replace(wanted, include_total=False), bound)
+            if not found.has_more:
+                return found, len(found.texts)
+        return self._find_at_once(wanted, bound)
 
-    def _find_at_once(self, wanted: PageRequest) -> Rows:
-        statement, values = queries.rendered_page(wanted)
+    def _find_at_once(self, wanted: PageRequest, bound: Bound) -> Found:
+        statement, values = queries.rendered_page(wanted, bound.units)
         if wanted.filter.is_planned_alike:
             rows = self._database.query(statement, values)
         else:
             rows = self._database.read(lambda connection: statement.rows(connection, values))
-        texts = [row[0] for row in rows]
+        found = stretch_of([row[0] for row in rows], bound)
         if not wanted.include_total:
-            return texts, None
-        return texts, rows[-1][1] if len(rows) == wanted.limit else len(rows)
+            return found, None
+        if len(rows) == wanted.limit:
+            return found, rows[-1][1]
+        # Of a page that was cut PostgreSQL never got to the row beside which it counts.
+        return found, self._count(wanted) if found.is_cut else len(rows)
 
-    def _find_in_snapshot(self, wanted: PageRequest) -> Rows:
-        def work(connection: Connection) -> Rows:
+    def _count(self, wanted: PageRequest) -> int:
+        def work(connection: Connection) -> int:
+            total: int = connection.execute(queries.count(wanted.filter)).scalar_one()
+            return total
+
+        return self._database.read(work, custom_plan=wanted.filter.needs_values)
+
+    def _find_in_snapshot(self, wanted: PageRequest, bound: Bound) -> Found:
+        def work(connection: Connection) -> Found:
             total = None
             if wanted.include_total:
                 total = connection.execute(queries.count(wanted.filter)).scalar_one()
                 if wanted.offset >= total:
-                    return [], total
-            statement = queries.page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
-            return list(connection.execute(statement).scalars()), total
+                    return Stretch([]), total
+            page = queries.page(wanted.filter, limit=wanted.limit, offset=wanted.offset)
+            texts = connection.execute(bounded(page, bound.units)).scalars().all()
+            return stretch_of(texts, bound), total
 
         return self._database.read(work, custom_plan=wanted.filter.needs_values)
 

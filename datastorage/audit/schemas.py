@@ -15,6 +15,8 @@ from datastorage.platform.records import aliases_of, judges_of, members_of
 from datastorage.platform.web import fields
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import MAX_REPORTED_FAULTS, ArrayContract
+from datastorage.platform.web.documents import JsonObject
+from datastorage.platform.web.sizes import plain_sizes
 from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
@@ -48,7 +50,7 @@ class AuditEventSchema(QuickContract):
         timestamp.clock = clock
         timestamp.oldest, timestamp.ahead = limits.max_event_age, limits.max_event_ahead
         for name in DOCUMENTS:
-            document = fields.field_of(self, name, fields.JsonObject)
+            document = fields.field_of(self, name, JsonObject)
             document.maximum_bytes = limits.max_event_data_bytes
             document.maximum_depth = limits.max_event_data_depth
 
@@ -70,8 +72,8 @@ class AuditEventSchema(QuickContract):
     @marshmallow.validates_schema(skip_on_field_errors=False)
     def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
         """Bound the documents together."""
-        texts = [data[name] for name in DOCUMENTS if data.get(name)]
-        if len(texts) > 1 and sum(len(text.encode("utf-8")) for text in texts) > self._maximum_bytes:
+        texts = [data[name].encode("utf-8") for name in DOCUMENTS if data.get(name)]
+        if len(texts) > 1 and sum(plain_sizes(texts, self._maximum_bytes)) > self._maximum_bytes:
             message = f"with event_metadata exceeds the maximum size of {self._maximum_bytes} bytes"
             raise marshmallow.ValidationError(Fault(message, "too_large"), field_name="event_data")
 

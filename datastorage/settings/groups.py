@@ -74,12 +74,13 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSettings:
-    """What an audit event may look like; an age limit of ``None`` is switched off."""
+    """What an audit event may look like, and a page of a list; an age limit of ``None`` is switched off."""
 
     max_event_data_bytes: int = setting(kinds.integer(1), "1048576")
     max_event_data_depth: int = setting(kinds.integer(1), "32")
     max_event_age: timedelta | None = setting(kinds.duration(off=_OFF), "168h")
     max_event_ahead: timedelta | None = setting(kinds.duration(off=_OFF), "5m")
+    max_page_bytes: int = setting(kinds.integer(1024 * 1024, 256 * 1024 * 1024), "16777216")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ from datastorage.platform.server.shared import SharedFlag
 from datastorage.settings import Settings
 from datastorage.tables import SCHEMA_REVISION
 from datastorage.wiring.services import Services
+from datastorage.workflows import schemas as workflow_schemas
 from datastorage.workflows.search import WorkflowSearch
 from datastorage.workflows.service import WorkflowService
 from datastorage.workflows.store import WorkflowStore
@@ -58,7 +59,8 @@ from datastorage.workflows.store import WorkflowStore
 def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
     """Add what reads requests and needs a clock or settings; routes make the other readers themselves."""
     event = AuditEventSchema(settings.audit, settings.limits, clock)
-    incident = incident_schemas.NewIncidentSchema(clock)
+    most = settings.server.max_body_bytes
+    incident = incident_schemas.NewIncidentSchema(clock, maximum_bytes=most)
     services.add(
         event,
         AuditBatch(event, maximum=settings.audit.max_batch_size),
@@ -68,6 +70,8 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
         IncidentExportQuery(clock),
         incident,
         incident_schemas.IncidentBatch(incident),
+        incident_schemas.OutcomeSchema(maximum_bytes=most),
+        workflow_schemas.NewWorkflowSchema(maximum_bytes=most),
     )
 
 
@@ -111,7 +115,7 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
             clock=clock,
         ),
-        AuditReader(database, metrics),
+        AuditReader(database, metrics, max_page_bytes=settings.limits.max_page_bytes),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
@@ -139,8 +143,9 @@ def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
 def add_incidents(services: Services, settings: Settings, clock: Clock) -> None:
     """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
+    store = IncidentStore(database, max_page_bytes=settings.limits.max_page_bytes)
     services.add(
-        IncidentService(IncidentStore(database), settings.incidents, metrics, services[SharedFlag]),
+        IncidentService(store, settings.incidents, metrics, services[SharedFlag]),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
     )

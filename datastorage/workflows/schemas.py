@@ -7,17 +7,17 @@ are reported; the detail of an answer names the first, its ``field_errors`` all.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import post_load
+from marshmallow import post_load, validates_schema
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.records import judges_of, meanings_of
 from datastorage.platform.web import fields as web_fields
-from datastorage.platform.web import json
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.characters import FREE_TEXT
 from datastorage.platform.web.contract import Faults
 from datastorage.platform.web.fields import Judged
 from datastorage.platform.web.nested import Nested
+from datastorage.platform.web.sizes import check_documents
 from datastorage.workflows.errors import ImmutableField, refusal
 from datastorage.workflows.examples import CHANGE, DISABLE, NEW_WORKFLOW, SEARCH
 from datastorage.workflows.fields import Exact, Listed
@@ -34,21 +34,16 @@ from datastorage.workflows.workflow import CHANGEABLE, IMMUTABLE, MEMBERS, REGIS
 
 MAX_TOP_K = 100
 CANNOT_CHANGE = Fault("cannot be changed")
+DOCUMENTS = tuple(each.wire for each in REGISTERED if each.is_document)
+"""Members that are JSON columns; their size is bounded together."""
 
 
 class WorkflowContract(QuickContract):
     """What the bodies of this feature have in common."""
 
     resource = "workflow"
+    exactly = True
     glossary: ClassVar[Mapping[str, str]] = meanings_of(MEMBERS) | {"reason": "Why it changes."}
-
-    def decode(self, body: bytes) -> Any:
-        """Keep every number as it was written.
-
-        Raises:
-            InvalidInput: not one JSON value.
-        """
-        return json.decode_exactly(body, self.resource)
 
     def refusal(self, faults: Faults) -> InvalidInput:
         """Name the first fault in the detail."""
@@ -65,6 +60,15 @@ class NewWorkflowSchema(WorkflowContract):
 
         include = judges_of(REGISTERED)
 
+    def __init__(self, *, maximum_bytes: int) -> None:
+        super().__init__()
+        self._maximum_bytes = maximum_bytes
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
+
     @post_load
     def make_workflow(self, data: dict[str, Any], **_: Any) -> Workflow:
         """Absent label groups are empty ones."""
@@ -75,6 +79,7 @@ class ChangeSchema(WorkflowContract):
     """What an update may change; every other member is ignored, unless it never changes."""
 
     example = CHANGE
+    also_read = IMMUTABLE
 
     class Meta(WorkflowContract.Meta):
         """The members of a version that an update may set, and why."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datastorage.incidents.reading.cursor import cursor_after, position_of
 from datastorage.incidents.reading.model import ExportRequest
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Stretch
 
 PAGE_ROWS = 1000
 
-ReadPage = Callable[[Position[int] | None, int], list[str]]
+ReadPage = Callable[[Position[int] | None, int], Stretch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class IncidentExport:
 
     Args:
         wanted: the filter and the number of rows at most.
-        read_page: reads up to so many rows behind a position.
+        read_page: reads a stretch of up to so many rows behind a position.
         is_shutting_down: asked between pages.
         release: called once when the export is over, however it ends.
 
@@ -62,23 +63,21 @@ class IncidentExport:
             DatabaseError: a later page could not be read.
         """
         while True:
-            rows, self._rows = self._rows, []
-            page = rows[: self._room()]
+            read, self._rows = self._rows, Stretch([])
+            page, fingerprint = read.texts, self._wanted.filter.fingerprint
             self._sent += len(page)
-            has_more = len(rows) > len(page)
-            self._next_cursor = cursor_after(page[-1], self._wanted.filter.fingerprint) if has_more else None
+            self._next_cursor = cursor_after(page[-1], fingerprint) if read.has_more else None
             yield page
             cursor = self._next_cursor
             if cursor is None or self._room() <= 0 or self._is_shutting_down():
                 return
-            self._rows = self._read(position_of(cursor, self._wanted.filter.fingerprint))
+            self._rows = self._read(position_of(cursor, fingerprint))
 
     def _room(self) -> int:
         return min(PAGE_ROWS, self._wanted.max_rows - self._sent)
 
-    def _read(self, after: Position[int] | None) -> list[str]:
-        # One row more than is sent tells whether there are more.
-        return self._read_page(after, self._room() + 1)
+    def _read(self, after: Position[int] | None) -> Stretch:
+        return self._read_page(after, self._room())
 
     @property
     def end(self) -> ExportEnd:

@@ -10,6 +10,7 @@ import msgspec
 from datastorage.incidents.representations import LISTED, View
 from datastorage.platform.db.conditions import Condition
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Stretch
 from datastorage.platform.web.pages import Pagination
 from datastorage.platform.web.shapes import meaning
 
@@ -78,10 +79,10 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRows:
+class FoundPage:
     """Incidents as JSON text, newest first, and how many match if that was counted."""
 
-    rows: list[str]
+    rows: Stretch
     total: int | None = None
 
 

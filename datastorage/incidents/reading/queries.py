@@ -1,7 +1,7 @@
 """Statements that find incidents: pure builders, values only ever as bound parameters (BR-STORAGE-025).
 
-What lists execute is ``Bound``: a text that is kept for all filters of one shape, since to build forty
-labelled columns anew costs more than to send the statement, and the values of this filter.
+What lists execute is a ``BoundStatement``: a text that is kept for all filters of one shape, since to build
+forty labelled columns anew costs more than to send the statement, and the values of this filter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,7 @@ from datastorage.platform.db.columns import TIMESTAMPTZ
 from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.rendered import Rendered
+from datastorage.platform.db.stretches import UNITS, Bound, bounded
 
 _c = resource_action_traces.c
 _NEWEST_FIRST = (_c.action_timestamp.desc(), _c.id.desc())
@@ -42,7 +43,7 @@ Build = Callable[..., Select[*tuple[Any, ...]]]
 """Makes a statement of a filter and options."""
 
 
-class Bound(NamedTuple):
+class BoundStatement(NamedTuple):
     """A statement and its values."""
 
     statement: Rendered
@@ -57,25 +58,29 @@ class Bound(NamedTuple):
         return self.statement.rows(connection, self.values)
 
 
-def find_page(wanted: IncidentFilter, *, view: View, limit: int, after: Position[int] | None = None) -> Bound:
-    """Return what finds a stretch of the result, as JSON texts."""
-    further = {"limit": limit, **_place(after)}
+def find_page(
+    wanted: IncidentFilter, bound: Bound, *, view: View, after: Position[int] | None = None
+) -> BoundStatement:
+    """Return what finds a stretch of the result, as JSON texts, and one row more if there are more."""
+    further = {"limit": bound.rows + 1, UNITS: bound.units, **_place(after)}
     return _bound(page, wanted, further, view=view, limit=0, after=_SOMEWHERE if after else None)
 
 
-def find_key(wanted: IncidentFilter, number: int) -> Bound:
+def find_key(wanted: IncidentFilter, number: int) -> BoundStatement:
     """Return what finds the sort key of one row of the result, counted from 1."""
     return _bound(key_of_row, wanted, {"offset": number - 1}, number=1)
 
 
-def find_count(wanted: IncidentFilter) -> Bound:
+def find_count(wanted: IncidentFilter) -> BoundStatement:
     """Return what counts all matches."""
     return _bound(count, wanted, {})
 
 
-def _bound(build: Build, wanted: IncidentFilter, further: Mapping[str, Any], **options: Any) -> Bound:
+def _bound(
+    build: Build, wanted: IncidentFilter, further: Mapping[str, Any], **options: Any
+) -> BoundStatement:
     kept = _kept(build, shape_of(wanted.conditions), **options)
-    return Bound(kept, {**values(wanted.conditions), **further})
+    return BoundStatement(kept, {**values(wanted.conditions), **further})
 
 
 @lru_cache(KEPT_TEXTS)
@@ -84,11 +89,12 @@ def _kept(build: Build, shape: Shape, **options: Any) -> Rendered:
 
 
 def page(
-    wanted: IncidentFilter, *, view: View, limit: int, after: Position[int] | None = None
+    wanted: IncidentFilter, *, view: View, limit: int, units: int = 0, after: Position[int] | None = None
 ) -> Select[Any]:
-    """Select a stretch of the result as JSON texts; the order is total, so pages never repeat a row."""
+    """Select a ``bounded`` stretch of the result; the order is total, so pages never repeat a row."""
     found = select(*MEMBERS[view]).where(*where(wanted.conditions), *_behind(after))
-    return _as_json(found.order_by(*_NEWEST_FIRST).limit(bindparam("limit", limit, BigInteger)))
+    rows = found.order_by(*_NEWEST_FIRST).limit(bindparam("limit", limit, BigInteger))
+    return bounded(_as_json(rows), units)
 
 
 def key_of_row(wanted: IncidentFilter, number: int) -> Select[datetime, int]:
@@ -119,7 +125,7 @@ def one_of_month() -> Select[Any]:
 def _as_json(found: Select[Any]) -> Select[Any]:
     """``SELECT row_to_json(incident)::text FROM (…) AS incident``; reading a subquery keeps its order."""
     incident = found.subquery("incident")
-    return select(cast(func.row_to_json(incident.table_valued()), Text))
+    return select(cast(func.row_to_json(incident.table_valued()), Text).label("text"))
 
 
 ONE = Rendered(one())

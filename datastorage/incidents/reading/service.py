@@ -19,6 +19,7 @@ from datastorage.incidents.reading.model import (
 from datastorage.incidents.reading.shared_pages import SharedPages
 from datastorage.incidents.reading.store import IncidentStore
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Stretch
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.platform.web.pages import Pagination
@@ -63,10 +64,12 @@ class IncidentService:
         except QueryTimeout as error:
             error.detail = TOO_SLOW
             raise
-        rows, has_more = found.rows[: wanted.limit], len(found.rows) > wanted.limit
-        next_cursor = cursor_after(rows[-1], wanted.filter.fingerprint) if has_more else None
-        pagination = Pagination(wanted.limit, wanted.offset, found.total, has_more, next_cursor)
-        shown = [msgspec.Raw(row.encode("utf-8")) for row in rows]
+        rows = found.rows
+        next_cursor = cursor_after(rows.texts[-1], wanted.filter.fingerprint) if rows.has_more else None
+        pagination = Pagination.of(
+            rows, limit=wanted.limit, offset=wanted.offset, total=found.total, next_cursor=next_cursor
+        )
+        shown = [msgspec.Raw(text.encode("utf-8")) for text in rows.texts]
         return IncidentPage(
             data=None if wanted.envelope is Envelope.INCIDENTS else shown,
             incidents=None if wanted.envelope is Envelope.DATA else shown,
@@ -97,7 +100,7 @@ class IncidentService:
         if not self._export_slots.acquire(blocking=False):
             raise TooManyExports(f"{self._max_exports} exports are running already - please retry")
 
-        def read_page(after: Position[int] | None, limit: int) -> list[str]:
+        def read_page(after: Position[int] | None, limit: int) -> Stretch:
             with timed_query(self._metrics, "export"):
                 return self._store.read_export(wanted, after=after, limit=limit)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import inf
 from threading import Condition, Event
 
-from datastorage.incidents.reading.model import FoundRows, PageRequest
+from datastorage.incidents.reading.model import FoundPage, PageRequest
 from datastorage.platform.clock import monotonic_seconds
 
 LONGEST_WAIT_SECONDS = 0.5
@@ -29,7 +29,7 @@ LONGEST_GATHERING_SECONDS = 0.05
 """After a transaction that several shared, the next one is put off for this share of the time it took: those
 who were just answered ask again one after another, and the first of them would begin a count alone."""
 
-FindPages = Callable[[Sequence[PageRequest], float], list[FoundRows]]
+FindPages = Callable[[Sequence[PageRequest], float], list[FoundPage]]
 """Reads pages of one filter in one transaction; its clients have waited for so many seconds already."""
 
 
@@ -39,7 +39,7 @@ class _Gathering:
 
     pages: dict[Hashable, PageRequest] = field(default_factory=dict)
     size: int = 0
-    found: dict[Hashable, FoundRows] = field(default_factory=dict)
+    found: dict[Hashable, FoundPage] = field(default_factory=dict)
     error: BaseException | None = None
     is_over: Event = field(default_factory=Event)
 
@@ -60,7 +60,7 @@ class SharedPages:
         self._running: Counter[Hashable] = Counter()
         self._not_before: dict[Hashable, float] = {}
 
-    def find(self, wanted: PageRequest) -> FoundRows:
+    def find(self, wanted: PageRequest) -> FoundPage:
         """Return one page, and its total if that is to be counted.
 
         Raises:

@@ -1,6 +1,7 @@
 """From the bytes of a request to a ``NewIncident`` or an ``Outcome``; unknown members are refused."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import marshmallow
@@ -9,15 +10,17 @@ from marshmallow import ValidationError, post_load, validates_schema
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.fields import IS_REQUIRED, ActionInstant, Exact
 from datastorage.incidents.representations import FULL
-from datastorage.incidents.trace import NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
+from datastorage.incidents.trace import MEMBERS, NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
 from datastorage.incidents.writing import examples
 from datastorage.incidents.writing.lifecycle import with_duration
 from datastorage.incidents.writing.model import NewIncident, Outcome, Resource, cluster_in_key
+from datastorage.incidents.writing.names import UnknownNames
 from datastorage.platform.clock import Clock
 from datastorage.platform.records import Normaliser, aliases_of, judges_of, meanings_of
 from datastorage.platform.web.contract import ArrayContract, Contract, Faults
 from datastorage.platform.web.fields import field_of
 from datastorage.platform.web.literals import shown
+from datastorage.platform.web.sizes import check_documents
 
 MAX_BATCH_ITEMS = 1000
 
@@ -27,6 +30,9 @@ NOT_EQUAL = "must be equal to {}, of which it is another name"
 
 OUTCOME_ALIASES = aliases_of(OUTCOME_MEMBERS)
 ALIASES = aliases_of(NEW_MEMBERS)
+
+DOCUMENTS = tuple(each.wire for each in MEMBERS if each.is_document)
+"""Members with JSON of any form; their size is bounded together."""
 
 normalised = Normaliser(Trace)
 """Makes a trace of what a producer sent."""
@@ -49,9 +55,30 @@ class StrictContract(Contract):
 
         unknown = marshmallow.RAISE
 
+    @cached_property
+    def known(self) -> Any:
+        """Every object: unknown members are not skipped, since they are refused by name."""
+        return Any
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.error_messages["unknown"] = UNKNOWN
+        self.names = UnknownNames([*self.load_fields, *self.aliases])
+
+    def decode(self, body: bytes) -> Any:
+        """Return the JSON value of a request body.
+
+        Raises:
+            InvalidInput: it is none, or it is large and has an unknown member.
+        """
+        unknown = self.names.first(body)
+        if unknown is not None:
+            raise self.refusal(Faults({shown(unknown.name): self.fault_of_unknown(unknown.name)}))
+        return super().decode(body)
+
+    def fault_of_unknown(self, _name: str) -> Fault:
+        """Return what is wrong with a member that this request does not have."""
+        return UNKNOWN
 
     @property
     def field_names(self) -> frozenset[str]:
@@ -103,16 +130,21 @@ class OutcomeSchema(StrictContract):
 
         include = judges_of(OUTCOME_MEMBERS)
 
-    def __init__(self) -> None:
+    def __init__(self, *, maximum_bytes: int) -> None:
         super().__init__(partial=True)  # what is not sent does not change
+        self._maximum_bytes = maximum_bytes
 
     def faults_or_loaded(self, data: dict[str, Any]) -> Any:
         """Name members that exist and cannot change as such."""
         judged = super().faults_or_loaded(data)
         if not isinstance(judged, Faults):
             return judged
-        immutable = {name: IMMUTABLE for name, fault in judged.items() if _is_immutable(name, fault)}
-        return Faults(judged | immutable)
+        unknown = [name for name, fault in judged.items() if fault == UNKNOWN]
+        return Faults(judged | {name: self.fault_of_unknown(name) for name in unknown})
+
+    def fault_of_unknown(self, name: str) -> Fault:
+        """Tell what exists and cannot change from what does not exist."""
+        return IMMUTABLE if name in FULL else UNKNOWN
 
     def refusal(self, faults: Faults) -> InvalidInput:
         """Give the attempt to change what cannot change its own slug."""
@@ -129,14 +161,15 @@ class OutcomeSchema(StrictContract):
         if "execution_status" in original and original["execution_status"] is None:
             raise ValidationError(Fault("must not be null"), field_name="execution_status")
 
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns of the request together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
+
     @post_load
     def make_outcome(self, data: dict[str, Any], **_: Any) -> Outcome:
         """Keep exactly what was sent."""
         return Outcome(data)
-
-
-def _is_immutable(name: str, fault: Fault) -> bool:
-    return fault == UNKNOWN and name in FULL
 
 
 class NewIncidentSchema(StrictContract):
@@ -164,9 +197,15 @@ class NewIncidentSchema(StrictContract):
     resource_uid = Exact(maximum=36)
     resource_api_version = Exact(maximum=100)
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, maximum_bytes: int) -> None:
         super().__init__()
+        self._maximum_bytes = maximum_bytes
         field_of(self, "action_timestamp", ActionInstant).clock = clock
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound the JSON columns together."""
+        check_documents(data, DOCUMENTS, self._maximum_bytes)
 
     @validates_schema(skip_on_field_errors=False)
     def compare_members(self, data: dict[str, Any], **_: Any) -> None:
@@ -225,3 +264,16 @@ class IncidentBatch(ArrayContract):
 
     def __init__(self, item: NewIncidentSchema) -> None:
         super().__init__(item, resource="incidents", maximum=MAX_BATCH_ITEMS)
+        self._names = item.names
+
+    def decode(self, body: bytes) -> Any:
+        """Return the items of a request body.
+
+        Raises:
+            InvalidInput: it is no JSON, or it is large and an item has an unknown member.
+        """
+        unknown = self._names.first(body)
+        if unknown is not None and unknown.item is not None:
+            fault = {f"[{unknown.item}].{shown(unknown.name)}": UNKNOWN}
+            raise InvalidInput.of_items(self.resource, fault, item=self.item_name)
+        return super().decode(body)

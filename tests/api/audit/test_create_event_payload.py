@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from tests.support.builders import EVENTS, an_event, unique
+from tests.support.builders import BATCH, EVENTS, an_event, unique
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.stored import count_events, stored_event
 
@@ -144,6 +144,39 @@ def test_metadata_over_the_size_limit_is_refused(api: Api) -> None:
     problem = assert_problem(api.post(EVENTS, event), 400, "validation-error")
 
     assert "exceeds the maximum size" in problem["field_errors"]["event_metadata"]
+
+
+@pytest.mark.parametrize("name", ["event_data", "event_metadata"])
+@pytest.mark.parametrize(("number", "count"), [("1e308", 3_400), ("1e-300", 3_500), ("-1.5e22", 45_000)])
+def test_numbers_count_by_their_plain_form(api: Api, name: str, number: str, count: int) -> None:
+    event = json.dumps(an_event(**{name: {"x": "NUMBERS"}}))
+
+    answer = api.post(EVENTS, body=event.replace('"NUMBERS"', f"[{','.join([number] * count)}]").encode())
+
+    problem = assert_problem(answer, 400, "validation-error")
+    assert list(problem["field_errors"]) == [name]
+    assert "exceeds the maximum size of 1048576 bytes" in problem["field_errors"][name]
+
+
+def test_item_of_a_batch_counts_its_numbers_too(api: Api) -> None:
+    answer = api.post(BATCH, [an_event(), an_event(event_data={"x": [1e308] * 3_400})])
+
+    assert list(assert_problem(answer, 400, "validation-error")["field_errors"]) == ["[1].event_data"]
+
+
+def test_numbers_of_both_documents_count_together(api: Api) -> None:
+    half = {"x": [1e308] * 1_700}
+
+    answer = api.post(EVENTS, an_event(event_data=half, event_metadata=half))
+
+    problem = assert_problem(answer, 400, "validation-error")
+    assert "with event_metadata exceeds the maximum size" in problem["field_errors"]["event_data"]
+
+
+def test_most_large_numbers_are_read_back_within_the_limit(api: Api) -> None:
+    answer = api.post(EVENTS, an_event(event_data={"x": [1e308] * 3_300}))
+
+    assert len(read_payload(api, answer)) <= 1.1 * MAXIMUM_BYTES
 
 
 @pytest.mark.parametrize("name", ["event_data", "event_metadata"])

@@ -47,12 +47,14 @@ def names(answer: Answer) -> set[str]:
         ("alert_name", "etcdhighcommitlatency", set()),
         ("is_duplicate", "false", {"plain", "texts"}),
         ("count", "3", {"plain", "texts"}),
-        ("count", "3.0", set()),
+        ("count", "3.0", {"plain"}),
+        ("count", "0.3e1", {"plain"}),
         ("count", "03", set()),
         ("payload.labels.app-name", "checkout", {"nested"}),
         ("payload.labels.tier_1", "web", {"nested"}),
         ("payload.score", "0.95", {"nested"}),
-        ("payload.score", "0.950", set()),
+        ("payload.score", "0.950", {"nested"}),
+        ("payload.score", "95e-2", {"nested"}),
         ("a.b.c.d.e.f.g.h", "bottom", {"deep"}),
         ("pods.0", "checkout-1", {"array"}),
         ("pods.1", "checkout-1", set()),
@@ -62,7 +64,9 @@ def names(answer: Answer) -> set[str]:
         ("none", "null", {"texts"}),
         ("big", "12345678901234567890", {"numbers"}),
         ("exact", "1.0", {"numbers"}),
+        ("exact", "1", {"numbers"}),
         ("text", "1.0", {"numbers"}),
+        ("text", "1", set()),
         ("negative", "-2", {"numbers"}),
         ("note", PAYLOADS["quotes"]["note"], {"quotes"}),
         ("0", "digit key", {"quotes"}),
@@ -75,6 +79,21 @@ def test_path_filter_compares_the_text_of_a_member(
     answer = api.get(EVENTS, {"correlation_id": ours, f"event_data.{path}": value})
 
     assert names(answer) == expected
+
+
+@pytest.mark.parametrize("path", ["number", "numbers.0", "deep.number"])
+@pytest.mark.parametrize("number", ["1e5", "1.10", "1E+21", "-2.50e-7", "0.1234567890123456789", "1e308"])
+def test_number_is_found_by_what_was_sent(api: Api, path: str, number: str) -> None:
+    ours = unique()
+    payload = f'{{"number":{number},"numbers":[{number}],"deep":{{"number":{number}}}}}'
+    texts = f'{{"number":"{number}","numbers":["{number}"],"deep":{{"number":"{number}"}}}}'
+    for action, sent in (("number", payload), ("text", texts), ("other", payload.replace(number, "7e7"))):
+        body = dumps(an_event(correlation_id=ours, event_action=action, event_data="PAYLOAD"))
+        assert api.post(EVENTS, body=body.replace('"PAYLOAD"', sent).encode()).status == 201
+
+    answer = api.get(EVENTS, {"correlation_id": ours, f"event_data.{path}": number})
+
+    assert names(answer) == {"number", "text"}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +112,22 @@ def test_path_filter_never_matches_objects_or_arrays(api: Api, ours: str, path: 
     assert names(answer) == set()
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "1e-20000", "0e99999", "9" * 500, "{", '"'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "NaN",
+        "Infinity",
+        "1e400",
+        "1e999999",
+        "-1e999999",
+        "1e-999999",
+        "1e-20000",
+        "0e99999",
+        "9" * 500,
+        "{",
+        '"',
+    ],
+)
 def test_values_that_only_look_like_json_are_text(api: Api, ours: str, value: str) -> None:
     answer = api.get(EVENTS, {"correlation_id": ours, "event_data.count": value})
 

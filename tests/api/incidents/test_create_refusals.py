@@ -1,11 +1,12 @@
 """``POST /api/v1/incidents`` with what is refused; nothing of it is stored."""
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.support.builders import ABSENT, HIDDEN_CHARACTERS, now, rfc3339, unique
-from tests.support.http import Answer, Api, assert_problem
+from tests.support.http import JSON, Answer, Api, assert_problem
 from tests.support.incident_builders import INCIDENTS, an_incident
 
 
@@ -107,6 +108,46 @@ def test_alert_name_that_supplies_the_signal_name_is_shorter(api: Api) -> None:
     answer = api.post(INCIDENTS, an_incident(signal_name=ABSENT, alert_name="a" * 201))
 
     assert list(refused_fields(answer)) == ["alert_name"]
+
+
+def test_numbers_of_all_documents_count_by_their_plain_form(api: Api) -> None:
+    incident = an_incident(action_parameters={"x": [1e308] * 20_000}, alternative_actions=[1e308] * 20_000)
+
+    assert list(refused_fields(api.post(INCIDENTS, incident))) == ["action_parameters"]
+
+
+def test_numbers_of_one_document_count_by_their_plain_form(api: Api) -> None:
+    incident = an_incident(action_parameters={"x": [1e308] * 40_000})
+
+    errors = refused_fields(api.post(INCIDENTS, incident))
+    in_batch = refused_fields(api.post(f"{INCIDENTS}/batch", [an_incident(), incident]))
+
+    assert "exceeds the maximum size of 10485760 bytes" in errors["action_parameters"]
+    assert list(in_batch) == ["[1].action_parameters"]
+
+
+def test_change_counts_its_numbers_too(api: Api) -> None:
+    incident_id = api.post(INCIDENTS, an_incident()).json["id"]
+    change = json.dumps({"resource_state_after": {"x": [1e308] * 40_000}}).encode()
+
+    answer = api.request("PATCH", f"{INCIDENTS}/{incident_id}", body=change, headers=JSON)
+
+    assert list(refused_fields(answer)) == ["resource_state_after"]
+
+
+def test_large_body_is_refused_for_the_first_of_its_unknown_members(api: Api) -> None:
+    unknown = {f"x{number}": number for number in range(10_000)}
+    incident_id = api.post(INCIDENTS, an_incident()).json["id"]
+    change = json.dumps({"execution_status": "completed", "action_type": "x"} | unknown).encode()
+
+    alone = api.post(INCIDENTS, an_incident(severity="urgent") | unknown)
+    in_batch = api.post(f"{INCIDENTS}/batch", [an_incident(), an_incident() | unknown])
+    changed = api.request("PATCH", f"{INCIDENTS}/{incident_id}", body=change, headers=JSON)
+
+    assert refused_fields(alone) == {"x0": "is not a member of this request"}
+    assert refused_fields(in_batch) == {"[1].x0": "is not a member of this request"}
+    problem = assert_problem(changed, 400, "immutable-field-violation")
+    assert problem["field_errors"] == {"action_type": "cannot be changed"}
 
 
 def test_deeply_nested_document_is_refused(api: Api) -> None:

@@ -245,6 +245,18 @@ def test_number_no_database_can_hold_is_refused(api: Api) -> None:
     assert_problem(api.post(WORKFLOWS, body=body), 400, "validation-error")
 
 
+@pytest.mark.parametrize("number", ["1e308", "1e-300"])
+def test_numbers_count_by_their_plain_form(api: Api, number: str) -> None:
+    body = json.dumps(a_workflow(parameters=["NUMBERS"])).encode()
+    numbers = f'{{"x":[{",".join([number] * 40_000)}]}}'.encode()
+
+    answer = api.post(WORKFLOWS, body=body.replace(b'["NUMBERS"]', numbers))
+
+    problem = assert_problem(answer, 400, "validation-error")
+    assert list(problem["field_errors"]) == ["parameters"]
+    assert "exceeds the maximum size of 10485760 bytes" in problem["detail"]
+
+
 def test_refused_workflow_is_not_stored(api: Api, owner: Connection) -> None:
     name = unique("refused")
 

@@ -24,5 +24,5 @@ def db(settings: Settings, metrics: Metrics) -> Iterator[Database]:
 
 
 @pytest.fixture
-def reader(db: Database, metrics: Metrics) -> AuditReader:
-    return AuditReader(db, metrics)
+def reader(db: Database, metrics: Metrics, settings: Settings) -> AuditReader:
+    return AuditReader(db, metrics, max_page_bytes=settings.limits.max_page_bytes)

@@ -56,7 +56,7 @@ class Scene:
         self.store = AuditStore(
             self.database, settings.audit, settings.limits, settings.database.write_lock_timeout
         )
-        self.reader = AuditReader(self.database, metrics)
+        self.reader = AuditReader(self.database, metrics, max_page_bytes=settings.limits.max_page_bytes)
         self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(
             store=self.store,

@@ -9,7 +9,7 @@ import pytest
 
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.model import Written
-from datastorage.audit.writer import GroupWriter, _Queue, _Ticket
+from datastorage.audit.writer import LARGE_BYTES, GroupWriter, _Queue, _Ticket
 from tests.support.builders import an_audit_event
 from tests.support.group_writes import (
     PATIENCE_SECONDS,
@@ -20,6 +20,7 @@ from tests.support.group_writes import (
 )
 from tests.support.waiting import eventually
 
+LARGE = f'{{"x":"{"y" * LARGE_BYTES}"}}'
 FEBRUARY = datetime(2026, 2, 14, 12, tzinfo=UTC)
 
 
@@ -95,14 +96,44 @@ def test_group_larger_than_the_limit_is_written_in_turns(
     assert [result(each) for each in written] == [Written.CREATED] * 3
 
 
+def test_bytes_of_a_group_are_bounded(statements: Statements, threads: ThreadPoolExecutor) -> None:
+    writer = GroupWriter(statements, max_bytes=10, max_wait_seconds=PATIENCE_SECONDS)
+    submit = submitter(writer, threads)
+    sizes = (4, 6, 1, 11, 2)
+    events = [an_audit_event(event_data="x" * size) for size in sizes]
+    submit(an_audit_event())
+    first = statements.next()
+
+    written = [submit(event) for event in events]
+    first.succeed()
+    groups = []
+    for _ in range(4):
+        statement = statements.next()
+        groups.append([len(event.event_data) for event in statement.events])
+        statement.succeed()
+
+    assert groups == [[4, 6], [1], [11], [2]]
+    assert [result(each) for each in written] == [Written.CREATED] * len(sizes)
+
+
 @pytest.mark.parametrize(
     "apart",
     [
         {"event_timestamp": FEBRUARY},
         {"parent_event_id": uuid4()},
         {"has_client_id": True},
+        {"event_data": LARGE},
+        {"event_metadata": LARGE},
+        {"error_message": "\U0001f525" * (LARGE_BYTES // 4)},
     ],
-    ids=["another month", "with a parent", "with an id of the client"],
+    ids=[
+        "another month",
+        "with a parent",
+        "with an id of the client",
+        "large",
+        "with large metadata",
+        "with a message of many bytes",
+    ],
 )
 def test_event_that_waits_for_other_things_is_not_held_up(
     submit: Submit, statements: Statements, apart: dict[str, Any]

@@ -40,7 +40,7 @@ def data_of(events: list[Record], event_type: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_service_accepts_every_incident(seed: int) -> None:
-    schema = NewIncidentSchema(lambda: NOON)
+    schema = NewIncidentSchema(lambda: NOON, maximum_bytes=10 << 20)
 
     incidents = story.tell(seed, NOON, 2000).incidents
 

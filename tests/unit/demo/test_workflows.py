@@ -26,7 +26,7 @@ SCENES = [
 
 
 def registered(workflow: Workflow) -> RegisteredWorkflow:
-    schema = NewWorkflowSchema()
+    schema = NewWorkflowSchema(maximum_bytes=10 << 20)
     new: RegisteredWorkflow = schema.read(schema.decode(json.dumps(workflow.body).encode()))
     return new
 

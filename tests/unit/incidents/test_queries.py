@@ -12,6 +12,7 @@ from datastorage.incidents.reading import queries
 from datastorage.incidents.reading.model import IncidentFilter
 from datastorage.incidents.representations import View
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Bound
 from tests.support.incident_filters import executions, incidents
 
 HOSTILE = "'; DROP TABLE resource_action_traces--"
@@ -69,6 +70,7 @@ def test_plan_of_a_filter_without_order_is_made_for_its_value(name: str) -> None
     assert not incidents(namespace="n", since=AT).depends_on_value
 
 
+BOUND = Bound(rows=2, max_bytes=1 << 20)
 ALL: dict[str, str | datetime] = {
     "severity": "high", "status": "failed", "since": AT, "until": AT, "namespace": "n", "signal_name": "s",
     "alert_name": "a", "cluster": "c", "environment": "e", "action_type": "t", "incident_type": "i",
@@ -80,8 +82,8 @@ def test_statements_that_are_kept_say_the_same_as_those_that_are_built() -> None
     wanted, after = incidents(**ALL), Position(AT, 7)
     pairs = [
         (
-            queries.find_page(wanted, view=View.FULL, limit=3, after=after),
-            queries.page(wanted, view=View.FULL, limit=3, after=after),
+            queries.find_page(wanted, BOUND, view=View.FULL, after=after),
+            queries.page(wanted, view=View.FULL, limit=3, units=BOUND.units, after=after),
         ),
         (queries.find_key(wanted, 5), queries.key_of_row(wanted, 5)),
         (queries.find_count(wanted), queries.count(wanted)),
@@ -107,7 +109,7 @@ def test_every_filter_is_part_of_page_position_and_count(name: str) -> None:
     wanted = incidents(**{name: ALL[name]})
 
     for bound in (
-        queries.find_page(wanted, view=View.SUMMARY, limit=1),
+        queries.find_page(wanted, BOUND, view=View.SUMMARY),
         queries.find_key(wanted, 1),
         queries.find_count(wanted),
     ):

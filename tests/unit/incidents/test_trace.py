@@ -40,7 +40,7 @@ def test_no_text_is_longer_than_its_column(member: TraceMember) -> None:
 
 
 def test_requests_have_what_is_declared_for_them() -> None:
-    new, outcome = NewIncidentSchema(now), OutcomeSchema()
+    new, outcome = NewIncidentSchema(now, maximum_bytes=1), OutcomeSchema(maximum_bytes=1)
 
     assert {each.wire for each in NEW_MEMBERS} | {"resource_uid", "resource_api_version"} == set(new.fields)
     assert {each.wire for each in OUTCOME_MEMBERS} == set(outcome.fields)

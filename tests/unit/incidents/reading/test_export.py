@@ -7,20 +7,23 @@ from datastorage.errors import Unavailable
 from datastorage.incidents.reading.export import PAGE_ROWS, IncidentExport
 from datastorage.incidents.reading.model import ExportRequest, IncidentFilter
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.db.stretches import Stretch
 
 
 class Rows:
     """Rows numbered downwards, read a page at a time; remembers how many were asked for."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, fits: int = PAGE_ROWS) -> None:
         self.count = count
+        self.fits = fits
         self.asked: list[int] = []
         self.released = 0
 
-    def read(self, after: Position[int] | None, limit: int) -> list[str]:
+    def read(self, after: Position[int] | None, limit: int) -> Stretch:
         self.asked.append(limit)
         first = self.count if after is None else after.id - 1
-        return [row(number) for number in range(first, max(first - limit, 0), -1)]
+        last = max(first - min(limit, self.fits), 0)
+        return Stretch([row(number) for number in range(first, last, -1)], has_more=last > 0)
 
     def release(self) -> None:
         self.released += 1
@@ -45,6 +48,15 @@ def test_everything_is_yielded_once_in_pages() -> None:
     assert (export.end.rows, export.end.next_cursor, export.end.reason) == (2500, None, None)
 
 
+def test_export_goes_on_behind_a_page_that_was_cut() -> None:
+    export = Rows(25, fits=10).export(20)
+
+    pages = list(export.pages())
+
+    assert [len(page) for page in pages] == [10, 10]
+    assert (export.end.rows, export.end.reason) == (20, "max_rows")
+
+
 @pytest.mark.parametrize("count", [0, 1, PAGE_ROWS, 2 * PAGE_ROWS])
 def test_whole_pages_leave_no_empty_one_behind(count: int) -> None:
     export = Rows(count).export()
@@ -56,7 +68,7 @@ def test_whole_pages_leave_no_empty_one_behind(count: int) -> None:
 
 
 @pytest.mark.parametrize("max_rows", [1, 999, 1000, 1001, 2499])
-def test_export_stops_at_max_rows_and_reads_only_one_more(max_rows: int) -> None:
+def test_export_stops_at_max_rows_and_asks_for_no_more(max_rows: int) -> None:
     rows = Rows(2500)
     export = rows.export(max_rows)
 
@@ -64,7 +76,7 @@ def test_export_stops_at_max_rows_and_reads_only_one_more(max_rows: int) -> None
 
     assert yielded == max_rows
     assert (export.end.reason, export.end.next_cursor is None) == ("max_rows", False)
-    assert sum(rows.asked) - len(rows.asked) == max_rows
+    assert sum(rows.asked) == max_rows
 
 
 def test_export_of_exactly_max_rows_is_complete() -> None:
@@ -96,7 +108,7 @@ def test_shutdown_after_the_last_page_changes_nothing() -> None:
 def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
     rows = Rows(2500)
 
-    def read_twice(after: Position[int] | None, limit: int) -> list[str]:
+    def read_twice(after: Position[int] | None, limit: int) -> Stretch:
         if len(rows.asked) == 2:
             raise Unavailable("database unavailable - please retry")
         return rows.read(after, limit)

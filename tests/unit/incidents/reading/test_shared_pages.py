@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from datastorage.errors import QueryTimeout
-from datastorage.incidents.reading.model import FoundRows, PageRequest
+from datastorage.incidents.reading.model import FoundPage, PageRequest
 from datastorage.incidents.reading.shared_pages import MOST_PAGES, SharedPages
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.db.stretches import Stretch
 from tests.support.incident_filters import incidents
 from tests.support.waiting import eventually
 
@@ -29,6 +30,10 @@ class Reading:
         self.outcome.set_result(total)
 
 
+def found(limit: int, total: int | None) -> FoundPage:
+    return FoundPage(Stretch([f"row of {limit}"]), total)
+
+
 class Stand:
     """Shared pages over a reader that waits for its answer, and a thread for each request."""
 
@@ -37,17 +42,17 @@ class Stand:
         self.pages = SharedPages(self.read, **({"longest_wait_seconds": PATIENCE_SECONDS} | options))
         self._threads = threads
 
-    def read(self, pages: Sequence[PageRequest], waited_seconds: float) -> list[FoundRows]:
+    def read(self, pages: Sequence[PageRequest], waited_seconds: float) -> list[FoundPage]:
         reading = Reading(pages, waited_seconds)
         self.readings.put(reading)
         total = reading.outcome.result(PATIENCE_SECONDS)
-        return [FoundRows([f"row of {page.limit}"], total) for page in pages]
+        return [found(page.limit, total) for page in pages]
 
-    def ask(self, limit: int = 1, *, is_counted: bool = True, **equals: str) -> Future[FoundRows]:
+    def ask(self, limit: int = 1, *, is_counted: bool = True, **equals: str) -> Future[FoundPage]:
         wanted = PageRequest(filter=incidents(**equals), limit=limit, is_counted=is_counted)
         return self._threads.submit(self.pages.find, wanted)
 
-    def gather(self, *limits: int) -> list[Future[FoundRows]]:
+    def gather(self, *limits: int) -> list[Future[FoundPage]]:
         """Ask one after another, each when the one before has joined the others."""
         asked = []
         for limit in limits:
@@ -83,7 +88,7 @@ def test_request_alone_is_read_at_once(stand: Stand) -> None:
 
     assert reading.limits == [7]
     assert reading.waited_seconds < 1
-    assert asked.result() == FoundRows(["row of 7"], 41)
+    assert asked.result() == found(7, 41)
 
 
 def test_requests_share_the_transaction_after_the_one_that_runs(stand: Stand) -> None:
@@ -98,7 +103,7 @@ def test_requests_share_the_transaction_after_the_one_that_runs(stand: Stand) ->
     shared.answer(11)
 
     assert shared.limits == [2, 3]
-    assert [each.result() for each in late] == [FoundRows(["row of 2"], 11), FoundRows(["row of 3"], 11)]
+    assert [each.result() for each in late] == [found(2, 11), found(3, 11)]
 
 
 def test_request_never_joins_a_transaction_that_has_begun(stand: Stand) -> None:
