@@ -44,6 +44,7 @@ from datastorage.partitions.store import PartitionStore
 from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, PartitionWorker
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database
+from datastorage.platform.exports import Exports
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
@@ -137,7 +138,9 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
             clock=clock,
         ),
-        AuditReader(database, metrics),
+        AuditReader(
+            database, _exports("audit", settings.audit.max_concurrent_exports, settings, metrics), metrics
+        ),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
@@ -166,10 +169,19 @@ def add_incidents(services: Services, settings: Settings, clock: Clock) -> None:
     """Add incidents: reading, aggregates and writing."""
     database, metrics = services[Database], services[Metrics]
     services.add(
-        IncidentService(IncidentStore(database), settings.incidents, metrics, services[SharedFlag]),
+        IncidentService(
+            IncidentStore(database),
+            _exports("incidents", settings.incidents.max_concurrent_exports, settings, metrics),
+            metrics,
+            services[SharedFlag],
+        ),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
     )
+
+
+def _exports(kind: str, maximum: int, settings: Settings, metrics: Metrics) -> Exports:
+    return Exports(kind, maximum=maximum, longest=settings.server.max_export_duration, metrics=metrics)
 
 
 def add_health(services: Services, settings: Settings) -> None:

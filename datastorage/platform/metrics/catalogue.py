@@ -16,6 +16,7 @@ from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
+from datastorage.platform.request_class import RequestClass
 
 UNKNOWN: Final = "unknown"
 """The label value for everything that is not on its list."""
@@ -156,11 +157,17 @@ class Metrics:
     connections_open = gauge("Open connections", each(lane=("api", "metrics")), mode="livesum")
     connections_closed = counter(
         "Connections closed before a request was there",
-        each(reason=("silent", "head_timeout", "worker_limit", "address_limit")),
+        each(reason=("silent", "head_timeout", "worker_limit", "address_limit", "slow_reader")),
     )
+    requests_waiting = gauge(
+        "Requests that wait for a thread", each(**{"class": tuple(RequestClass)}), mode="livesum"
+    )
+    slow_readers = gauge("Clients that take their answers slowly", mode="livesum")
     body_bytes_in_flight = gauge("Bytes of request bodies arriving or worked on", mode="livesum")
+    exports_active = gauge("Exports being sent", each(kind=("audit", "incidents")), mode="livesum")
     overload_refusals = counter(
-        "Requests refused because others take all the room", each(reason=("body_budget",))
+        "Requests refused because others take all the room",
+        each(reason=("body_budget", "thread_wait", "exports")),
     )
 
     # Processes

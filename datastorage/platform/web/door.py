@@ -22,7 +22,7 @@ from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
 from datastorage.platform.web.replies import Headers, Reply
-from datastorage.platform.web.requests import CORRELATION_ID, FORCE_CLOSE, REQUEST_ID, Request
+from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 from datastorage.settings import ServerSettings
 
@@ -79,6 +79,7 @@ class Door:
         self._services: dict[type, Any] = app.extensions[EXTENSION]
         routes = self._services[Routes] = Routes(app, self._services)
         self._grounds = Grounds(routes, str(settings.metrics_port), settings.max_body_bytes)
+        self._services[Grounds] = self._grounds
         self._metrics = metrics
         # No redirects are ever sent: a doubled slash is an unknown path like any other.
         app.url_map.merge_slashes = False
@@ -165,9 +166,6 @@ class Door:
         self, request: Request, reply: Reply, start_response: StartResponse, ends: list[Callable[[], None]]
     ) -> Iterable[bytes]:
         """Begin to send; ``ends`` are called when it is over."""
-        if reply.closes_connection and FORCE_CLOSE in request.environ:
-            # The rest of the body was not read; its bytes would be taken for the next request.
-            request.environ[FORCE_CLOSE]()
         start_response(reply.status_line, _complete(request, reply))
         body, is_sent = reply.body, request.method != "HEAD"
         if isinstance(body, bytes):

@@ -8,9 +8,11 @@ is the only maker of an ``Admission``, without which nothing is carried out.
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import MethodNotAllowed, NotFound
-from datastorage.platform.web.requests import ROUTE, Request
+from datastorage.errors import DataStorageError, MethodNotAllowed, NotFound, Overloaded
+from datastorage.platform.request_class import RequestClass, Standing, standing_of_request
+from datastorage.platform.web.requests import NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
 PROBES: Final = ("/health", "/metrics")
@@ -53,6 +55,19 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     request.environ[ROUTE] = request.labels[1]
 
 
+def take_class(request: Request, _grounds: Grounds) -> None:
+    """Let the request wait for the database by its class, and no longer than it still may.
+
+    Raises:
+        Overloaded: no thread of its class was free in time.
+    """
+    environ, endpoint = request.environ, request.endpoint
+    if environ.get(REFUSAL) == NO_THREAD:
+        raise Overloaded("no request thread in time", reason="thread_wait")
+    request_class = RequestClass.READ if endpoint is None else endpoint.permission.request_class
+    standing_of_request.set(Standing(request_class, environ.get(WAITED_SECONDS, 0.0)))
+
+
 def check_body_head(request: Request, grounds: Grounds) -> None:
     """Refuse a body of the wrong type or size by its headers.
 
@@ -75,7 +90,7 @@ def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
 
 
 Gate = Callable[[Request, Grounds], None]
-GATES: Final[tuple[Gate, ...]] = (identify, choose_lane, check_body_head, refuse_unknown_route)
+GATES: Final[tuple[Gate, ...]] = (identify, choose_lane, take_class, check_body_head, refuse_unknown_route)
 
 
 class Admission:
@@ -108,6 +123,17 @@ def admit(request: Request, grounds: Grounds) -> Admission:
         gate(request, grounds)
     assert request.endpoint is not None
     return Admission(request, request.endpoint, passed=_PASSED)
+
+
+def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
+    """Tell whether a request will be admitted, as far as its head tells, and its body read."""
+    request = Request(environ, 0.0)
+    try:
+        for gate in (choose_lane, check_body_head, refuse_unknown_route):
+            gate(request, grounds)
+    except DataStorageError:
+        return False
+    return request.endpoint is not None and request.endpoint.body is not None
 
 
 def is_probe(path: str) -> bool:

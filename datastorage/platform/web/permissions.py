@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from datastorage.platform.request_class import RequestClass
+
 
 class Permission(StrEnum):
     """Four permissions, none of which implies another, and the two ways to need none of them."""
@@ -14,3 +16,11 @@ class Permission(StrEnum):
     EXPORT = "export"
     WRITE = "write"
     ADMIN = "admin"
+
+    @property
+    def request_class(self) -> RequestClass:
+        """The class of requests that need it."""
+        return RequestClass.WRITE if self in _WRITING else RequestClass.READ
+
+
+_WRITING = frozenset({Permission.WRITE, Permission.ADMIN})

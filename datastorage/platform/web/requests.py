@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
 ROUTE: Final = "datastorage.route"
 """Key of the WSGI environ: the route as metrics call it, for what stands around the application."""
-FORCE_CLOSE: Final = "datastorage.force_close"
-"""Key of the WSGI environ: a function that makes the server close the connection after the answer."""
-
-BODY_REFUSAL: Final = "datastorage.body_refusal"
-"""Key of the WSGI environ: why the server did not wait for the body, ``late`` or ``no_room``."""
+REFUSAL: Final = "datastorage.refusal"
+"""Key of the WSGI environ: why the server gives a request up, one of the three below."""
+LATE: Final = "late"
+"""Its body did not arrive in time."""
+NO_ROOM: Final = "no_room"
+"""The bodies of other requests take all the memory there is for them."""
+NO_THREAD: Final = "no_thread"
+"""Other requests held all threads of its class for too long."""
+WAITED_SECONDS: Final = "datastorage.waited_seconds"
+"""Key of the WSGI environ: how long the request waited for its thread."""
 
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
@@ -183,11 +188,11 @@ class Request:
 
     def _check_body_arrived(self) -> None:
         """Refuse a body that the server has stopped waiting for."""
-        refusal = self.environ.get(BODY_REFUSAL)
-        if refusal == "late":
+        refusal = self.environ.get(REFUSAL)
+        if refusal == LATE:
             raise RequestTimeout(_LATE)
-        if refusal is not None:
-            raise Overloaded("too many request bodies at once")
+        if refusal == NO_ROOM:
+            raise Overloaded("too many request bodies at once", reason="body_budget")
 
 
 def _decoded(latin: str) -> str:

@@ -15,6 +15,7 @@ from werkzeug import exceptions
 from werkzeug.routing import Rule
 
 from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.readers import BodyReader, PathReader, QueryReader
@@ -111,6 +112,7 @@ class Routes:
             if not rule.arguments:
                 by_method = self._spelled_out.setdefault(rule.rule, {})
                 by_method.update(dict.fromkeys(rule.methods or (), endpoint))
+        self._class_of_method = self._classes_by_method()
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._endpoints.values())
@@ -134,6 +136,26 @@ class Routes:
         except exceptions.NotFound as error:
             raise NotFound(f"no route for {path}") from error
         return self._endpoints[_key(rule)], variables
+
+    def request_class(self, method: str, path: str) -> RequestClass:
+        """Return the class of a request before anything else is known about it."""
+        by_method = self._class_of_method.get(method)
+        if by_method is not None:
+            return by_method
+        try:
+            endpoint, _ = self.find(method, path)
+        except (NotFound, MethodNotAllowed):
+            return RequestClass.READ
+        return endpoint.permission.request_class
+
+    def _classes_by_method(self) -> dict[str, RequestClass]:
+        """Return the class of each method whose operations all have the same: no look-up is needed."""
+        found: dict[str, set[RequestClass]] = {}
+        for endpoint in self:
+            for method in endpoint.methods:
+                found.setdefault(method, set()).add(endpoint.permission.request_class)
+        alike = {method: classes.pop() for method, classes in found.items() if len(classes) == 1}
+        return alike | {"OPTIONS": RequestClass.READ}
 
     def methods_of(self, path: str) -> list[str]:
         """Return the methods that a path has."""
