@@ -25,6 +25,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.answering import Answering
 from datastorage.platform.server.arrivals import Actions, has_queued
+from datastorage.platform.server.conformance import check_head
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.lanes import Lanes, start_all
 from datastorage.platform.server.malformed import answer_malformed
@@ -213,6 +214,7 @@ class LaneWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
+        check_head(req)
         with self.in_flight.one_more():
             conn.expect_body()
             self._answering.begin(conn)

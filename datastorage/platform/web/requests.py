@@ -99,6 +99,14 @@ class Request:
         )
 
     @property
+    def routed_path(self) -> str:
+        """The path to look up: as it was sent where it has an encoded slash, which ends no segment."""
+        target: str = self.environ.get("RAW_URI", "")
+        if "%" in target and "%2f" in (sent := target.partition("?")[0]).lower():
+            return sent
+        return self.path
+
+    @property
     def rule(self) -> str:
         """The rule by which it was routed, as the log calls it."""
         return UNMATCHED if self.endpoint is None else self.endpoint.rule

@@ -8,7 +8,7 @@ resource of its own, even where a rule with a variable fits too: ``GET /events/b
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from flask import Flask
 from werkzeug import exceptions
@@ -113,6 +113,8 @@ class Routes:
                 by_method = self._spelled_out.setdefault(rule.rule, {})
                 by_method.update(dict.fromkeys(rule.methods or (), endpoint))
         self._class_of_method = self._classes_by_method()
+        everything = _everything(frozenset().union(*(each.methods for each in self)))
+        self._spelled_out[everything.rule] = dict.fromkeys(everything.methods, everything)
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._endpoints.values())
@@ -125,6 +127,8 @@ class Routes:
             MethodNotAllowed: one fits, with other methods.
         """
         by_method = self._spelled_out.get(path)
+        if by_method is None and path.startswith("//"):
+            raise NotFound(f"no route for {path}")  # Werkzeug would take it for one slash
         if by_method is not None:
             if method not in by_method:
                 raise MethodNotAllowed(method, path, sorted(by_method))
@@ -161,6 +165,26 @@ class Routes:
         """Return the methods that a path has."""
         by_method = self._spelled_out.get(path)
         return sorted(self._adapter.allowed_methods(path) if by_method is None else by_method)
+
+
+def _everything(methods: frozenset[str]) -> Endpoint:
+    """Return what ``OPTIONS *`` asks about, the service as a whole; other methods cannot be sent to it."""
+    rule = "*"
+
+    def no_resource() -> NoReturn:
+        raise NotFound(f"no route for {rule}")
+
+    return Endpoint(
+        operation=Operation(act=no_resource, permission=Permission.NOTHING),
+        name="everything",
+        methods=methods,
+        rule=rule,
+        template=rule,
+        path=None,
+        query=None,
+        body=None,
+        answer_of={},
+    )
 
 
 def _key(rule: Rule) -> tuple[str, str]:
