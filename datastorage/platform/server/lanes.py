@@ -1,10 +1,11 @@
-"""Which threads carry a request out: those of its class, those of probes, or the one that only refuses.
+"""Which threads carry a request out: those of its class, those of probes, or those that only refuse.
 
 Probes and connections to the metrics port have a lane of their own, so a saturated API never delays them.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import Barrier
 from typing import Any, Final
@@ -16,6 +17,7 @@ from datastorage.platform.web.gates import Grounds, is_probe, wants_body
 from datastorage.platform.web.requests import NO_THREAD
 
 METRICS_LANE_THREADS: Final = 2
+REFUSING_THREADS: Final = 2
 
 Handle = Callable[[PatientConnection], Any]
 Finish = Callable[[PatientConnection, "Future[Any]"], None]
@@ -57,7 +59,7 @@ class Lanes:
         self._metrics_port = metrics_port
         self._metrics = started_pool(METRICS_LANE_THREADS, "metrics")
         # Refusals are quick, and need a thread when there is none.
-        self._refusals = started_pool(1, "refusals")
+        self._refusals = started_pool(REFUSING_THREADS, "refusals")
         self.queue = ThreadQueue(limits, partial(self._submit, api))
         self._handle: Handle
         self._finish: Finish
@@ -93,7 +95,8 @@ class Lanes:
         return self._grounds is None or wants_body(environ, self._grounds)
 
     def _submit(self, pool: ThreadPoolExecutor, conn: PatientConnection) -> None:
-        pool.submit(self._handle, conn).add_done_callback(partial(self._done, conn))
+        with suppress(RuntimeError):  # the worker has given its threads up, and ends
+            pool.submit(self._handle, conn).add_done_callback(partial(self._done, conn))
 
     def _done(self, conn: PatientConnection, handled: "Future[Any]") -> None:
         """Start the next request that waits, still in this thread."""
