@@ -18,6 +18,7 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     │   ├── AccessUnknown     who may do what cannot be found out now
     │   └── RateLimited       the caller sends too much
     ├── Overloaded            there is no room for the request now
+    │   └── TooManyExports
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
@@ -151,10 +152,28 @@ class RequestTimeout(DataStorageError):
 
 
 class Overloaded(DataStorageError):
-    """The request is not looked at, because others take all the room there is: send it again."""
+    """The request is not looked at, because others take all the room there is: send it again.
+
+    Attributes:
+        reason: what there is no room for, as ``overload_refusals_total{reason}`` has it.
+    """
 
     slug = "overloaded"
     retry_after_seconds = 1
+
+    def __init__(self, detail: str, *, reason: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class TooManyExports(Overloaded):
+    """As many exports run in this process as may; one that ends makes room."""
+
+    slug = "too-many-exports"
+    retry_after_seconds = 5
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, reason="exports")
 
 
 class AccessRefused(DataStorageError):

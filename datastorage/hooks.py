@@ -116,6 +116,7 @@ class Hooks:
         """Give the worker what it shares with the arbiter; runs in the arbiter."""
         self._access_files.look()
         worker.server_settings = self._settings.server
+        worker.pool_timeout = self._settings.database.pool_timeout
         worker.is_shutting_down = self._is_shutting_down
         worker.has_left = SharedFlag()
         worker.in_flight = InFlightRequests()

@@ -1,7 +1,5 @@
 """What can become of an audit event that is written, and what is asked and answered about those stored."""
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Annotated, Any, ClassVar
@@ -182,23 +180,3 @@ class EventPage(msgspec.Struct, frozen=True):
 
     data: Annotated[list[msgspec.Raw], meaning("The events of this page.", of=STORED)]
     pagination: Annotated[Pagination, meaning("Where this page lies.")]
-
-
-@dataclass(frozen=True, slots=True)
-class EventExport:
-    """Lines of JSON that are read while they are sent; ``next_cursor`` is set when rows remain.
-
-    No generator: closing one that never started runs none of its code, and the answer to HEAD never
-    starts, nor does the one to a client that is already gone.
-    """
-
-    chunks: Generator[Sequence[str], None, None]
-    next_cursor: str | None
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
-            yield "\n".join((*chunk, "")).encode("utf-8")
-
-    def close(self) -> None:
-        """End the transaction."""
-        self.chunks.close()

@@ -194,10 +194,33 @@ def _rendered(shape: tuple[Shape, bool, bool, bool]) -> Rendered:
     return Rendered(bounded(first_page(wanted, limit=0) if is_counted else page(wanted, limit=0)))
 
 
-def keys(wanted: AuditFilter, *, limit: int, offset: int) -> Select[Any]:
-    """Select only the sort keys of a stretch of the result, in its order."""
-    sort_key = select(audit_events.c.event_timestamp, audit_events.c.event_id)
-    return ordered(sort_key, wanted).limit(limit).offset(offset)
+def keys(wanted: AuditFilter, *, limit: int) -> Select[Any]:
+    """Select only the keys of the result, in its order."""
+    key = select(audit_events.c.event_timestamp, audit_events.c.event_id, audit_events.c.event_date)
+    return ordered(key, wanted).limit(limit)
+
+
+def _of_keys(*, ascending: bool) -> Select[Any]:
+    """Select the events with ``:event_ids`` as JSON, and their keys: an id may exist on several dates.
+
+    SELECT page.event_id, page.event_date, concat(…) FROM (SELECT … WHERE event_id = ANY (…)
+    AND event_date BETWEEN … AND …) AS page ORDER BY …
+    """
+    event_id, event_date = audit_events.c.event_id, audit_events.c.event_date
+    rows = _EVERYTHING.where(
+        event_id == func.any(bindparam("event_ids", type_=ARRAY(event_id.type))),
+        # Prunes the other months.
+        event_date.between(
+            bindparam("first_date", type_=event_date.type), bindparam("last_date", type_=event_date.type)
+        ),
+    )
+    columns = [literal_column(f"page.{each.name}", each.type) for each in (event_id, event_date)]
+    order = _page_order(AuditFilter(ascending=ascending))
+    return select(*columns, _PAGE_JSON).select_from(rows.subquery("page")).order_by(order)
+
+
+OF_KEYS = {ascending: Rendered(_of_keys(ascending=ascending)) for ascending in (False, True)}
+"""Statement by whether the result is in ascending order."""
 
 
 def ordered(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:

@@ -3,9 +3,9 @@
 Every method raises a classified ``DatabaseError``.
 """
 
-from collections.abc import Generator
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -14,19 +14,19 @@ from sqlalchemy import Connection
 
 from datastorage.audit import queries
 from datastorage.audit.cursor import cursor_of
-from datastorage.audit.model import EventExport, EventPage, ExportRequest, PageRequest
+from datastorage.audit.export import EventExport, ExportKeys, RowKey
+from datastorage.audit.model import EventPage, ExportRequest, PageRequest
 from datastorage.errors import NotFound
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Bound, Stretch, bounded, stretch_of
+from datastorage.platform.exports import Exports, RunningExport
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.platform.web.pages import Pagination
 
 OPERATION: Final = "audit_events"
 """Every read of events in the metrics of queries."""
-EXPORT_FETCH_ROWS: Final = 500
-"""Rows the server-side cursor hands over at once: bounds the memory of an export."""
 SHORT_PAGE_ROWS: Final = 200
 """A longer page shows a long list: its count, a statement of its own, may use parallel workers."""
 
@@ -39,12 +39,16 @@ class AuditReader:
 
     Args:
         database: where they are.
+        exports: how many may run, and for how long.
         metrics: counts and durations of reads.
         max_page_bytes: of the events of a page.
     """
 
-    def __init__(self, database: Database, metrics: Metrics, *, max_page_bytes: int) -> None:
+    def __init__(
+        self, database: Database, exports: Exports, metrics: Metrics, *, max_page_bytes: int
+    ) -> None:
         self._database = database
+        self._exports = exports
         self._metrics = metrics
         self._max_page_bytes = max_page_bytes
 
@@ -119,28 +123,42 @@ class AuditReader:
         return _raw(rows[0][0])
 
     def export(self, wanted: ExportRequest) -> EventExport:
-        """Start streaming events; a ``DatabaseError`` may also come while the chunks are consumed."""
-        with timed_query(self._metrics, OPERATION):
-            end, chunks = self._database.start(lambda: self._begin(wanted))
-        next_cursor = cursor_of(end, ascending=wanted.filter.ascending) if end else None
-        return EventExport(chunks, next_cursor)
+        """Start streaming events; a ``DatabaseError`` may also come while they are read.
 
-    def _begin(self, wanted: ExportRequest) -> tuple[Any, Generator[Any, None, None]]:
-        chunks = self._stream(wanted)
-        return next(chunks), chunks
-
-    def _stream(self, wanted: ExportRequest) -> Generator[Any, None, None]:
-        """Yield the position of the last row to be sent, if further rows remain, and then the events.
-
-        One generator owns the transaction, so both come from the same snapshot.
+        Raises:
+            TooManyExports: as many run as may.
         """
-        with self._database.snapshot(custom_plan=wanted.filter.needs_values) as connection:
-            tail = connection.execute(queries.keys(wanted.filter, limit=2, offset=wanted.limit - 1)).all()
-            yield Position(*tail[0]) if len(tail) > 1 else None
-            cursor = connection.execution_options(yield_per=EXPORT_FETCH_ROWS)
-            # Closed in any case: a server-side cursor left behind is reported when it is collected.
-            with cursor.execute(queries.page(wanted.filter, limit=wanted.limit)) as result:
-                yield from result.scalars().partitions()
+        running = self._exports.begin()
+        try:
+            with timed_query(self._metrics, OPERATION):
+                return self._begin(wanted, running)
+        except BaseException:
+            running.close()
+            raise
+
+    def _begin(self, wanted: ExportRequest, running: RunningExport) -> EventExport:
+        ascending = wanted.filter.ascending
+        statement = queries.keys(wanted.filter, limit=wanted.limit + 1)
+        keys = self._database.read(
+            lambda connection: ExportKeys(connection.execute(statement), wanted.limit),
+            custom_plan=wanted.filter.needs_values,
+        )
+        end = keys.next_position
+        next_cursor = cursor_of(end, ascending=ascending) if end else None
+        return EventExport(
+            keys, lambda page: self._find_rows_of(page, ascending=ascending), running, next_cursor
+        )
+
+    def _find_rows_of(self, keys: Sequence[RowKey], *, ascending: bool) -> list[str]:
+        days = [day for _, day in keys]
+        values = {
+            "event_ids": [event_id for event_id, _ in keys],
+            "first_date": min(days),
+            "last_date": max(days),
+        }
+        rows = self._database.query(queries.OF_KEYS[ascending], values)
+        wanted = set(keys)
+        return [text for event_id, day, text in rows if (event_id, day) in wanted]
 
 
 def _raw(text: str) -> msgspec.Raw:

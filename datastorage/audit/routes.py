@@ -6,12 +6,12 @@ from flask import Blueprint
 from msgspec import Raw
 
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.export import EventExport
 from datastorage.audit.model import (
     STORED,
     AlreadyRecorded,
     BatchParked,
     BatchRecorded,
-    EventExport,
     EventPage,
     ExportRequest,
     PageRequest,
@@ -108,7 +108,7 @@ def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded 
             stream=True,
         ),
     ),
-    problems=READ_PROBLEMS,
+    problems=(*READ_PROBLEMS, "too-many-exports"),
 )
 def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     """Find audit events by filters, a page at a time, or stream them as lines.
@@ -123,8 +123,8 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     are allowed, `event_data_contains` and the pair `detail_key`, `detail_value` included.
 
     With `Accept: application/x-ndjson` or `format=ndjson` the answer is an export: one event per line,
-    read while it is sent. A truncated export ends without the final chunk. `offset` is refused there;
-    go on with `cursor`.
+    read while it is sent, as of the moment it began. A truncated export ends without the final chunk, one
+    that takes too long among them. `offset` is refused there; go on with `cursor`.
     """
     reader = current(AuditReader)
     return reader.export(wanted) if isinstance(wanted, ExportRequest) else reader.find_page(wanted)

@@ -104,6 +104,9 @@ _REFUSALS: Checks = {
     "server.max_connections_per_address must be at most server.max_connections": lambda of: (
         of["server.max_connections_per_address"] > of["server.max_connections"]
     ),
+    "server.max_slow_readers must be at most server.threads": lambda of: (
+        of["server.max_slow_readers"] is not None and of["server.max_slow_readers"] > of["server.threads"]
+    ),
     "limits.max_event_data_bytes must be at most half of redis.dlq_max_entry_bytes": lambda of: (
         2 * of["limits.max_event_data_bytes"] > of["redis.dlq_max_entry_bytes"]
     ),

@@ -13,6 +13,7 @@ from datastorage.settings.keys import NO_FILE, optional, setting
 _LOWEST_PORT = 1024  # below, a process needs privileges that ours does not have
 _HIGHEST_PORT = 65535
 _BODY_BUDGET_BYTES = 16 * 1024 * 1024
+_SLOW_READERS = 8
 _OFF = ("off", "false")  # YAML 1.1 reads an unquoted `off` as false
 
 
@@ -41,6 +42,10 @@ class ServerSettings:
     max_connections_per_address: int = setting(kinds.integer(10, 10000), "250")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(kinds.listing(kinds.network()), "")
     body_budget_bytes: int | None = optional(kinds.integer(1))
+    write_reserve_percent: int = setting(kinds.integer(0, 75), "25")
+    max_slow_readers: int | None = optional(kinds.integer(1))
+    min_send_rate: int = setting(kinds.integer(0), "16384")
+    max_export_duration: timedelta = setting(kinds.duration("1m", "24h"), "30m")
     max_body_bytes: int = setting(kinds.integer(1), "10485760")
     cors_allowed_origins: tuple[str, ...] = setting(kinds.listing(kinds.origin()), "")
     readiness_requires_database: bool = setting(kinds.flag(), "true")
@@ -49,6 +54,15 @@ class ServerSettings:
     def body_budget(self) -> int:
         """Bytes of request bodies that may be under way in one worker."""
         return self.body_budget_bytes or max(_BODY_BUDGET_BYTES, self.max_body_bytes * 4 // 3)
+
+    @property
+    def slow_readers(self) -> int:
+        """Clients of one worker that may take their answers slowly while requests wait for a thread."""
+        return self.max_slow_readers or min(_SLOW_READERS, self.threads)
+
+    def share_of_reads(self, total: int) -> int:
+        """Return how many of a worker's threads or connections reads may hold; one at least."""
+        return max(1, total * (100 - self.write_reserve_percent) // 100)
 
     def is_trusted_proxy(self, address: str) -> bool:
         """Tell whether the peer ``address`` speaks for many clients."""
@@ -70,6 +84,7 @@ class AuditSettings:
     batch_timeout: timedelta = setting(kinds.duration(), "30s")
     dlq_timeout: timedelta = setting(kinds.duration(), "3s")
     dlq_batch_timeout: timedelta = setting(kinds.duration(), "5s")
+    max_concurrent_exports: int = setting(kinds.integer(1), "2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

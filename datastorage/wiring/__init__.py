@@ -26,6 +26,9 @@ PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
 DEFERRED_METRICS_INTERVAL = timedelta(milliseconds=250)
 """How late a request is counted while another one lasts, and how often requests in flight are."""
 
+LEAST_SHARE_WITH_RESERVE = 4
+"""Reads may hold all connections of a worker that has fewer: one of three would be too many to keep back."""
+
 
 def build_services(
     settings: Settings,
@@ -87,9 +90,11 @@ def _write_log_from_a_thread(metrics: Metrics) -> None:
 
 def add_database(services: Services, settings: Settings) -> None:
     """Add the database, with this process's share of the connections."""
+    share = settings.database.max_open_conns // settings.server.workers
     database = Database(
         settings.database,
-        share=settings.database.max_open_conns // settings.server.workers,
+        share=share,
+        reads=settings.server.share_of_reads(share) if share >= LEAST_SHARE_WITH_RESERVE else share,
         metrics=services[Metrics],
         application_name=application_name(),
     )

@@ -43,6 +43,7 @@ from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, 
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database
+from datastorage.platform.exports import Exports
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
@@ -115,7 +116,12 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
             clock=clock,
         ),
-        AuditReader(database, metrics, max_page_bytes=settings.limits.max_page_bytes),
+        AuditReader(
+            database,
+            _exports("audit", settings.audit.max_concurrent_exports, settings, metrics),
+            metrics,
+            max_page_bytes=settings.limits.max_page_bytes,
+        ),
         NotificationService(
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
@@ -145,10 +151,19 @@ def add_incidents(services: Services, settings: Settings, clock: Clock) -> None:
     database, metrics = services[Database], services[Metrics]
     store = IncidentStore(database, max_page_bytes=settings.limits.max_page_bytes)
     services.add(
-        IncidentService(store, settings.incidents, metrics, services[SharedFlag]),
+        IncidentService(
+            store,
+            _exports("incidents", settings.incidents.max_concurrent_exports, settings, metrics),
+            metrics,
+            services[SharedFlag],
+        ),
         AggregateService(AggregateStore(database), metrics, clock),
         IncidentWriteService(IncidentWriteStore(database, settings.database), metrics),
     )
+
+
+def _exports(kind: str, maximum: int, settings: Settings, metrics: Metrics) -> Exports:
+    return Exports(kind, maximum=maximum, longest=settings.server.max_export_duration, metrics=metrics)
 
 
 def add_health(services: Services, settings: Settings) -> None:

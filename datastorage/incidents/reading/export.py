@@ -11,6 +11,7 @@ from datastorage.incidents.reading.cursor import cursor_after, position_of
 from datastorage.incidents.reading.model import ExportRequest
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Stretch
+from datastorage.platform.exports import RunningExport
 
 PAGE_ROWS = 1000
 
@@ -33,7 +34,7 @@ class IncidentExport:
         wanted: the filter and the number of rows at most.
         read_page: reads a stretch of up to so many rows behind a position.
         is_shutting_down: asked between pages.
-        release: called once when the export is over, however it ends.
+        running: its place among the exports that may run; says when it has taken too long.
 
     Raises:
         DatabaseError: the first page could not be read.
@@ -45,13 +46,13 @@ class IncidentExport:
         read_page: ReadPage,
         *,
         is_shutting_down: Callable[[], bool],
-        release: Callable[[], None],
+        running: RunningExport,
     ) -> None:
         self._wanted = wanted
         self._read_page = read_page
         self._is_shutting_down = is_shutting_down
-        self._release = release
-        self._is_closed = False
+        self._running = running
+        self._reason: str | None = None
         self._sent = 0
         self._next_cursor: str | None = None
         self._rows = self._read(wanted.after)
@@ -69,9 +70,17 @@ class IncidentExport:
             self._next_cursor = cursor_after(page[-1], fingerprint) if read.has_more else None
             yield page
             cursor = self._next_cursor
-            if cursor is None or self._room() <= 0 or self._is_shutting_down():
+            self._reason = self._reason_to_stop() if read.has_more else None
+            if cursor is None or self._reason is not None:
                 return
             self._rows = self._read(position_of(cursor, fingerprint))
+
+    def _reason_to_stop(self) -> str | None:
+        if self._room() <= 0:
+            return "max_rows"
+        if self._running.is_overdue:
+            return "max_duration"
+        return "shutting_down" if self._is_shutting_down() else None
 
     def _room(self) -> int:
         return min(PAGE_ROWS, self._wanted.max_rows - self._sent)
@@ -82,13 +91,8 @@ class IncidentExport:
     @property
     def end(self) -> ExportEnd:
         """Where it stands now."""
-        reason = None
-        if self._next_cursor is not None:
-            reason = "max_rows" if self._room() <= 0 else "shutting_down"
-        return ExportEnd(self._sent, self._next_cursor, reason)
+        return ExportEnd(self._sent, self._next_cursor, self._reason)
 
     def close(self) -> None:
         """Make room for another export; safe to call again."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._release()
+        self._running.close()

@@ -1,12 +1,10 @@
 """What is decided about reading incidents: where a page ends, and how many exports run at once."""
 
 from collections.abc import Callable
-from threading import BoundedSemaphore
 
 import msgspec
 
 from datastorage.errors import NotFound, QueryTimeout
-from datastorage.incidents.errors import TooManyExports
 from datastorage.incidents.reading.cursor import cursor_after
 from datastorage.incidents.reading.export import IncidentExport
 from datastorage.incidents.reading.model import (
@@ -20,10 +18,10 @@ from datastorage.incidents.reading.shared_pages import SharedPages
 from datastorage.incidents.reading.store import IncidentStore
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Stretch
+from datastorage.platform.exports import Exports
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query
 from datastorage.platform.web.pages import Pagination
-from datastorage.settings import IncidentsSettings
 
 TOO_SLOW = "the list took too long - bound it in time with since, or leave out the total with count=none"
 
@@ -33,7 +31,7 @@ class IncidentService:
 
     Args:
         store: the table.
-        settings: how many exports may run in this process.
+        exports: how many may run, and for how long.
         metrics: counts and durations of reads.
         is_shutting_down: ends exports between two pages.
     """
@@ -41,7 +39,7 @@ class IncidentService:
     def __init__(
         self,
         store: IncidentStore,
-        settings: IncidentsSettings,
+        exports: Exports,
         metrics: Metrics,
         is_shutting_down: Callable[[], bool],
     ) -> None:
@@ -49,8 +47,7 @@ class IncidentService:
         self._pages = SharedPages(store.find_pages)
         self._metrics = metrics
         self._is_shutting_down = is_shutting_down
-        self._max_exports = settings.max_concurrent_exports
-        self._export_slots = BoundedSemaphore(self._max_exports)
+        self._exports = exports
 
     def find_page(self, wanted: PageRequest) -> IncidentPage:
         """Return one page and where it lies.
@@ -97,20 +94,14 @@ class IncidentService:
             TooManyExports: as many run as may.
             DatabaseError: the first page could not be read.
         """
-        if not self._export_slots.acquire(blocking=False):
-            raise TooManyExports(f"{self._max_exports} exports are running already - please retry")
+        running = self._exports.begin()
 
         def read_page(after: Position[int] | None, limit: int) -> Stretch:
             with timed_query(self._metrics, "export"):
                 return self._store.read_export(wanted, after=after, limit=limit)
 
         try:
-            return IncidentExport(
-                wanted,
-                read_page,
-                is_shutting_down=self._is_shutting_down,
-                release=self._export_slots.release,
-            )
+            return IncidentExport(wanted, read_page, is_shutting_down=self._is_shutting_down, running=running)
         except BaseException:
-            self._export_slots.release()
+            running.close()
             raise

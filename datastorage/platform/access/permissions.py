@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from datastorage.platform.request_class import RequestClass
+
 
 class Permission(StrEnum):
     """Four permissions, none of which implies another, and the two ways to need none of them."""
@@ -15,6 +17,13 @@ class Permission(StrEnum):
     WRITE = "write"
     ADMIN = "admin"
 
+    @property
+    def request_class(self) -> RequestClass:
+        """The class of requests that need it."""
+        return RequestClass.WRITE if self in _WRITING else RequestClass.READ
+
+
+_WRITING = frozenset({Permission.WRITE, Permission.ADMIN})
 
 GRANTABLE = (Permission.READ, Permission.EXPORT, Permission.WRITE, Permission.ADMIN)
 """What a caller may have, in the order in which it is shown."""

@@ -9,7 +9,7 @@ from datastorage.errors import RateLimited
 from datastorage.platform.access.credentials import Address, peer_of
 from datastorage.platform.access.identity import Identity, Kind
 from datastorage.platform.access.permissions import Permission
-from datastorage.platform.access.rates import RateLimit, Standing, key_of
+from datastorage.platform.access.rates import Quota, RateLimit, key_of
 from datastorage.platform.metrics import Metrics
 
 
@@ -40,16 +40,16 @@ class Quotas:
             RateLimited: it has used up its budget.
         """
         if self.failures is not None:
-            standing = self.failures.look(key_of(self._client_of(environ)))
-            if standing.is_exceeded:
-                raise self._refusal(standing, permission, "failure_limit", "failures")
+            quota = self.failures.look(key_of(self._client_of(environ)))
+            if quota.is_exceeded:
+                raise self._refusal(quota, permission, "failure_limit", "failures")
 
     def count_failure(self, environ: WSGIEnvironment) -> None:
         """Count refused credentials against the address that sent them."""
         if self.failures is not None:
             self.failures.count(key_of(self._client_of(environ)))
 
-    def count(self, environ: WSGIEnvironment, identity: Identity, permission: Permission) -> Standing | None:
+    def count(self, environ: WSGIEnvironment, identity: Identity, permission: Permission) -> Quota | None:
         """Count a request of a caller; return where the caller stands, ``None`` without a limit.
 
         Raises:
@@ -59,17 +59,17 @@ class Quotas:
         if limit is None:
             return None
         is_anonymous = identity.kind is Kind.ANONYMOUS
-        standing = limit.count(key_of(self._client_of(environ)) if is_anonymous else f"name:{identity.name}")
-        if standing.is_exceeded:
-            raise self._refusal(standing, permission, "rate_limit", "identity")
-        return standing
+        quota = limit.count(key_of(self._client_of(environ)) if is_anonymous else f"name:{identity.name}")
+        if quota.is_exceeded:
+            raise self._refusal(quota, permission, "rate_limit", "identity")
+        return quota
 
-    def _refusal(self, standing: Standing, permission: Permission, reason: str, kind: str) -> RateLimited:
+    def _refusal(self, quota: Quota, permission: Permission, reason: str, kind: str) -> RateLimited:
         self.metrics.rate_limited.labels(kind, permission).inc()
         status = self.write_status if permission is Permission.WRITE else None
         too_many = "too many refused requests from this address"
         detail = too_many if kind == "failures" else "too many requests"
-        return RateLimited(detail, reason, status, standing.reset_seconds, standing.headers)
+        return RateLimited(detail, reason, status, quota.reset_seconds, quota.headers)
 
     def _client_of(self, environ: WSGIEnvironment) -> Address | None:
         """Return the address of the client; a trusted proxy tells it, others may tell what they like."""

@@ -29,7 +29,7 @@ _SECOND: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Quota:
     """Where a caller stands: what it may still send, and when it may send everything again.
 
     Attributes:
@@ -78,22 +78,22 @@ class RateLimit:
         self._shared = None if shared is None else _Counting(rate, shared())
         self._shared_again_at = 0.0
 
-    def count(self, key: str) -> Standing:
+    def count(self, key: str) -> Quota:
         """Count one request of ``key``."""
         return self._asked(key, counts=True)
 
-    def look(self, key: str) -> Standing:
+    def look(self, key: str) -> Quota:
         """Tell where ``key`` stands, and count nothing."""
         return self._asked(key, counts=False)
 
-    def _asked(self, key: str, *, counts: bool) -> Standing:
+    def _asked(self, key: str, *, counts: bool) -> Quota:
         if self._shared is not None and monotonic_seconds() >= self._shared_again_at:
             try:
-                return self._shared.standing(self._policy, key, counts=counts)
+                return self._shared.quota(self._policy, key, counts=counts)
             except (redis.RedisError, OSError):
                 self._errors.inc()
                 self._shared_again_at = monotonic_seconds() + FALLBACK_SECONDS
-        return self._own.standing(self._policy, key, counts=counts)
+        return self._own.quota(self._policy, key, counts=counts)
 
 
 class _Counting:
@@ -107,12 +107,12 @@ class _Counting:
         self._keys_since = monotonic_seconds()
         self._lock = Lock()
 
-    def standing(self, policy: str, key: str, *, counts: bool) -> Standing:
+    def quota(self, policy: str, key: str, *, counts: bool) -> Quota:
         place = self._place_of(key)
         allowed = (self._strategy.hit if counts else self._strategy.test)(self._item, policy, place)
         found = self._strategy.get_window_stats(self._item, policy, place)
         reset_seconds = max(1, math.ceil(found.reset_time - time.time()))
-        return Standing(policy, self._rate, max(found.remaining, 0), reset_seconds, not allowed)
+        return Quota(policy, self._rate, max(found.remaining, 0), reset_seconds, not allowed)
 
     def _place_of(self, key: str) -> str:
         """Return under which key is counted: beyond a number of keys further ones share one."""

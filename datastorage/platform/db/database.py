@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -25,6 +24,7 @@ from datastorage.platform.db.engine import HEALTH_CONNECT_TIMEOUT, Engines
 from datastorage.platform.db.pool import GENERATION, Renewals, SteadyPool
 from datastorage.platform.db.rendered import IS_WATCHED, Rendered, driver_of
 from datastorage.platform.db.retries import READ_PAUSES, SHORT_PAUSES, Retries, with_retries
+from datastorage.platform.db.slots import Slots
 from datastorage.platform.db.transactions import Access, LocalSettings, begin
 from datastorage.platform.db.watchdog import Watchdog
 from datastorage.platform.metrics import Metrics
@@ -45,6 +45,7 @@ class Database:
     Args:
         settings: the ``database`` group.
         share: connections this process may open (``max_open_conns // workers``).
+        reads: how many of them reads may hold, all when absent.
         metrics: pool gauges, wait times and error counts.
         application_name: what ``pg_stat_activity`` shows.
     """
@@ -54,14 +55,14 @@ class Database:
         settings: DatabaseSettings,
         *,
         share: int,
+        reads: int | None = None,
         metrics: Metrics,
         application_name: str = "datastorage",
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        # QueuePool has one timeout for all requests; audit writes may wait less than reads. There are as
-        # many slots as connections in the pool, so a request that holds one never waits inside the pool.
-        self._slots = BoundedSemaphore(share)
+        # QueuePool has one timeout for all requests; audit writes may wait less than reads.
+        self._slots = Slots(share, share if reads is None else reads)
         self._watchdog = Watchdog()
         self._renewals = Renewals(lambda reason: metrics.db_connections_renewed.labels(reason).inc())
         engines = Engines(settings, application_name, self._watchdog, self._renewals)
@@ -118,10 +119,6 @@ class Database:
 
         return self._run(attempt, READ_PAUSES, limit)
 
-    def start(self, reading: Callable[[], T]) -> T:
-        """Return the first rows that ``reading`` takes from a ``snapshot``; repeated like every read."""
-        return self._run(reading, READ_PAUSES, self._settings.statement_timeout)
-
     def write(
         self,
         work: Work[T],
@@ -158,17 +155,6 @@ class Database:
                 return done
 
         return self._run(attempt, retries, limit, lambda: retries.after_commit or not is_committing)
-
-    @contextmanager
-    def snapshot(self, *, custom_plan: bool = False) -> Iterator[Connection]:
-        """Hold one ``REPEATABLE READ READ ONLY`` transaction open, for answers that are streamed.
-
-        Raises:
-            DatabaseError: classified by ``faults``, also while the caller is iterating.
-        """
-        local = LocalSettings(custom_plan=custom_plan)
-        with self._transaction(Access.READ, local, self._settings.pool_timeout, limit=None) as connection:
-            yield connection
 
     def connect_outside_pool(self) -> Connection:
         """Open a separate connection for a health check, which an exhausted pool must not fail.
@@ -216,21 +202,22 @@ class Database:
 
     @contextmanager
     def _transaction(
-        self, access: Access, local: LocalSettings, wait: timedelta, limit: timedelta | None
+        self, access: Access, local: LocalSettings, wait: timedelta, limit: timedelta
     ) -> Iterator[Connection]:
         with self._connection(wait, limit) as connection, connection.begin(), self._translating(connection):
             begin(driver_of(connection), access, local)
             yield connection
 
     @contextmanager
-    def _connection(self, wait: timedelta, limit: timedelta | None) -> Iterator[Connection]:
+    def _connection(self, wait: timedelta, limit: timedelta) -> Iterator[Connection]:
         """Lend a connection, and cut it if the server does not keep the time limit it was given."""
         started = monotonic_seconds()
-        if not self._slots.acquire(timeout=wait.total_seconds()):
+        slot = self._slots.take(wait.total_seconds())
+        if not slot:
             self._metrics.db_pool_timeouts.inc()
             self._note_wait(monotonic_seconds() - started)
             raise self._counted(faults.pool_exhausted())
-        seconds = None if limit is None else limit.total_seconds() + WATCHDOG_GRACE_SECONDS
+        seconds = limit.total_seconds() + WATCHDOG_GRACE_SECONDS
         try:
             with self._connect() as connection:
                 self._note_wait(monotonic_seconds() - started)
@@ -238,7 +225,7 @@ class Database:
                 with self._watchdog.watching(driver_of(connection), seconds), self._translating(connection):
                     yield connection
         finally:
-            self._slots.release()
+            self._slots.give_back(slot)
             self._set_pool_gauges()
 
     def _connect(self) -> Connection:

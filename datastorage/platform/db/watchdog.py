@@ -41,11 +41,8 @@ class Watchdog:
         self._is_closed = False
 
     @contextmanager
-    def watching(self, connection: HasSocket, seconds: float | None) -> Iterator[None]:
-        """Cut ``connection`` when the block takes longer than ``seconds``; without a limit, never."""
-        if seconds is None:
-            yield
-            return
+    def watching(self, connection: HasSocket, seconds: float) -> Iterator[None]:
+        """Cut ``connection`` when the block takes longer than ``seconds``."""
         number = self._watch(connection, monotonic_seconds() + seconds)
         try:
             yield

@@ -25,6 +25,7 @@ from datastorage.platform.metrics.label_values import (
     UNKNOWN,
 )
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
+from datastorage.platform.request_class import RequestClass
 
 SERVICES: Final = (
     "gateway",
@@ -150,11 +151,17 @@ class Metrics:
     connections_open = gauge("Open connections", each(lane=("api", "metrics")), mode="livesum")
     connections_closed = counter(
         "Connections closed before a request was there",
-        each(reason=("silent", "head_timeout", "worker_limit", "address_limit")),
+        each(reason=("silent", "head_timeout", "worker_limit", "address_limit", "slow_reader")),
     )
+    requests_waiting = gauge(
+        "Requests that wait for a thread", each(**{"class": tuple(RequestClass)}), mode="livesum"
+    )
+    slow_readers = gauge("Clients that take their answers slowly", mode="livesum")
     body_bytes_in_flight = gauge("Bytes of request bodies arriving or worked on", mode="livesum")
+    exports_active = gauge("Exports being sent", each(kind=("audit", "incidents")), mode="livesum")
     overload_refusals = counter(
-        "Requests refused because others take all the room", each(reason=("body_budget",))
+        "Requests refused because others take all the room",
+        each(reason=("body_budget", "thread_wait", "exports")),
     )
 
     # Access; observed by platform/access and platform/web/refusals.py

@@ -3,6 +3,9 @@
 import re
 from enum import Enum, auto
 from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from datastorage.platform.server.body_budget import SMALL_BODY_BYTES
 
 MAX_HEAD_BYTES: Final = 128 * 1024
 """More than the parser takes, so that it refuses a longer head with the right status."""
@@ -10,6 +13,11 @@ MAX_HEAD_BYTES: Final = 128 * 1024
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_JUDGED: Final = {
+    "content-type": "CONTENT_TYPE",
+    "content-length": "CONTENT_LENGTH",
+    "content-encoding": "HTTP_CONTENT_ENCODING",
+}
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
@@ -38,12 +46,13 @@ class Arrival:
         is_chunked: whether a thread has to read the body.
         reserved_bytes: what the budget holds for it.
         holds_turn: whether a thread may read its chunked body.
-        refusal: why its body is given up: ``late`` or ``no_room``.
+        expects_continue: whether the client waits for ``100 Continue`` before it sends the body.
+        refusal: why the request is given up, a value of the environ's ``REFUSAL``.
     """
 
     __slots__ = (
-        "_looked_at", "_max_body_bytes", "_needed", "body_bytes", "data", "holds_turn", "is_chunked",
-        "refusal", "reserved_bytes", "stage",
+        "_head_bytes", "_is_judged", "_looked_at", "_max_body_bytes", "_needed", "body_bytes", "data",
+        "expects_continue", "holds_turn", "is_chunked", "refusal", "reserved_bytes", "stage",
     )  # fmt: skip
 
     def __init__(self, max_body_bytes: int) -> None:
@@ -58,7 +67,10 @@ class Arrival:
         self.stage = Stage.SILENT
         self.body_bytes = 0
         self.is_chunked = False
+        self.expects_continue = False
         self.refusal: str | None = None
+        self._head_bytes = 0
+        self._is_judged = False
         self._looked_at = 0
         self._needed = 0
         self.take(data)
@@ -74,33 +86,64 @@ class Arrival:
         if self.stage is Stage.BODY and len(self.data) >= self._needed:
             self.stage = Stage.COMPLETE
 
-    def asks_for(self, paths: tuple[bytes, ...]) -> bool:
-        """Return whether the path begins with one of ``paths``."""
-        return self.data.partition(b" ")[2].startswith(paths)
+    def request_line(self) -> tuple[str, str, str]:
+        """Return method, path as WSGI decodes it, and target; of another line what is in their places."""
+        line = self.data[: max(self.data.find(b"\r\n"), 0)].decode("latin-1")
+        method, _, rest = line.partition(" ")
+        target = rest.partition(" ")[0]
+        path = target.partition("?")[0]
+        if "://" in path:  # absolute form
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        return method, unquote_to_bytes(path).decode("latin-1") if "%" in path else path, target
+
+    def needs_judging(self) -> bool:
+        """Tell, once, whether to find out if the body is wanted before any more of it is awaited.
+
+        A small body costs less than its refusal, and on the connection it leaves another request can follow.
+        """
+        is_large = self.body_bytes > SMALL_BODY_BYTES and self.stage is Stage.BODY
+        if self._is_judged or not (is_large or self.is_chunked or self.expects_continue):
+            return False
+        self._is_judged = True
+        return True
+
+    def environ(self) -> dict[str, str]:
+        """Return what the gates look at, as WSGI calls it."""
+        method, path, target = self.request_line()
+        environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "RAW_URI": target}
+        for line in self.data[: self._head_bytes].decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            if name.lower() in _JUDGED:
+                environ[_JUDGED[name.lower()]] = value.strip(" \t")
+        return environ
+
+    def leave_body(self) -> None:
+        """Await no more of the body: nothing will read it."""
+        self.stage = Stage.COMPLETE
 
     def hand_over(self) -> bytes:
         """Return what has arrived, for the parser."""
         data, self.data = bytes(self.data), bytearray()
         return data
 
-    def take_expectation(self) -> bool:
-        """Return whether the client waits for ``100 Continue``; called once, when the head is complete."""
-        end = self.data.find(_END_OF_HEAD)
-        head, found = _EXPECT.subn(b"", bytes(self.data[: end + 2]))
-        if found:
-            self._needed -= end + 2 - len(head)
-            self.data[: end + 2] = head
-        return bool(found)
-
     def _look_for_head(self) -> None:
         end = self.data.find(_END_OF_HEAD, max(self._looked_at - len(_END_OF_HEAD), 0))
         self._looked_at = len(self.data)
         if end >= 0:
-            self._read_head(bytes(self.data[: end + 2]))
+            self._read_head(self._without_expectation(end + 2))
         elif len(self.data) > MAX_HEAD_BYTES:
             self.stage = Stage.COMPLETE
 
+    def _without_expectation(self, end: int) -> bytes:
+        """Take the expectation out of the head, or gunicorn would meet it before the request is judged."""
+        head, found = _EXPECT.subn(b"", bytes(self.data[:end]))
+        if found:
+            self.data[:end] = head
+            self.expects_continue = not head.partition(b"\r\n")[0].endswith(b" HTTP/1.0")
+        return head
+
     def _read_head(self, head: bytes) -> None:
+        self._head_bytes = len(head)
         self.is_chunked = bool(_TRANSFER_ENCODING.search(head))
         lengths = _CONTENT_LENGTH.findall(head)
         if self.is_chunked or len(lengths) != 1 or int(lengths[0]) > self._max_body_bytes:

@@ -12,24 +12,22 @@ from enum import Enum, auto
 from functools import partial
 from itertools import takewhile
 from selectors import EVENT_READ, BaseSelector
-from socket import MSG_DONTWAIT, SHUT_WR, socket
+from socket import MSG_DONTWAIT
 from typing import Any, Final, NamedTuple
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.arrival import Arrival, Stage
 from datastorage.platform.server.body_budget import BodyBudget
+from datastorage.platform.server.goodbyes import Goodbyes
+from datastorage.platform.server.slow_clients import CONTINUE
+from datastorage.platform.web.requests import LATE, NO_ROOM
 
 CHUNK_BYTES: Final = 64 * 1024
 CHUNKED_THREADS: Final = 4
 """Threads of a worker that may read chunked bodies at once."""
 ROOM_SECONDS: Final = 1.0
 """How long a body waits for room, and how long another may arrive slowly before it loses its room."""
-GOODBYE_SECONDS: Final = 2.0
-GOODBYES: Final = 16
-"""Closed connections that are read for a while, so that the client sees no reset; further ones are reset."""
 SLOW_BYTES_PER_SECOND: Final = 16 * 1024
-
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Limits(NamedTuple):
@@ -59,28 +57,32 @@ class Actions(NamedTuple):
         dispatch: gives it to a thread.
         close: closes it.
         tell: counts one that is closed, by the reason and the address.
+        wants_body: whether a request will be admitted, as far as its head tells, and its body read.
     """
 
     dispatch: Callable[[Any], None]
     close: Callable[[Any], None]
     tell: Callable[[str, str], None]
+    wants_body: Callable[[Any], bool]
 
 
 class Arrivals:
     """The connections of one worker whose next request has not arrived. For the main thread alone."""
 
-    def __init__(self, poller: BaseSelector, limits: Limits, budget: BodyBudget, actions: Actions) -> None:
+    def __init__(
+        self, poller: BaseSelector, limits: Limits, budget: BodyBudget, goodbyes: Goodbyes, actions: Actions
+    ) -> None:
         self._poller = poller
         self._limits = limits
         self._budget = budget
-        self._dispatch, self._close, self._tell = actions
+        self._goodbyes = goodbyes
+        self._dispatch, self._close, self._tell, self._wants_body = actions
         self._seconds = {
             Wait.SILENT: limits.silent,
             Wait.HEAD: limits.head,
             Wait.BODY: limits.body,
             Wait.ROOM: ROOM_SECONDS,
             Wait.TURN: limits.body,
-            Wait.GOODBYE: GOODBYE_SECONDS,
         }
         # In the order of their deadlines, because all that wait for the same thing have the same time.
         self._waiting: dict[Wait, dict[Any, float]] = {wait: {} for wait in Wait}
@@ -135,7 +137,7 @@ class Arrivals:
 
     def resume(self, conn: Any) -> None:
         """Look at what has arrived, and wait for what is missing or give the connection to a thread."""
-        wait = self._wants(conn.arrival)
+        wait = self._wants(conn)
         if wait is None:
             self._leave(conn)
             self._dispatch(conn)
@@ -143,11 +145,15 @@ class Arrivals:
             self._leave(conn)
             self._wait(conn, wait)
 
-    def _wants(self, arrival: Arrival) -> "Wait | None":
+    def _wants(self, conn: Any) -> "Wait | None":
+        arrival: Arrival = conn.arrival
         if arrival.stage is Stage.SILENT:
             return Wait.SILENT
         if arrival.stage is Stage.HEAD:
             return Wait.HEAD
+        if arrival.needs_judging() and not self._wants_body(conn):
+            arrival.leave_body()
+            return None
         if arrival.is_chunked:
             return self._take_turn(arrival)
         if arrival.body_bytes and not arrival.reserved_bytes and not self._reserve(arrival):
@@ -188,7 +194,8 @@ class Arrivals:
         self._waiting[wait][conn] = monotonic_seconds() + self._seconds[wait]
         if wait in READING:
             self._poller.register(conn.sock, EVENT_READ, partial(self._read, conn))
-        if wait is Wait.BODY and conn.arrival.take_expectation():
+        if wait is Wait.BODY and conn.arrival.expects_continue:
+            conn.arrival.expects_continue = False
             self._send_continue(conn)
 
     def _leave(self, conn: Any) -> None:
@@ -211,13 +218,13 @@ class Arrivals:
         if not chunk:
             self._leave(conn)
             self._close(conn)
-        elif conn.waits_for is not Wait.GOODBYE:
+        else:
             conn.arrival.take(chunk)
             self.resume(conn)
 
     def _send_continue(self, conn: Any) -> None:
         try:
-            conn.sock.send(_CONTINUE, MSG_DONTWAIT)
+            conn.sock.send(CONTINUE, MSG_DONTWAIT)
         except OSError:
             self._leave(conn)
             self._close(conn)
@@ -229,14 +236,11 @@ class Arrivals:
             self._read(conn, conn.sock)
             return
         self._leave(conn)
-        if wait is Wait.GOODBYE:
-            self._close(conn)
-            return
         if wait in REASONS:
             self._say_goodbye(conn, REASONS[wait])
             return
         # The body is given up: a thread answers, and the connection ends.
-        conn.arrival.refusal = "no_room" if wait is Wait.ROOM else "late"
+        conn.arrival.refusal = NO_ROOM if wait is Wait.ROOM else LATE
         self._dispatch(conn)
 
     def _close_oldest(self, reason: str, address: str | None = None) -> None:
@@ -253,11 +257,9 @@ class Arrivals:
             self._say_goodbye(oldest, reason)
 
     def _say_goodbye(self, conn: Any, reason: str) -> None:
-        """End our half of a connection. Closing it while data still arrives would reset it."""
         self._tell(reason, conn.address)
-        is_begun = bool(conn.arrival.data) and len(self._waiting[Wait.GOODBYE]) < GOODBYES
-        if is_begun and _shut_down(conn.sock):
-            self._wait(conn, Wait.GOODBYE)
+        if conn.arrival.data:
+            self._goodbyes.say(conn)
         else:
             self._close(conn)
 
@@ -275,21 +277,11 @@ class Wait(Enum):
     """Room in the budget for its body; nothing is read meanwhile."""
     TURN = auto()
     """One of the threads that read chunked bodies."""
-    GOODBYE = auto()
-    """The client's end of a connection that we have closed; what it sends is dropped."""
 
 
-READING: Final = frozenset({Wait.SILENT, Wait.HEAD, Wait.BODY, Wait.GOODBYE})
+READING: Final = frozenset({Wait.SILENT, Wait.HEAD, Wait.BODY})
 REASONS: Final = {Wait.SILENT: "silent", Wait.HEAD: "head_timeout"}
 """Label of a connection that is closed without an answer."""
-
-
-def _shut_down(sock: socket) -> bool:
-    try:
-        sock.shutdown(SHUT_WR)
-    except OSError:
-        return False
-    return True
 
 
 def has_queued(source: Any) -> bool:

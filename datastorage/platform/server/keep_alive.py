@@ -6,11 +6,11 @@ thread waits for it unless other work is waiting. It waits by reading: a poll be
 system call and another wait for the interpreter.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Barrier
 from typing import Final
 
+from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.arrival import Stage
 from datastorage.platform.server.body_budget import SMALL_BODY_BYTES
 from datastorage.platform.server.slow_clients import PatientConnection
@@ -19,28 +19,19 @@ KEEP_ALIVE_SHARE: Final = 5 / 8
 """Share of a worker's threads that may wait; the others are free for new connections."""
 
 
-def start_all(pool: ThreadPoolExecutor, threads: int) -> None:
-    """Start all threads of a pool now; left alone, it starts one whenever a task finds none free."""
-    together = Barrier(threads + 1)
-    for _ in range(threads):
-        pool.submit(together.wait)
-    together.wait()
-
-
 class KeepAlive:
     """Decides whether a thread may stay with a connection, and does the waiting.
 
     Args:
-        pool: the threads.
-        threads: how many it has.
+        threads: of the worker.
+        reads: how many of them reads may hold.
+        is_wanted: whether a request waits for a thread.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
-        self._pool = pool
-        # A queue counts in C; a Semaphore is Python code behind a lock that all threads need all the time.
-        self._places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(int(threads * KEEP_ALIVE_SHARE)):
-            self._places.put(None)
+    def __init__(self, threads: int, reads: int, is_wanted: Callable[[], bool]) -> None:
+        self._is_wanted = is_wanted
+        self._places = _places_for(threads)
+        self._places_of_reads = _places_for(reads) + self._places
 
     def sees_next_request(self, conn: PatientConnection) -> bool:
         """Return whether a complete next request arrives on ``conn`` while its thread can be spared.
@@ -56,15 +47,37 @@ class KeepAlive:
         return arrival.stage is Stage.COMPLETE and is_small and not self._is_wanted()
 
     def _read_more(self, conn: PatientConnection) -> None:
-        try:
-            self._places.get_nowait()
-        except Empty:
+        taken = _take(self._places_of_reads if conn.request_class is RequestClass.READ else self._places)
+        if not taken:
             return
         try:
             conn.arrival.take(conn.parser.unreader.read_ahead())
         finally:
-            self._places.put(None)
+            _give_back(taken)
 
-    def _is_wanted(self) -> bool:
-        # Queued work means that every thread is busy, and that a connection waits for one.
-        return not self._pool._work_queue.empty()  # noqa: SLF001 - there is no public way to ask
+
+# A queue counts in C; a Semaphore is Python code behind a lock that all threads need all the time.
+_Places = tuple[SimpleQueue[None], ...]
+
+
+def _places_for(threads: int) -> _Places:
+    places: SimpleQueue[None] = SimpleQueue()
+    for _ in range(int(threads * KEEP_ALIVE_SHARE)):
+        places.put(None)
+    return (places,)
+
+
+def _take(wanted: _Places) -> _Places:
+    """Return one place of each kind, or nothing if one is missing."""
+    for number, places in enumerate(wanted):
+        try:
+            places.get_nowait()
+        except Empty:
+            _give_back(wanted[:number])
+            return ()
+    return wanted
+
+
+def _give_back(taken: _Places) -> None:
+    for places in taken:
+        places.put(None)

@@ -6,21 +6,30 @@ mode of a socket four times and sends twice.
 """
 
 import socket
-from typing import Any
+from typing import Any, Final
+
+from datastorage.platform.server.slow_readers import Sending, SlowReaders
+
+PIECE_BYTES: Final = 64 * 1024
+"""How much of an answer is sent at once to a client that does not take all of it."""
 
 
 class QuietSocket(socket.socket):
     """The socket of an accepted connection; takes it over from the object that ``accept`` returned.
 
-    Attributes:
-        refusal: why the body of the current request did not arrive, if it did not.
+    Args:
+        accepted: the object.
+        address: of the client.
+        slow_readers: watches answers that the client does not take at once.
     """
 
-    def __init__(self, accepted: socket.socket) -> None:
+    def __init__(self, accepted: socket.socket, address: str, slow_readers: SlowReaders) -> None:
         timeout = accepted.gettimeout()
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().settimeout(timeout)
-        self.refusal: str | None = None
+        self._address = address
+        self._slow_readers = slow_readers
+        self._sending: Sending | None = None
         self._holds_next = False
         self._held = b""
 
@@ -43,7 +52,28 @@ class QuietSocket(socket.socket):
             self._holds_next, self._held = False, bytes(data)
             return
         held, self._held = self._held, b""
-        super().sendall(held + data if held else data, flags)
+        whole = held + data if held else data
+        try:
+            sent = self.send(whole, flags | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if self._sending is not None:
+            self._sending.sent(sent)
+        if sent < len(whole):
+            self._send_rest(memoryview(whole)[sent:])
+
+    def _send_rest(self, rest: memoryview) -> None:
+        """Send what the client did not take at once, under the eyes of the main thread."""
+        if self._sending is None:
+            self._sending = self._slow_readers.begin(self, self._address)
+        self._sending.blocks()
+        try:
+            while rest:
+                sent = self.send(rest[:PIECE_BYTES])
+                self._sending.sent(sent)
+                rest = rest[sent:]
+        finally:
+            self._sending.unblocks()
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send what was held, then a file."""
@@ -57,5 +87,16 @@ class QuietSocket(socket.socket):
             self.sendall(b"")
 
     def forget(self) -> None:
-        """Drop what is still held: the answer broke off, and the connection will be closed."""
+        """End an answer; what is still held is dropped: it broke off, and the connection will be closed."""
         self._holds_next, self._held = False, b""
+        self._stop_watching()
+
+    def close(self) -> None:
+        """Close it; nobody may shut its number down later, which may be another's then."""
+        self._stop_watching()
+        super().close()
+
+    def _stop_watching(self) -> None:
+        if self._sending is not None:
+            self._slow_readers.end(self._sending)
+            self._sending = None

@@ -7,20 +7,28 @@ deadline for the whole body, which a client that sends a byte now and then canno
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.arrival import Arrival
 from datastorage.platform.server.quiet_socket import QuietSocket
+from datastorage.platform.server.slow_readers import SlowReaders
+from datastorage.platform.web.requests import REFUSAL, WAITED_SECONDS
 from datastorage.settings import ServerSettings
 
+if TYPE_CHECKING:
+    from datastorage.platform.request_class import RequestClass
+
 CLOSED: Final = -1
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+DROPPED_BYTES: Final = 64 * 1024
+"""The longest rest of a body that is dropped to keep a connection."""
 LINGER: Final = timedelta(milliseconds=100)
 """Long enough for the next request of a busy client, too short to be noticed."""
 
@@ -43,25 +51,41 @@ class PatientConnection(TConn):
         accepted: what ``accept`` returned: socket and address of the client.
         server: our own address.
         settings: how long a body may take, and how large it may be.
+        slow_readers: watches answers that the client does not take at once.
 
     Attributes:
+        port: to which the client came.
         address: of the client, without its port.
         arrival: how much of the next request is there.
         waits_for: what the main thread watches it for, if it does.
         body_expires_at: deadline of a body that had to wait for its turn; others have the whole time.
+        request_class: of the request that has a thread or waits for one; ``None`` of a probe.
+        waited_seconds: how long it waited.
+        has_unread_body: whether a part of its body is left that has not arrived.
+        environ: of the request that is being answered.
     """
 
     def __init__(
-        self, cfg: Any, accepted: tuple[socket.socket, Any], server: Any, settings: ServerSettings
+        self,
+        cfg: Any,
+        accepted: tuple[socket.socket, Any],
+        server: Any,
+        settings: ServerSettings,
+        slow_readers: SlowReaders,
     ) -> None:
         client, address = accepted
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LINGER))
-        super().__init__(cfg, QuietSocket(client), address, server)
-        self.sock.setblocking(True)  # the main thread reads with a flag instead
+        self.port = server[1] if isinstance(server, tuple) else 0
         self.address: str = address[0] if isinstance(address, tuple) else ""
+        super().__init__(cfg, QuietSocket(client, self.address, slow_readers), address, server)
+        self.sock.setblocking(True)  # the main thread reads with a flag instead
         self.arrival = Arrival(settings.max_body_bytes)
         self.waits_for: Any = None
         self.body_expires_at: float | None = None
+        self.request_class: RequestClass | None = None
+        self.waited_seconds = 0.0
+        self.has_unread_body = False
+        self.environ: Mapping[str, Any] = {}
         self._read_timeout = settings.read_timeout
 
     def init(self) -> None:
@@ -74,17 +98,46 @@ class PatientConnection(TConn):
     def hand_over(self) -> None:
         """Give what has arrived to the parser; runs in the thread that handles the request."""
         self.init()
-        self.sock.refusal = self.arrival.refusal
+        self.has_unread_body = True  # until the application has answered
+        self.parser.unreader.expects_continue = self.arrival.expects_continue
         self.parser.unreader.unread(self.arrival.hand_over())
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the server knows about the request, for its WSGI environ."""
+        return {REFUSAL: self.arrival.refusal, WAITED_SECONDS: self.waited_seconds}
+
+    def drop_body(self) -> bool:
+        """Drop what is left of a body; return whether all of it was here, so that a request can follow."""
+        body = self.parser.mesg.body
+        is_read = not body.failed and getattr(body.reader, "length", None) == 0
+        self.has_unread_body = not is_read and (body.failed or not self._drops_rest())
+        return not self.has_unread_body
+
+    def _drops_rest(self) -> bool:
+        reader = self.parser.unreader
+        reader.reads_socket = False
+        try:
+            return bool(self.parser.finish_body(max_bytes=DROPPED_BYTES + 1))
+        except (OSError, ParseException):
+            return False
+        finally:
+            reader.reads_socket = True
 
     def begin_next(self) -> None:
         """Look at what came behind the request that is answered."""
         self.body_expires_at = None
+        self.waited_seconds = 0.0
         self.arrival.begin(self.parser.unreader.take_buffered())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its socket is closed."""
+        return bool(self.sock.fileno() == CLOSED)
 
     def close(self, graceful: bool = False) -> None:
         """Close it; safe to call again."""
-        if self.sock.fileno() != CLOSED:
+        if not self.is_closed:
             super().close(graceful)
 
     def expect_head(self) -> None:
@@ -97,13 +150,20 @@ class PatientConnection(TConn):
 
 
 class PatientReader(SocketUnreader):
-    """Reads from a socket until a deadline that starts with the first read of a head or a body."""
+    """Reads from a socket until a deadline that starts with the first read of a head or a body.
+
+    Attributes:
+        reads_socket: whether it may read what is not here yet.
+        expects_continue: whether the client waits for ``100 Continue``; sent when the body is first read.
+    """
 
     def __init__(self, client: socket.socket, timeout_seconds: float) -> None:
         super().__init__(client)
         self._timeout_seconds = timeout_seconds
         self._expires_at: float | None = None
         self._is_body = False
+        self.reads_socket = True
+        self.expects_continue = False
 
     def expect(self, *, is_body: bool, expires_at: float | None = None) -> None:
         """Start over: what comes next is a head or a body. The whole time begins with the first read."""
@@ -124,8 +184,13 @@ class PatientReader(SocketUnreader):
 
         Raises:
             TimeoutError: in a body, which is answered with 408.
-            NoMoreData: in a head, as if the client had hung up.
+            NoMoreData: in a head, as if the client had hung up, and where only what is here may be read.
         """
+        if not self.reads_socket:
+            raise NoMoreData
+        if self.expects_continue and self._is_body:
+            self.expects_continue = False
+            self.sock.sendall(CONTINUE)
         try:
             return self._first(size_hint) if self._expires_at is None else self._next(size_hint)
         except (TimeoutError, BlockingIOError) as error:

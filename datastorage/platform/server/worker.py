@@ -1,8 +1,9 @@
 """The worker class: gunicorn's threaded worker with two lanes, an orderly end, and our problem documents.
 
-Probes and connections to the metrics port run on threads of their own, so a saturated API never delays them.
-A worker that stops accepts the connections that are queued and then closes its listeners, so that no client
-waits for an answer that will not come (DD-007).
+Probes and connections to the metrics port run on threads of their own, so a saturated API never delays them;
+the threads of the API are shared by class (``thread_queue``). A worker that stops accepts the connections
+that are queued and then closes its listeners, so that no client waits for an answer that will not come
+(DD-007).
 """
 
 import logging
@@ -12,30 +13,37 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from queue import SimpleQueue
-from threading import get_ident
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.server.arrivals import Actions, Arrivals, Limits, has_queued
-from datastorage.platform.server.body_budget import BodyBudget
-from datastorage.platform.server.closings import Closings
-from datastorage.platform.server.keep_alive import KeepAlive, start_all
+from datastorage.platform.request_class import RequestClass
+from datastorage.platform.server.answering import Answering
+from datastorage.platform.server.arrivals import Actions, has_queued
+from datastorage.platform.server.conformance import check_head
+from datastorage.platform.server.keep_alive import KeepAlive
+from datastorage.platform.server.lanes import Lanes, start_all
 from datastorage.platform.server.malformed import answer_malformed
+from datastorage.platform.server.reception import Reception
+from datastorage.platform.server.reports import Levels, Reports
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
+from datastorage.platform.server.slow_readers import SlowReaders
+from datastorage.platform.server.thread_queue import ClassLimits
 from datastorage.platform.web.current import EXTENSION
-from datastorage.platform.web.requests import BODY_REFUSAL, FORCE_CLOSE, ROUTE, UNMATCHED
+from datastorage.platform.web.gates import Grounds
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
-METRICS_LANE_THREADS: Final = 2
-PROBE_PREFIXES: Final = (b"/health", b"/metrics")
+WRITE_WAIT_SECONDS: Final = 30.0
+"""How long a write waits for a thread, at most."""
 STOPPING_TICK_SECONDS: Final = 0.2
 REPORT_SECONDS: Final = 0.5
 """How long before the end of the drain a worker logs the requests that will be cut off."""
@@ -48,6 +56,8 @@ class LaneWorker(ThreadWorker):
     """
 
     server_settings: ServerSettings
+    pool_timeout: timedelta
+    """How long a read waits for thread and connection, at most."""
     is_shutting_down: SharedFlag
     has_left: SharedFlag
     """Raised by a worker that leaves by itself; one that was killed cannot."""
@@ -56,12 +66,10 @@ class LaneWorker(ThreadWorker):
     inherited_signals: SimpleQueue[int]
     """What this process was sent before it had handlers of its own."""
     wsgi: Callable[..., Iterable[bytes]]
+    tpool: ThreadPoolExecutor
 
     def init_process(self) -> None:
-        """Open the second lane after the fork."""
-        self.metrics_pool = ThreadPoolExecutor(METRICS_LANE_THREADS, thread_name_prefix="metrics")
-        start_all(self.metrics_pool, METRICS_LANE_THREADS)
-        self._answering: dict[int, dict[str, Any]] = {}
+        """Make settings cheap to read after the fork."""
         self._report_at = math.inf
         # gunicorn takes three steps to look a setting up, some forty times for each request.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
@@ -74,7 +82,6 @@ class LaneWorker(ThreadWorker):
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
         start_all(pool, self.cfg.threads)
-        self._keep_alive = KeepAlive(pool, self.cfg.threads)
         return pool
 
     def init_signals(self) -> None:
@@ -111,28 +118,19 @@ class LaneWorker(ThreadWorker):
         return False
 
     def load_wsgi(self) -> None:
-        """Give the application a way to close a connection, since WSGI forbids it to set that header."""
+        """Stand between gunicorn and the application, and take from it what the server needs to know."""
         super().load_wsgi()
-        application = self.wsgi
-        self.closings = Closings(getattr(application, "extensions", {}).get(EXTENSION, {}).get(Metrics))
-
-        def closable(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            response = start_response.__self__  # gunicorn passes a bound method
-            environ[FORCE_CLOSE] = response.force_close
-            environ[BODY_REFUSAL] = environ["gunicorn.socket"].refusal
-            self._answering[get_ident()] = environ
-
-            def start(*arguments: Any) -> Any:
-                # Here and not earlier: the flag may have been raised during the request. After a body that
-                # broke off, the beginning of the next request cannot be found.
-                if self.is_shutting_down() or environ["wsgi.input"].failed:
-                    response.force_close()
-                environ["gunicorn.socket"].hold_next()
-                return start_response(*arguments)
-
-            return application(environ, start)
-
-        self.wsgi = closable
+        services = getattr(self.wsgi, "extensions", {}).get(EXTENSION, {})
+        self._reports = Reports(services.get(Metrics))
+        threads, reads = self.cfg.threads, self.server_settings.share_of_reads(self.cfg.threads)
+        limits = {
+            RequestClass.READ: ClassLimits(reads, self.pool_timeout.total_seconds()),
+            RequestClass.WRITE: ClassLimits(threads, WRITE_WAIT_SECONDS),
+        }
+        self.lanes = Lanes(self.tpool, limits, services.get(Grounds), self.server_settings.metrics_port)
+        self._keep_alive = KeepAlive(threads, reads, lambda: self.lanes.queue.has_waiting)
+        self._answering = Answering(self.wsgi, self.is_shutting_down)
+        self.wsgi = self._answering
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept what is queued and close the listeners when this worker stops.
@@ -154,89 +152,72 @@ class LaneWorker(ThreadWorker):
     def run(self) -> None:
         """Serve until told to stop; the poller exists only now."""
         server = self.server_settings
-        self._budget = BodyBudget(server.body_budget)
         self._open = Counter[bool]()  # by whether they came to the metrics port
-        self.arrivals = Arrivals(
-            self.poller,
-            Limits(
-                silent=self.cfg.keepalive,
-                head=server.head_timeout.total_seconds(),
-                body=server.read_timeout.total_seconds(),
-                connections=server.max_connections,
-                connections_per_address=server.max_connections_per_address,
-                exempt=server.is_trusted_proxy,
-            ),
-            self._budget,
-            Actions(self.enqueue_req, self._forget, self.closings.count),
-        )
+        self._slow_readers = SlowReaders(server.slow_readers, server.min_send_rate, self._reports.closed)
+        actions = Actions(self.enqueue_req, self._forget, self._reports.closed, self.lanes.wants_body)
+        self.reception = Reception(self.poller, server, self.cfg.keepalive, actions)
+        self.lanes.serve(self.handle, partial(self.method_queue.defer, self.finish_request))
         super().run()
 
     def accept(self, listener: Any) -> None:
         """Accept one connection, unless another worker was faster."""
         server = listener.getsockname()
-        if self._accepting and not self._is_for_metrics(server):
+        if self._accepting and server[1] != self.server_settings.metrics_port:
             self.share.let_others_go_first(lambda: has_queued(listener))
         try:
             accepted = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
-        self.nr_conns += 1
-        self._open[self._is_for_metrics(server)] += 1
         accepted[0].setblocking(True)
-        self.arrivals.accept(PatientConnection(self.cfg, accepted, server, self.server_settings))
-
-    def _is_for_metrics(self, server: Any) -> bool:
-        return isinstance(server, tuple) and server[1] == self.server_settings.metrics_port
+        conn = PatientConnection(self.cfg, accepted, server, self.server_settings, self._slow_readers)
+        self.nr_conns += 1
+        self._open[self._is_for_metrics(conn)] += 1
+        self.reception.accept(conn)
 
     def enqueue_req(self, conn: PatientConnection) -> None:
-        """Give a connection to a thread: of the small lane for probes and for the metrics port."""
-        if conn.arrival.refusal == "no_room":
-            self.closings.refuse()
-        handled: Future[Any] = self._lane_of(conn).submit(self.handle, conn)
-        handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        """Give the request on a connection to a thread of its lane."""
+        self.lanes.dispatch(conn)
 
-    def _lane_of(self, conn: PatientConnection) -> ThreadPoolExecutor:
-        is_probe = self._is_for_metrics(conn.server) or conn.arrival.asks_for(PROBE_PREFIXES)
-        return self.metrics_pool if is_probe else self.tpool
+    def _is_for_metrics(self, conn: PatientConnection) -> bool:
+        return conn.port == self.server_settings.metrics_port
 
     def handle(self, conn: PatientConnection) -> Any:
-        """Handle a request and those of the same lane that follow it closely.
-
-        A connection that is not kept is closed here: the main thread would wait for the client to hang up.
-        """
-        lane, is_next = self._lane_of(conn), self._keep_alive.sees_next_request
+        """Handle a request and those of the same class that follow it closely."""
+        is_refused = bool(conn.arrival.refusal)
         keep = self._handle_arrived(conn)
-        while keep is True and self.alive and is_next(conn) and self._lane_of(conn) is lane:
+        while keep is True and self.alive and not is_refused and self._may_stay(conn):
             keep = self._handle_arrived(conn)
-        if not keep:
-            conn.close(graceful=True)
         return keep
+
+    def _may_stay(self, conn: PatientConnection) -> bool:
+        is_next = self._keep_alive.sees_next_request(conn)
+        return is_next and self.lanes.class_of(conn) is conn.request_class
 
     def _handle_arrived(self, conn: PatientConnection) -> Any:
         conn.hand_over()
         keep = super().handle(conn)
         if keep is True:
             conn.begin_next()
+        elif not (conn.has_unread_body or conn.is_closed or has_queued(conn.sock)):
+            conn.close()  # at once: its client may be waiting for that
         return keep
 
     def finish_request(self, conn: PatientConnection, done: "Future[Any]") -> None:
         """Take a connection back from its thread: to wait for the next request, or to forget it."""
-        self.arrivals.finish(conn)
-        if not done.cancelled() and done.exception() is None and done.result() is True:
-            self.arrivals.resume(conn)
-        else:
-            self._forget(conn)
+        is_kept = not done.cancelled() and done.exception() is None and done.result() is True
+        self.reception.finish(conn, is_kept=is_kept)
 
     def _forget(self, conn: PatientConnection) -> None:
-        self.arrivals.forget(conn)
         self.nr_conns -= 1
-        self._open[self._is_for_metrics(conn.server)] -= 1
+        self._open[self._is_for_metrics(conn)] -= 1
         conn.close()
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
+        check_head(req)
         with self.in_flight.one_more():
             conn.expect_body()
+            self._answering.begin(conn)
             try:
                 keep: bool = super().handle_request(req, conn)
                 conn.sock.release()
@@ -245,7 +226,7 @@ class LaneWorker(ThreadWorker):
                 logger.info("Client stopped reading its answer", extra={"path": req.path})
                 raise StopIteration from error
             finally:
-                self._answering.pop(get_ident(), None)
+                self._answering.end()
                 conn.sock.forget()
                 conn.expect_head()
         if not self.alive:
@@ -253,47 +234,47 @@ class LaneWorker(ThreadWorker):
         return keep
 
     def _keepalive_after(self, conn: PatientConnection, keepalive: bool) -> bool:
-        """Look for the rest of a body only where there can be one."""
-        body = conn.parser.mesg.body
-        if keepalive and not body.failed and getattr(body.reader, "length", None) == 0:
-            return True
-        keep: bool = super()._keepalive_after(conn, keepalive)
-        return keep
+        """Return whether another request may follow: nothing is left to read, see ``Answering``."""
+        return keepalive and not conn.has_unread_body and not conn.parser.mesg.body.failed
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Return sooner once this worker stops: its end has a deadline."""
         if self._accepting:
             self.share.tell(self.nr_conns)
-        self.closings.show(self._open[False], self._open[True], self._budget.in_flight_bytes)
+        if self._reports.are_due:
+            self._reports.show(self._levels())
+        self._slow_readers.cut(is_thread_wanted=self.lanes.queue.has_waiting)
         super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, STOPPING_TICK_SECONDS))
+
+    def _levels(self) -> Levels:
+        return Levels(
+            connections={"api": self._open[False], "metrics": self._open[True]},
+            waiting={each: self.lanes.queue.waiting(each) for each in RequestClass},
+            body_bytes=self.reception.body_bytes,
+            slow_readers=self._slow_readers.count,
+        )
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Give connections that have not sent a head until ``deadline``: this worker stops."""
-        self.arrivals.cap(deadline)
+        self.reception.cap(deadline)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close connections that have waited too long for a request; all of them when this worker ends."""
         if force:
-            self.arrivals.close_without_head()
+            self.reception.close_without_head()
         else:
-            self.arrivals.expire()
+            self.reception.expire()
 
     def murder_pending(self) -> None:
-        """Do nothing: ``arrivals`` watches all connections."""
+        """Refuse requests that have waited too long for a thread."""
+        self.lanes.refuse_expired()
 
     def notify(self) -> None:
         """Also log, once, the requests that are about to be cut off: only this worker knows them."""
         super().notify()
-        if monotonic_seconds() < self._report_at:
-            return
-        self._report_at = math.inf
-        for environ in list(self._answering.values()):
-            extra = {
-                "method": environ["REQUEST_METHOD"],
-                "path": environ["PATH_INFO"],
-                "route": environ.get(ROUTE, UNMATCHED),
-            }
-            logger.error("Request still running at the end of the drain", extra=extra)
+        if monotonic_seconds() >= self._report_at:
+            self._report_at = math.inf
+            self._answering.log_unfinished()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what never became a request with a problem document."""

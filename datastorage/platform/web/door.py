@@ -26,7 +26,7 @@ from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
 from datastorage.platform.web.replies import Headers, Reply
-from datastorage.platform.web.requests import CORRELATION_ID, FORCE_CLOSE, REQUEST_ID, Request
+from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 from datastorage.settings import ServerSettings
 
@@ -89,6 +89,7 @@ class Door:
         quotas = self._services[Quotas]
         port, max_body_bytes = str(settings.metrics_port), settings.max_body_bytes
         self._grounds = Grounds(routes, port, max_body_bytes, access, quotas)
+        self._services[Grounds] = self._grounds
         self._metrics = metrics
         # No redirects are ever sent: a doubled slash is an unknown path like any other.
         app.url_map.merge_slashes = False
@@ -175,9 +176,6 @@ class Door:
         self, request: Request, reply: Reply, start_response: StartResponse, ends: list[Callable[[], None]]
     ) -> Iterable[bytes]:
         """Begin to send; ``ends`` are called when it is over."""
-        if reply.closes_connection and FORCE_CLOSE in request.environ:
-            # The rest of the body was not read; its bytes would be taken for the next request.
-            request.environ[FORCE_CLOSE]()
         start_response(reply.status_line, _complete(request, reply))
         body, is_sent = reply.body, request.method != "HEAD"
         if isinstance(body, bytes):
@@ -193,8 +191,8 @@ def _complete(request: Request, reply: Reply) -> Headers:
     headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
     if "HTTP_X_CORRELATION_ID" in environ:
         headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
-    if request.standing is not None and not _is_audit_write(request, reply):
-        headers += request.standing.headers
+    if request.quota is not None and not _is_audit_write(request, reply):
+        headers += request.quota.headers
     if request.endpoint is not None and request.endpoint.operation.successor is not None:
         headers.append(("Deprecation", "true"))
         headers.append(("Link", f'<{request.endpoint.operation.successor}>; rel="successor-version"'))

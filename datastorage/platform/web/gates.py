@@ -8,12 +8,21 @@ is the only maker of an ``Admission``, without which nothing is carried out.
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import InvalidInput, MethodNotAllowed, NotFound, Unauthorized
+from datastorage.errors import (
+    DataStorageError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    Unauthorized,
+)
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
-from datastorage.platform.web.requests import ROUTE, Request
+from datastorage.platform.request_class import Standing, standing_of_request
+from datastorage.platform.web.requests import NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
 METRICS: Final = "/metrics"
@@ -53,13 +62,25 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     if request.environ.get("SERVER_PORT") == grounds.metrics_port and not is_probe(request.path):
         raise NotFound("this port serves /metrics and /health only")
     try:
-        request.endpoint, request.variables = grounds.routes.find(request.method, request.path)
+        request.endpoint, request.variables = grounds.routes.find(request.method, request.routed_path)
     except (NotFound, MethodNotAllowed) as refusal:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal
     request.permission = _needed(request, grounds)
     # A request that is still running when its worker ends is named by its route.
     request.environ[ROUTE] = request.labels[1]
+
+
+def take_class(request: Request, _grounds: Grounds) -> None:
+    """Let the request wait for the database by its class, and no longer than it still may.
+
+    Raises:
+        Overloaded: no thread of its class was free in time.
+    """
+    environ = request.environ
+    if environ.get(REFUSAL) == NO_THREAD:
+        raise Overloaded("no request thread in time", reason="thread_wait")
+    standing_of_request.set(Standing(request.permission.request_class, environ.get(WAITED_SECONDS, 0.0)))
 
 
 def _needed(request: Request, grounds: Grounds) -> Permission:
@@ -148,13 +169,14 @@ def count_request(request: Request, grounds: Grounds) -> None:
     """
     if request.caller is not None:
         identity = request.caller.identity
-        request.standing = grounds.quotas.count(request.environ, identity, request.permission)
+        request.quota = grounds.quotas.count(request.environ, identity, request.permission)
 
 
 Gate = Callable[[Request, Grounds], None]
 GATES: Final[tuple[Gate, ...]] = (
     identify,
     choose_lane,
+    take_class,
     check_body_head,
     check_failures,
     authorise,
@@ -193,6 +215,17 @@ def admit(request: Request, grounds: Grounds) -> Admission:
         gate(request, grounds)
     assert request.endpoint is not None
     return Admission(request, request.endpoint, passed=_PASSED)
+
+
+def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
+    """Tell whether a request will be admitted, as far as its head tells, and its body read."""
+    request = Request(environ, 0.0)
+    try:
+        for gate in (choose_lane, check_body_head, refuse_unknown_route):
+            gate(request, grounds)
+    except DataStorageError:
+        return False
+    return request.endpoint is not None and request.endpoint.body is not None
 
 
 def is_probe(path: str) -> bool:

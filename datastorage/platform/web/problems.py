@@ -12,9 +12,11 @@ from datastorage.errors import (
     DataStorageError,
     InvalidInput,
     MethodNotAllowed,
+    Overloaded,
     RateLimited,
     Unauthorized,
 )
+from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
@@ -23,6 +25,7 @@ from datastorage.platform.web.replies import Headers, Reply
 from datastorage.platform.web.requests import Request
 
 logger = logging.getLogger(__name__)
+overload_warnings: Final = SparingWarnings(logger)
 
 TYPE_PREFIX = "https://kubernaut.ai/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -39,7 +42,6 @@ class Kind:
     status: int
     title: str
     retry: bool = False
-    closes_connection: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -59,20 +61,20 @@ KINDS: dict[str, Kind] = {
     "forbidden": Kind(403, "Forbidden"),
     "not-found": Kind(404, "Not Found"),
     "method-not-allowed": Kind(405, "Method Not Allowed"),
-    "request-timeout": Kind(408, "Request Timeout", closes_connection=True),
+    "request-timeout": Kind(408, "Request Timeout"),
     "conflict": Kind(409, "Resource Conflict"),
     "workflow-status-conflict": Kind(409, "Conflict"),
     "deadlock": Kind(409, "Deadlock Detected", retry=True),
     "transaction-conflict": Kind(409, "Transaction Conflict", retry=True),
-    "request-too-large": Kind(413, "Request Entity Too Large", closes_connection=True),
+    "request-too-large": Kind(413, "Request Entity Too Large"),
     "uri-too-long": Kind(414, "URI Too Long"),
-    "unsupported-media-type": Kind(415, "Unsupported Media Type", closes_connection=True),
+    "unsupported-media-type": Kind(415, "Unsupported Media Type"),
     "too-many-exports": Kind(429, "Too Many Exports", retry=True),
     "rate-limit-exceeded": Kind(429, "Rate Limit Exceeded", retry=True),
     "request-header-fields-too-large": Kind(431, "Request Header Fields Too Large"),
     "auth-unavailable": Kind(503, "Authentication Unavailable", retry=True),
     "internal-error": Kind(500, "Internal Server Error", retry=True),
-    "overloaded": Kind(503, "Service Overloaded", retry=True, closes_connection=True),
+    "overloaded": Kind(503, "Service Overloaded", retry=True),
     "service-unavailable": Kind(503, "Service Unavailable", retry=True),
     "query-timeout": Kind(504, "Query Timeout", retry=True),
     "http-error": Kind(500, "Error"),
@@ -141,6 +143,8 @@ def _reply_to_domain_error(error: DataStorageError, request: Request) -> Reply:
     reply.headers += _headers_of(error)
     if isinstance(error, AccessRefused):
         current(Refusals).note(error, request, reply.status)
+    elif isinstance(error, Overloaded):
+        _report_overload(error, request, reply.status)
     elif reply.status >= FIRST_SERVER_ERROR:
         logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
     return reply
@@ -159,6 +163,16 @@ def _headers_of(error: DataStorageError) -> Headers:
     if isinstance(error, RateLimited):
         headers += error.quota
     return headers
+
+
+def _report_overload(error: Overloaded, request: Request, status: int) -> None:
+    """Count a refusal, and warn about some: a line with a stack for each would add to the load."""
+    current(Metrics).overload_refusals.labels(error.reason).inc()
+    method, route = request.labels
+    remote = request.environ.get("REMOTE_ADDR")
+    overload_warnings.warn(
+        "Overload refusal", reason=error.reason, status=status, method=method, route=route, remote_addr=remote
+    )
 
 
 def _reply_to_http_error(error: HTTPException, request: Request) -> Reply:
@@ -205,8 +219,5 @@ def _reply(slug: str, detail: str, request: Request, **members: Any) -> Reply:
         detail = request.endpoint.operation.failure or detail
     if slug == "request-too-large":
         current(Metrics).count_validation_failure("body", "too_large")
-    kind = KINDS[slug]
     problem = document(slug, detail, instance=request.path, request_id=request.request_id, **members)
-    reply = Reply.of_bytes(problem["status"], MEDIA_TYPE, json.encode(problem))
-    reply.closes_connection = kind.closes_connection
-    return reply
+    return Reply.of_bytes(problem["status"], MEDIA_TYPE, json.encode(problem))

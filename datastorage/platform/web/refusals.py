@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from datastorage.errors import AccessRefused
 from datastorage.platform.access.credentials import Credentials
-from datastorage.platform.logs.rationed import Rationed
+from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.requests import Request
 
@@ -23,22 +23,21 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._log = Rationed(logger, "Request refused")
+        self._log = SparingWarnings(logger)
 
     def note(self, refusal: AccessRefused, request: Request, status: int) -> None:
         """Count and log one; the log has digits of the token's hash, never the token."""
         self._metrics.auth_refusals.labels(refusal.reason).inc()
         token = Credentials.of(request.environ).token
         self._log.warn(
-            {
-                "reason": refusal.reason,
-                "status": status,
-                "method": request.method,
-                "route": request.rule,
-                "permission": request.permission,
-                "mode": refusal.mode,
-                "user": request.caller.identity.name if request.caller else None,
-                "remote_addr": request.environ.get("REMOTE_ADDR"),
-                "token_id": sha256(token.encode()).hexdigest()[:TOKEN_ID_DIGITS] if token else None,
-            }
+            "Request refused",
+            reason=refusal.reason,
+            status=status,
+            method=request.method,
+            route=request.rule,
+            permission=request.permission,
+            mode=refusal.mode,
+            user=request.caller.identity.name if request.caller else None,
+            remote_addr=request.environ.get("REMOTE_ADDR"),
+            token_id=sha256(token.encode()).hexdigest()[:TOKEN_ID_DIGITS] if token else None,
         )

@@ -21,14 +21,12 @@ class Reply:
         headers: names and values; ``Content-Type`` among them where there is a body.
         body: the bytes, or an iterable that is read while they are sent and closed at the end.
         cache_control: how long whom the answer serves.
-        closes_connection: whether the connection cannot be used again, because a body was left unread.
     """
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes | Iterable[bytes] = b""
     cache_control: str = "no-store"
-    closes_connection: bool = False
 
     @classmethod
     def of_bytes(cls, status: int, media_type: str, body: bytes) -> Self:

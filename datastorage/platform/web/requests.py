@@ -26,16 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from datastorage.platform.access.caller import Caller
-    from datastorage.platform.access.rates import Standing
+    from datastorage.platform.access.rates import Quota
     from datastorage.platform.web.routing import Endpoint
 
 ROUTE: Final = "datastorage.route"
 """Key of the WSGI environ: the route as metrics call it, for what stands around the application."""
-FORCE_CLOSE: Final = "datastorage.force_close"
-"""Key of the WSGI environ: a function that makes the server close the connection after the answer."""
-
-BODY_REFUSAL: Final = "datastorage.body_refusal"
-"""Key of the WSGI environ: why the server did not wait for the body, ``late`` or ``no_room``."""
+REFUSAL: Final = "datastorage.refusal"
+"""Key of the WSGI environ: why the server gives a request up, one of the three below."""
+LATE: Final = "late"
+"""Its body did not arrive in time."""
+NO_ROOM: Final = "no_room"
+"""The bodies of other requests take all the memory there is for them."""
+NO_THREAD: Final = "no_thread"
+"""Other requests held all threads of its class for too long."""
+WAITED_SECONDS: Final = "datastorage.waited_seconds"
+"""Key of the WSGI environ: how long the request waited for its thread."""
 
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
@@ -65,15 +70,15 @@ class Request:
         endpoint: the operation that it asks for, ``None`` until it is routed and where there is none.
         variables: those of the path, by name.
         permission: what the caller needs.
-        standing: what the caller may still send, ``None`` without a limit.
+        quota: what the caller may still send, ``None`` without a limit.
         caller: who sent it, ``None`` until it is known and where nobody asks.
         unrouted: why it asks for none, until that is answered.
         log_fields: what the line about the request tells beside what all of them do.
     """
 
     __slots__ = (
-        "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "request_id",
-        "standing", "started_seconds", "unrouted", "variables",
+        "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "quota",
+        "request_id", "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -88,7 +93,7 @@ class Request:
         self.permission = Permission.IDENTITY
         self.caller: Caller | None = None
         self.log_fields: Mapping[str, object] = {}
-        self.standing: Standing | None = None
+        self.quota: Quota | None = None
         self._sent: Sent | None = None
 
     def identify(self) -> None:
@@ -103,6 +108,14 @@ class Request:
         request_context.set(
             RequestContext(self.request_id, environ.get("HTTP_X_CORRELATION_ID"), trace_id, span_id)
         )
+
+    @property
+    def routed_path(self) -> str:
+        """The path to look up: as it was sent where it has an encoded slash, which ends no segment."""
+        target: str = self.environ.get("RAW_URI", "")
+        if "%" in target and "%2f" in (sent := target.partition("?")[0]).lower():
+            return sent
+        return self.path
 
     @property
     def rule(self) -> str:
@@ -197,11 +210,11 @@ class Request:
 
     def _check_body_arrived(self) -> None:
         """Refuse a body that the server has stopped waiting for."""
-        refusal = self.environ.get(BODY_REFUSAL)
-        if refusal == "late":
+        refusal = self.environ.get(REFUSAL)
+        if refusal == LATE:
             raise RequestTimeout(_LATE)
-        if refusal is not None:
-            raise Overloaded("too many request bodies at once")
+        if refusal == NO_ROOM:
+            raise Overloaded("too many request bodies at once", reason="body_budget")
 
 
 def _decoded(latin: str) -> str:

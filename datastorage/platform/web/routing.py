@@ -8,13 +8,15 @@ resource of its own, even where a rule with a variable fits too: ``GET /events/b
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from flask import Flask
 from werkzeug import exceptions
 from werkzeug.routing import Rule
 
 from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.platform.access.permissions import Permission
+from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.readers import BodyReader, PathReader, QueryReader
 
@@ -118,6 +120,9 @@ class Routes:
             if not rule.arguments:
                 by_method = self._spelled_out.setdefault(rule.rule, {})
                 by_method.update(dict.fromkeys(rule.methods or (), endpoint))
+        self._class_of_method = self._classes_by_method()
+        everything = _everything(frozenset().union(*(each.methods for each in self)))
+        self._spelled_out[everything.rule] = dict.fromkeys(everything.methods, everything)
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._endpoints.values())
@@ -135,6 +140,8 @@ class Routes:
             MethodNotAllowed: one fits, with other methods.
         """
         by_method = self._spelled_out.get(path)
+        if by_method is None and path.startswith("//"):
+            raise NotFound(f"no route for {path}")  # Werkzeug would take it for one slash
         if by_method is not None:
             if method not in by_method:
                 raise MethodNotAllowed(method, path, sorted(by_method))
@@ -147,10 +154,50 @@ class Routes:
             raise NotFound(f"no route for {path}") from error
         return self._endpoints[_key(rule)], variables
 
+    def request_class(self, method: str, path: str) -> RequestClass:
+        """Return the class of a request before anything else is known about it."""
+        by_method = self._class_of_method.get(method)
+        if by_method is not None:
+            return by_method
+        try:
+            endpoint, _ = self.find(method, path)
+        except (NotFound, MethodNotAllowed):
+            return RequestClass.READ
+        return endpoint.operation.permission.request_class
+
+    def _classes_by_method(self) -> dict[str, RequestClass]:
+        """Return the class of each method whose operations all have the same: no look-up is needed."""
+        found: dict[str, set[RequestClass]] = {}
+        for endpoint in self:
+            for method in endpoint.methods:
+                found.setdefault(method, set()).add(endpoint.operation.permission.request_class)
+        alike = {method: classes.pop() for method, classes in found.items() if len(classes) == 1}
+        return alike | {"OPTIONS": RequestClass.READ}
+
     def methods_of(self, path: str) -> list[str]:
         """Return the methods that a path has."""
         by_method = self._spelled_out.get(path)
         return sorted(self._adapter.allowed_methods(path) if by_method is None else by_method)
+
+
+def _everything(methods: frozenset[str]) -> Endpoint:
+    """Return what ``OPTIONS *`` asks about, the service as a whole; other methods cannot be sent to it."""
+    rule = "*"
+
+    def no_resource() -> NoReturn:
+        raise NotFound(f"no route for {rule}")
+
+    return Endpoint(
+        operation=Operation(act=no_resource, permission=Permission.NOTHING),
+        name="everything",
+        methods=methods,
+        rule=rule,
+        template=rule,
+        path=None,
+        query=None,
+        body=None,
+        answer_of={},
+    )
 
 
 def _key(rule: Rule) -> tuple[str, str]:

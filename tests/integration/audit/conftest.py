@@ -1,9 +1,11 @@
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from datastorage.audit.reader import AuditReader
 from datastorage.platform.db.database import Database
+from datastorage.platform.exports import Exports
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
 
@@ -25,4 +27,5 @@ def db(settings: Settings, metrics: Metrics) -> Iterator[Database]:
 
 @pytest.fixture
 def reader(db: Database, metrics: Metrics, settings: Settings) -> AuditReader:
-    return AuditReader(db, metrics, max_page_bytes=settings.limits.max_page_bytes)
+    exports = Exports("audit", maximum=2, longest=timedelta(minutes=1), metrics=metrics)
+    return AuditReader(db, exports, metrics, max_page_bytes=settings.limits.max_page_bytes)

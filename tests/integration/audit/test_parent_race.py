@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from datastorage.errors import InvalidInput, NotFound
 from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import utc_now
 from datastorage.platform.db.database import Database
+from datastorage.platform.exports import Exports
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import Settings
 from datastorage.tables import audit_events
@@ -56,7 +58,10 @@ class Scene:
         self.store = AuditStore(
             self.database, settings.audit, settings.limits, settings.database.write_lock_timeout
         )
-        self.reader = AuditReader(self.database, metrics, max_page_bytes=settings.limits.max_page_bytes)
+        exports = Exports("audit", maximum=1, longest=timedelta(minutes=1), metrics=metrics)
+        self.reader = AuditReader(
+            self.database, exports, metrics, max_page_bytes=settings.limits.max_page_bytes
+        )
         self.queue = Meanwhile(queue, durability, settings, metrics, utc_now)
         self.service = AuditService(
             store=self.store,

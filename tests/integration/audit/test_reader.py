@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Select, insert
 
 from datastorage.audit import queries
 from datastorage.audit.cursor import position_of
-from datastorage.audit.model import AuditFilter, EventExport, ExportRequest, PageRequest
-from datastorage.audit.reader import EXPORT_FETCH_ROWS, AuditReader
-from datastorage.errors import Unavailable
+from datastorage.audit.export import PAGE_ROWS, EventExport
+from datastorage.audit.model import AuditFilter, ExportRequest, PageRequest
+from datastorage.audit.reader import AuditReader
+from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
+from datastorage.platform.exports import ExportCut, Exports
 from datastorage.platform.metrics import Metrics
 from datastorage.tables import audit_events
 from tests.integration.audit.conftest import CONNECTIONS
@@ -88,7 +90,7 @@ def ours(owner: Connection) -> tuple[str, list[UUID]]:
     correlation_id = unique()
     rows = [
         an_event_row(correlation_id=correlation_id, event_timestamp=JANUARY + timedelta(seconds=n))
-        for n in range(EXPORT_FETCH_ROWS * 2 + 10)
+        for n in range(PAGE_ROWS * 2 + 10)
     ]
     owner.execute(insert(audit_events), rows)
     return correlation_id, [row["event_id"] for row in reversed(rows)]
@@ -98,8 +100,8 @@ def of(ours: tuple[str, list[UUID]], **parts: Any) -> AuditFilter:
     return events(correlation_id=ours[0], **parts)
 
 
-def ids_of(chunks: Iterable[Sequence[str]]) -> list[UUID]:
-    return [UUID(json.loads(text)["event_id"]) for chunk in chunks for text in chunk]
+def ids_of(chunks: Iterable[bytes]) -> list[UUID]:
+    return [UUID(json.loads(line)["event_id"]) for chunk in chunks for line in chunk.splitlines()]
 
 
 def exported(reader: AuditReader, wanted: AuditFilter, limit: int = 100_000) -> EventExport:
@@ -109,13 +111,13 @@ def exported(reader: AuditReader, wanted: AuditFilter, limit: int = 100_000) -> 
 def page_of(reader: AuditReader, wanted: AuditFilter, **parts: Any) -> tuple[list[UUID], int | None]:
     """Read a page; return the ids on it and the total."""
     page = reader.find_page(PageRequest(filter=wanted, **parts))
-    return ids_of([[bytes(each).decode() for each in page.data]]), page.pagination.total
+    return ids_of([bytes(each) for each in page.data]), page.pagination.total
 
 
 def test_export_has_every_row_in_order(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:
     export = exported(reader, of(ours))
 
-    assert ids_of(export.chunks) == ours[1]
+    assert ids_of(export) == ours[1]
     assert export.next_cursor is None
 
 
@@ -125,11 +127,11 @@ def test_export_knows_its_last_row_before_it_starts(
     export = exported(reader, of(ours), limit=600)
     assert export.next_cursor is not None
     end = position_of(export.next_cursor, ascending=False)
-    ids = ids_of(export.chunks)
+    ids = ids_of(export)
     rest = exported(reader, of(ours, after=end))
 
     assert end.id == ids[-1]
-    assert ids + ids_of(rest.chunks) == ours[1]
+    assert ids + ids_of(rest) == ours[1]
     assert rest.next_cursor is None
 
 
@@ -139,7 +141,7 @@ def test_export_shows_the_moment_it_began(
     export = exported(reader, of(ours))
     owner.execute(insert(audit_events), an_event_row(correlation_id=ours[0], event_timestamp=JANUARY))
 
-    assert ids_of(export.chunks) == ours[1]
+    assert ids_of(export) == ours[1]
 
 
 def in_use(metrics: Metrics) -> float | None:
@@ -147,40 +149,65 @@ def in_use(metrics: Metrics) -> float | None:
 
 
 @pytest.mark.parametrize("chunks_read", [0, 1, 2])
-def test_export_closed_early_gives_its_connection_back(
+def test_export_holds_no_connection_between_its_pages(
     reader: AuditReader, metrics: Metrics, ours: tuple[str, list[UUID]], chunks_read: int
 ) -> None:
     for _ in range(CONNECTIONS * 3):
         export = exported(reader, of(ours))
-        for _, _chunk in zip(range(chunks_read), export.chunks, strict=False):
-            pass
-        assert in_use(metrics) == 1
-        export.chunks.close()
-        assert in_use(metrics) == 0
+        for _, _chunk in zip(range(chunks_read), export, strict=False):
+            assert in_use(metrics) == 0
+        assert exports_active(metrics) == 1
+        export.close()
+        assert (in_use(metrics), exports_active(metrics)) == (0, 0)
 
 
-def test_export_whose_connection_is_lost_raises_and_frees_its_place(
-    reader: AuditReader,
-    database: TestDatabase,
-    postgres_url: str,
-    metrics: Metrics,
-    ours: tuple[str, list[UUID]],
+def exports_active(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("datastorage_exports_active", {"kind": "audit"})
+
+
+def test_export_survives_the_loss_of_its_connection(
+    reader: AuditReader, database: TestDatabase, postgres_url: str, ours: tuple[str, list[UUID]]
 ) -> None:
     export = exported(reader, of(ours))
-    next(export.chunks)
+    chunks = iter(export)
+    first = next(chunks)
     with psycopg.connect(postgres_url, autocommit=True) as superuser:
         superuser.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND application_name = 'datastorage' AND xact_start IS NOT NULL",
+            " WHERE datname = %s AND application_name = 'datastorage'",
             [database.app_url.database],
         )
 
-    with pytest.raises(Unavailable) as lost:
-        list(export.chunks)
+    assert ids_of([first, *chunks]) == ours[1]
 
-    assert lost.value.reason == "db_unreachable"
-    assert in_use(metrics) == 0
-    assert reader.find(ours[1][0])
+
+def test_export_that_takes_too_long_is_cut(
+    db: Database, metrics: Metrics, ours: tuple[str, list[UUID]]
+) -> None:
+    exports = Exports("audit", maximum=1, longest=timedelta(), metrics=metrics)
+    export = exported(AuditReader(db, exports, metrics, max_page_bytes=1 << 20), of(ours))
+    chunks = iter(export)
+
+    first = next(chunks)
+
+    assert len(first.splitlines()) == PAGE_ROWS
+    with pytest.raises(ExportCut):
+        next(chunks)
+
+
+def test_id_on_two_dates_is_exported_as_often_as_it_matches(reader: AuditReader, owner: Connection) -> None:
+    """The key of a row is its id and its date."""
+    event_id, wanted = uuid4(), unique()
+    rows = [
+        an_event_row(event_id=event_id, correlation_id=wanted, event_timestamp=JANUARY),
+        an_event_row(event_id=event_id, correlation_id=unique(), event_timestamp=JANUARY + timedelta(days=1)),
+        an_event_row(correlation_id=wanted, event_timestamp=JANUARY + timedelta(days=2)),
+    ]
+    owner.execute(insert(audit_events), rows)
+
+    export = exported(reader, events(correlation_id=wanted))
+
+    assert ids_of(export) == [rows[2]["event_id"], event_id]
 
 
 def test_page_and_count_read_one_snapshot(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:

@@ -86,7 +86,7 @@ def export_incidents(wanted: ExportRequest) -> IncidentExport:
     """Stream incidents, newest first.
 
     The last line is `{"_end": {"rows": 12, "complete": true, "next_cursor": null}}`. It is not complete when
-    `max_rows` is reached or the service shuts down; `next_cursor` then goes on. A stream that ends with
-    neither `_end` nor `_error` was cut off.
+    `max_rows` is reached, the export takes too long or the service shuts down; `next_cursor` then goes on. A
+    stream that ends with neither `_end` nor `_error` was cut off.
     """
     return current(IncidentService).export(wanted)

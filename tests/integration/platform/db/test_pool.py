@@ -16,6 +16,7 @@ from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.metrics import Metrics
 from tests.integration.platform.db.conftest import OpenDatabase
 from tests.integration.platform.db.observing import LONG, SHORT, backend, gauges, ping, sample, terminate
+from tests.support.held_connections import held
 from tests.support.servers import TestDatabase
 from tests.support.waiting import eventually
 
@@ -25,16 +26,16 @@ def test_connection_is_waited_for_no_longer_than_the_pool_timeout(
 ) -> None:
     db = open_database(share=2, pool_timeout=SHORT)
 
-    with db.snapshot(), db.snapshot():
+    with held(db), held(db):
         started = monotonic()
         with pytest.raises(Unavailable) as refused:
             db.read(ping)
         seconds = monotonic() - started
-        held = gauges(metrics)
+        in_use = gauges(metrics)
 
     assert refused.value.reason == "pool_timeout"
     assert SHORT.total_seconds() <= seconds < 1
-    assert held == [2, 2, 0]
+    assert in_use == [2, 2, 0]
     assert sample(metrics, "db_pool_timeouts_total") == 1
     assert db.read(ping) == 1
     assert gauges(metrics)[1] == 0
@@ -43,7 +44,7 @@ def test_connection_is_waited_for_no_longer_than_the_pool_timeout(
 def test_write_waits_for_a_connection_no_longer_than_its_own_limit(open_database: OpenDatabase) -> None:
     db = open_database(share=1, pool_timeout=LONG)
 
-    with db.snapshot():
+    with held(db):
         started = monotonic()
         with pytest.raises(Unavailable):
             db.write(ping, timeout=SHORT)
@@ -64,7 +65,7 @@ def test_everybody_gets_a_connection_in_the_end(open_database: OpenDatabase, met
 
 
 def two_backends(db: Database) -> set[int]:
-    with db.snapshot() as first, db.snapshot() as second:
+    with held(db) as first, held(db) as second:
         return {backend(first), backend(second)}
 
 
@@ -91,15 +92,11 @@ def test_connections_that_nobody_needed_for_a_while_are_closed_beyond_the_idle_o
 
 
 def run(db: Database, way: str, work: Callable[[Connection], object]) -> None:
-    """Do some work in one of the three ways."""
-    if way == "snapshot":
-        with db.snapshot() as connection:
-            work(connection)
-    else:
-        (db.read if way == "read" else db.write)(work)
+    """Do some work in one of the two ways."""
+    (db.read if way == "read" else db.write)(work)
 
 
-@pytest.mark.parametrize("way", ["read", "write", "snapshot"])
+@pytest.mark.parametrize("way", ["read", "write"])
 def test_work_that_raises_gives_its_connection_back(db: Database, metrics: Metrics, way: str) -> None:
     def fail(_: Connection) -> None:
         raise LookupError
@@ -116,7 +113,7 @@ def test_connections_lost_while_idle_are_replaced(
     open_database: OpenDatabase, metrics: Metrics, postgres_url: str
 ) -> None:
     db = open_database(share=3, max_idle_conns=3)
-    with db.snapshot() as one, db.snapshot() as two, db.snapshot() as three:
+    with held(db) as one, held(db) as two, held(db) as three:
         pids = [backend(connection) for connection in (one, two, three)]
 
     terminate(postgres_url, *pids)
@@ -137,7 +134,7 @@ def outcome_of(db: Database) -> str:
     return "answered"
 
 
-@pytest.mark.parametrize("way", ["read", "write", "snapshot"])
+@pytest.mark.parametrize("way", ["read", "write"])
 def test_connection_lost_in_use_is_unavailable_and_leaves_no_trace(
     db: Database, metrics: Metrics, postgres_url: str, way: str
 ) -> None:
@@ -222,5 +219,5 @@ def test_nobody_answers_where_nobody_listens(open_database: OpenDatabase, metric
 def test_connection_outside_the_pool_needs_no_place_in_it(open_database: OpenDatabase) -> None:
     db = open_database(share=1, pool_timeout=SHORT)
 
-    with db.snapshot(), db.connect_outside_pool() as connection:
+    with held(db), db.connect_outside_pool() as connection:
         assert ping(connection) == 1

@@ -15,6 +15,7 @@ from datastorage.platform.db.retries import IDENTIFIED
 from datastorage.platform.metrics import Metrics
 from tests.integration.platform.db.conftest import OpenDatabase
 from tests.integration.platform.db.observing import backend, ping, sample, setting, terminate
+from tests.support.held_connections import held
 
 PINNED = {
     "client_encoding": "UTF8",
@@ -112,13 +113,13 @@ def test_repeat_that_fails_is_the_error_of_the_second_attempt(db: Database, metr
 
 def test_idle_connections_are_replaced_after_one_refused_a_write(open_database: OpenDatabase) -> None:
     db = open_database(share=3, max_idle_conns=3)
-    with db.connect_outside_pool() as outside, db.snapshot() as one, db.snapshot() as two:
+    with db.connect_outside_pool() as outside, held(db) as one, held(db) as two:
         before = {backend(connection) for connection in (one, two)}
         was_current = db.is_current(outside)
         with pytest.raises(Unavailable):
             db.write(lambda c: c.execute(text("DO $$ BEGIN RAISE SQLSTATE '25006'; END $$")))
         is_current = db.is_current(outside)
-    with db.snapshot() as one, db.snapshot() as two:
+    with held(db) as one, held(db) as two:
         after = {backend(connection) for connection in (one, two)}
 
     assert (was_current, is_current) == (True, False)

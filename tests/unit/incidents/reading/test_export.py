@@ -1,3 +1,4 @@
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -8,6 +9,8 @@ from datastorage.incidents.reading.export import PAGE_ROWS, IncidentExport
 from datastorage.incidents.reading.model import ExportRequest, IncidentFilter
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Stretch
+from datastorage.platform.exports import Exports
+from datastorage.platform.metrics import Metrics
 
 
 class Rows:
@@ -17,7 +20,6 @@ class Rows:
         self.count = count
         self.fits = fits
         self.asked: list[int] = []
-        self.released = 0
 
     def read(self, after: Position[int] | None, limit: int) -> Stretch:
         self.asked.append(limit)
@@ -25,12 +27,12 @@ class Rows:
         last = max(first - min(limit, self.fits), 0)
         return Stretch([row(number) for number in range(first, last, -1)], has_more=last > 0)
 
-    def release(self) -> None:
-        self.released += 1
-
-    def export(self, max_rows: int = 100_000, **changed: Any) -> IncidentExport:
+    def export(
+        self, max_rows: int = 100_000, longest: timedelta = timedelta(hours=1), **changed: Any
+    ) -> IncidentExport:
         wanted = ExportRequest(filter=IncidentFilter(), max_rows=max_rows)
-        options: dict[str, Any] = {"is_shutting_down": lambda: False, "release": self.release} | changed
+        exports = Exports("incidents", maximum=1, longest=longest, metrics=Metrics())
+        options: dict[str, Any] = {"is_shutting_down": lambda: False, "running": exports.begin()} | changed
         return IncidentExport(wanted, options.pop("read", self.read), **options)
 
 
@@ -123,11 +125,11 @@ def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
     assert export.end.next_cursor is not None
 
 
-def test_room_is_made_once() -> None:
-    rows = Rows(5)
-    export = rows.export()
+def test_export_that_takes_too_long_ends_with_a_cursor() -> None:
+    export = Rows(2500).export(longest=timedelta())
 
-    export.close()
-    export.close()
+    pages = list(export.pages())
 
-    assert rows.released == 1
+    assert len(pages) == 1
+    assert (export.end.rows, export.end.reason) == (1000, "max_duration")
+    assert export.end.next_cursor is not None

@@ -65,12 +65,40 @@ def test_what_comes_behind_a_request_begins_the_next_one() -> None:
     assert arrival.stage is Stage.HEAD
 
 
-def test_expectation_is_taken_out_of_the_head_once() -> None:
-    arrival = arrived(POST[:-5].replace(b"Host: a", b"Host: a\r\nExpect: 100-Continue"))
+@pytest.mark.parametrize(("version", "expects"), [(b"1.1", True), (b"1.0", False)])
+def test_expectation_is_taken_out_of_the_head(version: bytes, expects: bool) -> None:  # noqa: FBT001 - a parameter
+    sent = POST.replace(b"1.1", version)
+    arrival = arrived(sent[:-5].replace(b"Host: a", b"Host: a\r\nExpect: 100-Continue"))
 
-    asked = [arrival.take_expectation(), arrival.take_expectation()]
     arrival.take(b"hello")
 
-    assert asked == [True, False]
+    assert arrival.expects_continue is expects
     assert arrival.stage is Stage.COMPLETE
-    assert arrival.hand_over() == POST
+    assert arrival.hand_over() == sent
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "path"),
+    [
+        (b"GET /health?x=1 HTTP/1.1", "GET", "/health"),
+        (b"POST http://host:80/api/v1?x=a://b HTTP/1.1", "POST", "/api/v1"),
+        (b"GET http://host HTTP/1.1", "GET", "/"),
+        (b"OPTIONS * HTTP/1.1", "OPTIONS", "*"),
+        (b"GET /a%20%C3%A4 HTTP/1.1", "GET", "/a \u00c3\u00a4"),
+        (b"nonsense", "nonsense", ""),
+    ],
+)
+def test_method_and_path_are_known_before_the_parser_runs(line: bytes, method: str, path: str) -> None:
+    assert arrived(line + b"\r\nHost: a\r\n\r\n").request_line()[:2] == (method, path)
+
+
+def test_gates_see_the_headers_that_describe_a_body() -> None:
+    head = b"POST /e?x HTTP/1.1\r\ncontent-TYPE: text/plain \r\nContent-Length: 9\r\nX: y\r\n\r\n"
+
+    assert arrived(head).environ() == {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/e",
+        "RAW_URI": "/e?x",
+        "CONTENT_TYPE": "text/plain",
+        "CONTENT_LENGTH": "9",
+    }

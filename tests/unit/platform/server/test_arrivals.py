@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from selectors import BaseSelector, DefaultSelector
 
@@ -11,12 +11,15 @@ from gunicorn.config import Config
 
 from datastorage.platform.server.arrivals import CHUNKED_THREADS, Actions, Arrivals, Limits
 from datastorage.platform.server.body_budget import SMALL_BODY_BYTES, BodyBudget
+from datastorage.platform.server.goodbyes import GOODBYES, Goodbyes
 from datastorage.platform.server.slow_clients import PatientConnection
+from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.settings import ServerSettings
 
 GET = b"GET / HTTP/1.1\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 LARGE = 2 * SMALL_BODY_BYTES
+NO_SLOW_READERS = SlowReaders(1, 0, lambda _reason, _address: None)
 
 
 class Seconds:
@@ -29,8 +32,8 @@ class Seconds:
         return self.now
 
 
-def posting(length: int) -> bytes:
-    return b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % length
+def posting(length: int, path: bytes = b"/") -> bytes:
+    return b"POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (path, length)
 
 
 @dataclass
@@ -46,8 +49,15 @@ class Worker:
     reasons: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        actions = Actions(self.dispatched.append, self.close, lambda reason, _: self.reasons.append(reason))
-        self.arrivals = Arrivals(self.poller, self.limits, BodyBudget(2 * LARGE), actions)
+        actions = Actions(
+            self.dispatched.append, self.close, lambda reason, _: self.reasons.append(reason), self.wants_body
+        )
+        self.goodbyes = Goodbyes(self.poller, LARGE, self.close)
+        self.arrivals = Arrivals(self.poller, self.limits, BodyBudget(2 * LARGE), self.goodbyes, actions)
+
+    def wants_body(self, conn: PatientConnection) -> bool:
+        """A body is wanted unless its path says no."""
+        return conn.arrival.request_line()[1] != "/unwanted"
 
     def close(self, conn: PatientConnection) -> None:
         self.arrivals.forget(conn)
@@ -60,7 +70,7 @@ class Worker:
         """Return a client's end of a new connection, and ours."""
         ours, theirs = socket.socketpair()
         self.ends.callback(theirs.close)
-        conn = PatientConnection(Config(), (ours, (address, 4711)), "", ServerSettings())
+        conn = PatientConnection(Config(), (ours, (address, 4711)), "", ServerSettings(), NO_SLOW_READERS)
         self.ends.callback(conn.close)
         theirs.settimeout(10)
         self.arrivals.accept(conn)
@@ -78,12 +88,14 @@ class Worker:
         """Let time pass, and end what has waited too long."""
         self.clock.now += seconds
         self.arrivals.expire()
+        self.goodbyes.expire()
 
 
 @pytest.fixture
 def make_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Worker]]:
     clock = Seconds()
-    monkeypatch.setattr("datastorage.platform.server.arrivals.monotonic_seconds", clock)
+    for module in ("arrivals", "goodbyes"):
+        monkeypatch.setattr(f"datastorage.platform.server.{module}.monotonic_seconds", clock)
     with ExitStack() as ends, DefaultSelector() as poller:
         yield lambda **parts: Worker(ends, poller, clock, **parts)
 
@@ -204,6 +216,82 @@ def test_client_is_told_to_send_the_body_that_it_holds_back(worker: Worker) -> N
     client, _ = worker.connect(posting(2)[:-2] + b"Expect: 100-continue\r\n\r\n")
 
     assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        posting(LARGE, b"/unwanted"),
+        posting(2, b"/unwanted").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"),
+        b"POST /unwanted HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_body_that_will_be_refused_is_not_waited_for(worker: Worker, head: bytes) -> None:
+    client, conn = worker.connect(head)
+
+    assert worker.dispatched == [conn]
+    assert (conn.arrival.reserved_bytes, conn.arrival.holds_turn) == (0, False)
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(1)  # no 100 Continue
+
+
+def test_small_body_that_will_be_refused_is_awaited(worker: Worker) -> None:
+    """On its connection another request can follow."""
+    client, conn = worker.connect(posting(2, b"/unwanted"))
+    assert worker.dispatched == []
+
+    client.sendall(b"{}")
+    worker.read()
+
+    assert worker.dispatched == [conn]
+
+
+def test_what_comes_after_a_goodbye_is_dropped_for_a_while(worker: Worker) -> None:
+    client, conn = worker.connect(posting(3 * LARGE, b"/unwanted"))
+
+    worker.goodbyes.say(conn)
+    client.sendall(b"x" * 1000)
+    worker.read()
+
+    assert client.recv(1) == b""
+    assert worker.closed == []
+    worker.after(2)
+    assert worker.closed == [conn]
+    assert not worker.poller.get_map()
+
+
+def test_client_that_hangs_up_ends_a_goodbye(worker: Worker) -> None:
+    client, conn = worker.connect(posting(LARGE, b"/unwanted"))
+    worker.goodbyes.say(conn)
+
+    client.close()
+    worker.read()
+
+    assert worker.closed == [conn]
+
+
+def test_no_more_is_read_after_a_goodbye_than_a_body_may_have(worker: Worker) -> None:
+    client, conn = worker.connect(posting(9 * LARGE, b"/unwanted"))
+    worker.goodbyes.say(conn)
+
+    client.setblocking(False)
+    for _ in range(64):
+        with suppress(BlockingIOError):
+            client.send(b"x" * SMALL_BODY_BYTES)
+        worker.read()
+
+    assert not worker.poller.get_map()
+    assert worker.closed == []
+
+
+def test_goodbyes_are_few(worker: Worker) -> None:
+    conns = [worker.connect(posting(LARGE, b"/unwanted"))[1] for _ in range(GOODBYES + 1)]
+
+    for conn in conns:
+        worker.goodbyes.say(conn)
+
+    assert worker.closed == [conns[-1]]
 
 
 def test_the_longest_waiting_connection_makes_room_for_a_new_one(make_worker: Callable[..., Worker]) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from datastorage.platform.server.quiet_socket import QuietSocket
+from datastorage.platform.server.slow_readers import SlowReaders
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[QuietSocket, socket.socket]]:
     """Our end of a connection, and the client's."""
     ours, theirs = socket.socketpair()
-    quiet = QuietSocket(ours)
+    quiet = QuietSocket(ours, "192.0.2.1", SlowReaders(1, 0, lambda _reason, _address: None))
     theirs.setblocking(False)
     yield quiet, theirs
     quiet.close()

@@ -11,9 +11,12 @@ from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web import gates
+from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.requests import Request
+from datastorage.platform.web.requests import NO_THREAD, REFUSAL, Request
+from datastorage.platform.web.routing import Routes
 from tests.support.small_app import Said, add, says, small_app
 
 
@@ -276,3 +279,32 @@ def test_line_of_the_log_tells_what_the_answer_says(
 
     [line] = lines
     assert (line["said"], line["route"], line["status"], line["method"]) == ("well", "/speeches", 201, "POST")
+
+
+def test_request_that_got_no_thread_is_refused_before_its_body_is_judged(
+    client: FlaskClient, written: list[str]
+) -> None:
+    answer = client.post(
+        "/speeches", data="well", content_type="text/plain", environ_overrides={REFUSAL: NO_THREAD}
+    )
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json is not None
+    assert answer.json["detail"] == "no request thread in time"
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_class"),
+    [
+        ("POST", "/speeches", RequestClass.WRITE),
+        ("GET", "/lines", RequestClass.READ),
+        ("HEAD", "/lines", RequestClass.READ),
+        ("OPTIONS", "/speeches", RequestClass.READ),
+        ("PUT", "/nowhere", RequestClass.READ),
+        ("DELETE", "/speeches", RequestClass.READ),
+        ("BREW", "/speeches", RequestClass.READ),
+    ],
+)
+def test_permission_makes_the_class(app: Flask, method: str, path: str, request_class: RequestClass) -> None:
+    assert app.extensions[EXTENSION][Routes].request_class(method, path) is request_class

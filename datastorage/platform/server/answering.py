@@ -1,0 +1,63 @@
+"""Between gunicorn and the application: facts for the request, and whether its connection can go on."""
+
+import logging
+from collections.abc import Callable, Iterable
+from threading import get_ident
+from typing import Any
+
+from datastorage.platform.server.slow_clients import PatientConnection
+from datastorage.platform.web.requests import ROUTE, UNMATCHED
+
+logger = logging.getLogger(__name__)
+
+Application = Callable[..., Iterable[bytes]]
+
+
+class Answering:
+    """A WSGI application around ours, and the requests that it is answering.
+
+    Args:
+        application: ours.
+        is_shutting_down: whether connections end with their answers.
+    """
+
+    def __init__(self, application: Application, is_shutting_down: Callable[[], bool]) -> None:
+        self._application = application
+        self._is_shutting_down = is_shutting_down
+        self._conns: dict[int, PatientConnection] = {}
+
+    def begin(self, conn: PatientConnection) -> None:
+        """Note whose request this thread is about to answer."""
+        self._conns[get_ident()] = conn
+
+    def end(self) -> None:
+        """Note that this thread is done with it."""
+        self._conns.pop(get_ident(), None)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        conn = self._conns[get_ident()]
+        response = start_response.__self__  # gunicorn passes a bound method
+        environ.update(conn.facts)
+        conn.environ = environ
+
+        def start(*arguments: Any) -> Any:
+            # Here and not earlier: the flag may have been raised during the request. Where a body is left
+            # that is not here yet, the beginning of the next request cannot be found.
+            if not conn.drop_body() or self._is_shutting_down():
+                response.force_close()
+            conn.sock.hold_next()
+            return start_response(*arguments)
+
+        return self._application(environ, start)
+
+    def log_unfinished(self) -> None:
+        """Log the requests that are about to be cut off."""
+        for conn in list(self._conns.values()):
+            environ = conn.environ
+            extra = {
+                "method": environ.get("REQUEST_METHOD"),
+                "path": environ.get("PATH_INFO"),
+                "route": environ.get(ROUTE, UNMATCHED),
+            }
+            logger.error("Request still running at the end of the drain", extra=extra)
