@@ -14,6 +14,7 @@ from datastorage.platform.clock import Clock
 from datastorage.platform.db.columns import JSON_DOCUMENT, TIMESTAMPTZ
 from datastorage.platform.records import Member, Normaliser, Shown, in_order, members_of, optional_last, text
 from datastorage.platform.web import fields
+from datastorage.platform.web.documents import JsonObject
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
 CATEGORIES = (
@@ -64,7 +65,7 @@ def _choice(meaning: str, maximum: int, choices: tuple[str, ...], alias: str, **
 
 def _document(meaning: str, *, required: bool = False, **parts: Any) -> Member:
     """Declare a JSON object; the schema replaces these limits by those of the settings."""
-    judge = fields.JsonObject(required=required, maximum_bytes=1 << 20, maximum_depth=32)
+    judge = JsonObject(required=required, maximum_bytes=1 << 20, maximum_depth=32)
     return Member(meaning, JSON_DOCUMENT, judge, **parts)
 
 

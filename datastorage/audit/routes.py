@@ -118,8 +118,8 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     `event_data.<path>=<text>` keeps the events whose `event_data` has at this path a string, number,
     boolean or `null` that reads like the text; two numbers are compared as numbers. A path is 1 to 8
     segments of `[A-Za-z0-9_-]{1,64}` joined by dots; digits index an array. Examples:
-    `event_data.alert_name=EtcdHighCommitLatency`, `event_data.pods.0.ready=true`. At most 5 payload filters are allowed, `event_data_contains` and the
-    pair `detail_key`, `detail_value` included.
+    `event_data.alert_name=EtcdHighCommitLatency`, `event_data.pods.0.ready=true`. At most 5 payload filters
+    are allowed, `event_data_contains` and the pair `detail_key`, `detail_value` included.
 
     With `Accept: application/x-ndjson` or `format=ndjson` the answer is an export: one event per line,
     read while it is sent. A truncated export ends without the final chunk. `offset` is refused there;

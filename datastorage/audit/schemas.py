@@ -14,6 +14,7 @@ from datastorage.platform.records import aliases_of, judges_of, members_of
 from datastorage.platform.web import fields
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import ArrayContract
+from datastorage.platform.web.documents import JsonObject
 from datastorage.platform.web.sizes import plain_sizes
 from datastorage.settings import AuditSettings, LimitsSettings
 
@@ -46,7 +47,7 @@ class AuditEventSchema(QuickContract):
         timestamp.clock = clock
         timestamp.oldest, timestamp.ahead = limits.max_event_age, limits.max_event_ahead
         for name in DOCUMENTS:
-            document = fields.field_of(self, name, fields.JsonObject)
+            document = fields.field_of(self, name, JsonObject)
             document.maximum_bytes = limits.max_event_data_bytes
             document.maximum_depth = limits.max_event_data_depth
 

@@ -12,7 +12,6 @@ from marshmallow import post_load, validates_schema
 from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.records import judges_of, meanings_of
 from datastorage.platform.web import fields as web_fields
-from datastorage.platform.web import json
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import Contract, Faults
 from datastorage.platform.web.fields import Judged
@@ -44,15 +43,8 @@ class WorkflowContract(QuickContract):
     """What the bodies of this feature have in common."""
 
     resource = "workflow"
+    exactly = True
     glossary: ClassVar[Mapping[str, str]] = meanings_of(MEMBERS) | {"reason": "Why it changes."}
-
-    def decode(self, body: bytes) -> Any:
-        """Keep every number as it was written.
-
-        Raises:
-            InvalidInput: not one JSON value.
-        """
-        return json.decode_exactly(body, self.resource)
 
     def refusal(self, faults: Faults) -> InvalidInput:
         """Name the first fault in the detail."""
@@ -88,6 +80,7 @@ class ChangeSchema(WorkflowContract):
     """What an update may change; every other member is ignored, unless it never changes."""
 
     example = CHANGE
+    also_read = IMMUTABLE
 
     class Meta(WorkflowContract.Meta):
         """The members of a version that an update may set, and why."""

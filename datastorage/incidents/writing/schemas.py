@@ -1,6 +1,7 @@
 """From the bytes of a request to a ``NewIncident`` or an ``Outcome``; unknown members are refused."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import marshmallow
@@ -13,6 +14,7 @@ from datastorage.incidents.trace import MEMBERS, NEW_MEMBERS, OUTCOME_MEMBERS, S
 from datastorage.incidents.writing import examples
 from datastorage.incidents.writing.lifecycle import with_duration
 from datastorage.incidents.writing.model import NewIncident, Outcome, Resource, cluster_in_key
+from datastorage.incidents.writing.names import UnknownNames
 from datastorage.platform.clock import Clock
 from datastorage.platform.records import Normaliser, aliases_of, judges_of, meanings_of
 from datastorage.platform.web.contract import ArrayContract, Contract, Faults
@@ -59,9 +61,30 @@ class StrictContract(Contract):
 
         unknown = marshmallow.RAISE
 
+    @cached_property
+    def known(self) -> Any:
+        """Every object: unknown members are not skipped, since they are refused by name."""
+        return Any
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.error_messages["unknown"] = UNKNOWN
+        self.names = UnknownNames([*self.load_fields, *self.aliases])
+
+    def decode(self, body: bytes) -> Any:
+        """Return the JSON value of a request body.
+
+        Raises:
+            InvalidInput: it is none, or it is large and has an unknown member.
+        """
+        unknown = self.names.first(body)
+        if unknown is not None:
+            raise self.refusal(Faults({shown(unknown.name): self.fault_of_unknown(unknown.name)}))
+        return super().decode(body)
+
+    def fault_of_unknown(self, _name: str) -> Fault:
+        """Return what is wrong with a member that this request does not have."""
+        return UNKNOWN
 
     def faults_or_loaded(self, data: dict[str, Any]) -> Any:
         """Return the loaded value, or ``Faults`` under the names that the client used."""
@@ -117,8 +140,12 @@ class OutcomeSchema(StrictContract):
         judged = super().faults_or_loaded(data)
         if not isinstance(judged, Faults):
             return judged
-        immutable = {name: IMMUTABLE for name, fault in judged.items() if _is_immutable(name, fault)}
-        return Faults(judged | immutable)
+        unknown = [name for name, fault in judged.items() if fault == UNKNOWN]
+        return Faults(judged | {name: self.fault_of_unknown(name) for name in unknown})
+
+    def fault_of_unknown(self, name: str) -> Fault:
+        """Tell what exists and cannot change from what does not exist."""
+        return IMMUTABLE if name in FULL else UNKNOWN
 
     def refusal(self, faults: Faults) -> InvalidInput:
         """Give the attempt to change what cannot change its own slug."""
@@ -144,10 +171,6 @@ class OutcomeSchema(StrictContract):
     def make_outcome(self, data: dict[str, Any], **_: Any) -> Outcome:
         """Keep exactly what was sent."""
         return Outcome(data)
-
-
-def _is_immutable(name: str, fault: Fault) -> bool:
-    return fault == UNKNOWN and name in FULL
 
 
 class NewIncidentSchema(StrictContract):
@@ -242,3 +265,16 @@ class IncidentBatch(ArrayContract):
 
     def __init__(self, item: NewIncidentSchema) -> None:
         super().__init__(item, resource="incidents", maximum=MAX_BATCH_ITEMS)
+        self._names = item.names
+
+    def decode(self, body: bytes) -> Any:
+        """Return the items of a request body.
+
+        Raises:
+            InvalidInput: it is no JSON, or it is large and an item has an unknown member.
+        """
+        unknown = self._names.first(body)
+        if unknown is not None and unknown.item is not None:
+            fault = {f"[{unknown.item}].{shown(unknown.name)}": UNKNOWN}
+            raise InvalidInput.of_items(self.resource, fault, item=self.item_name)
+        return super().decode(body)

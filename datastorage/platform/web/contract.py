@@ -3,13 +3,17 @@
 ``Contract`` reads one object, ``ArrayContract`` an array; both raise ``InvalidInput`` with all faults.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import GenericAlias
 from typing import Any, ClassVar, cast
 
 import marshmallow
+import msgspec
 
 from datastorage.errors import BatchSizeExceeded, Fault, InvalidInput
-from datastorage.platform.web import json
+from datastorage.platform.web.bodies import OTHERS, BodyDecoder, members
+from datastorage.platform.web.documents import JsonObject
 
 MAX_REPORTED_FAULTS = 100
 """A batch of a thousand bad items answers with the first hundred faults."""
@@ -24,6 +28,10 @@ class Contract(marshmallow.Schema):
     glossary: ClassVar[Mapping[str, str]] = {}
     """What each field means, for the API document."""
     example: ClassVar[dict[str, Any] | None] = None
+    also_read: ClassVar[Collection[str]] = ()
+    """Members that ``read`` looks at beside the fields."""
+    exactly: ClassVar[bool] = False
+    """Whether fractions stay the decimals that were written."""
     beside_it: ClassVar[str] = "ignored beside it"
     """What an older name is beside the current one, for the API document."""
     rules: ClassVar[Sequence[dict[str, Any]]] = ()
@@ -42,18 +50,45 @@ class Contract(marshmallow.Schema):
         """
         if not isinstance(data, dict):
             raise self.refusal(Faults({"body": self.not_an_object()}))
-        faults = self.faults_or_loaded(data)
+        faults = self.faults_or_loaded(self.opened(data, self.resource))
         if isinstance(faults, Faults):
             raise self.refusal(faults)
         return faults
 
-    def decode(self, body: bytes) -> Any:
-        """Return the JSON value of a request body.
+    def opened(self, data: dict[str, Any], resource: str) -> dict[str, Any]:
+        """Decode the documents of an object, which stay as they were sent until it is their turn.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: one of them has a number out of range.
         """
-        return json.decode(body, self.resource)
+        for name, field in self._documents.items():
+            sent = data.get(name)
+            if isinstance(sent, msgspec.Raw):
+                data[name] = field.opened(bytes(sent), resource)
+        return data
+
+    @cached_property
+    def _documents(self) -> dict[str, JsonObject]:
+        return {name: field for name, field in self.load_fields.items() if isinstance(field, JsonObject)}
+
+    @cached_property
+    def known(self) -> Any:
+        """The type that the decoder makes of an object: what no field or alias names is skipped."""
+        types = {name: _type_of(field) for name, field in self.load_fields.items()}
+        named = {alias: types[name] for alias, name in self.aliases.items()}
+        return members(types | named | dict.fromkeys(self.also_read, Any))
+
+    @cached_property
+    def _decoder(self) -> BodyDecoder:
+        return BodyDecoder(self.known, b"{", exactly=self.exactly)
+
+    def decode(self, body: bytes) -> Any:
+        """Return the known members of a request body.
+
+        Raises:
+            InvalidInput: it is no JSON.
+        """
+        return self._decoder.decode(body, self.resource)
 
     def refusal(self, faults: "Faults") -> InvalidInput:
         """Return the error that names ``faults``."""
@@ -78,6 +113,14 @@ class Faults(dict[str, Fault]):
     """Field errors of one object; a type of its own so that a loaded dict is never taken for them."""
 
 
+def _type_of(field: Any) -> Any:
+    """Return the type of a member: of an object with a contract of its own the known members."""
+    if isinstance(field, JsonObject):
+        return msgspec.Raw
+    contract = getattr(field, "contract", None)
+    return contract.known | OTHERS if isinstance(contract, Contract) else Any
+
+
 def _faults_at(path: str, messages: Any) -> Iterator[tuple[str, Fault]]:
     """Yield the fault of a field, or those of what is nested in it: ``labels.severity``, ``list[2]``."""
     if isinstance(messages, dict):
@@ -86,6 +129,13 @@ def _faults_at(path: str, messages: Any) -> Iterator[tuple[str, Fault]]:
     else:
         first = messages[0]
         yield path, first if isinstance(first, Fault) else Fault(first)
+
+
+class _Empty(msgspec.Struct, gc=False):
+    """An object without its members."""
+
+
+_COUNTER = BodyDecoder(list[_Empty], b"[")
 
 
 class ArrayContract:
@@ -98,14 +148,26 @@ class ArrayContract:
         self.item = item
         self.resource = resource
         self.maximum = maximum
+        kind = GenericAlias(list, item.known if item.known is Any else item.known | OTHERS)
+        self._decoder = BodyDecoder(kind, b"[", exactly=item.exactly)
 
     def decode(self, body: bytes) -> Any:
-        """Return the JSON value of a request body.
+        """Return the items of a request body with their known members.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: it is no JSON.
         """
-        return json.decode(body, self.resource)
+        return self._too_many(body) or self._decoder.decode(body, self.resource)
+
+    def _too_many(self, body: bytes) -> list[Any] | None:
+        """Return the items without their members where there are too many: only their number counts."""
+        if body.count(b"{") <= self.maximum:
+            return None
+        try:
+            items: list[Any] | None = _COUNTER.decode(body, self.resource)
+        except InvalidInput:
+            return None  # what is wrong, the ordinary way says
+        return items if items and len(items) > self.maximum else None
 
     def read(self, data: Any) -> list[Any]:
         """Return the model objects in request order.
@@ -145,7 +207,7 @@ class ArrayContract:
         if not isinstance(raw, dict):
             faults[f"[{index}]"] = Fault("must be a JSON object")
             return None
-        judged = self.item.faults_or_loaded(raw)
+        judged = self.item.faults_or_loaded(self.item.opened(raw, self.resource))
         if isinstance(judged, Faults):
             room = MAX_REPORTED_FAULTS - len(faults)
             faults.update({f"[{index}].{name}": fault for name, fault in list(judged.items())[:room]})

@@ -14,9 +14,7 @@ from uuid import UUID
 from marshmallow import Schema, ValidationError, fields, missing
 
 from datastorage.errors import Fault
-from datastorage.platform.web import json
 from datastorage.platform.web.literals import parse_date, parse_instant, parse_uuid
-from datastorage.platform.web.sizes import plain_sizes
 
 REQUIRED = Fault("required field missing", "required")
 NUL = Fault("must not contain NUL characters")
@@ -251,38 +249,6 @@ class DateHint(Judged):
     def openapi(self) -> dict[str, Any]:
         """Either of the two formats, or blank."""
         return {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}, BLANK]}
-
-
-class JsonObject(Judged):
-    """A JSON object, kept as compact JSON text: nothing between the client and jsonb rounds a number.
-
-    It is bounded by ``maximum_bytes``, numbers in plain form, and ``maximum_depth``; the object counts 1.
-    """
-
-    def __init__(self, *, maximum_bytes: int, maximum_depth: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.maximum_bytes = maximum_bytes
-        self.maximum_depth = maximum_depth
-
-    def judge(self, value: Any) -> str:
-        """Refuse other types, too much, too deep, and NUL anywhere."""
-        if not isinstance(value, dict):
-            raise refuse("must be a JSON object", "invalid_event_data")
-        if json.is_deeper_than(value, self.maximum_depth):
-            message = f"exceeds the maximum nesting depth of {self.maximum_depth}"
-            raise refuse(message, "invalid_event_data")
-        encoded = json.encode(value)
-        if sum(plain_sizes([encoded], self.maximum_bytes)) > self.maximum_bytes:
-            raise refuse(f"exceeds the maximum size of {self.maximum_bytes} bytes", "too_large")
-        text = encoded.decode("utf-8")
-        # The escape may also be the text of a doubled backslash: look closer only when it shows up.
-        if "\\u0000" in text and json.contains_nul(value):
-            raise ValidationError(NUL)
-        return text
-
-    def openapi(self) -> dict[str, Any]:
-        """Any object whose names and strings have no U+0000."""
-        return JSON_OBJECT
 
 
 F = TypeVar("F", bound=Judged)

@@ -91,9 +91,12 @@ def object_text(example: Mapping[str, Any]) -> Grammar:
     return Grammar(_object_text, JSON_OBJECT, "application/json", example)
 
 
+_ANY = json.decoder()
+
+
 def _object_text(text: str) -> str | Fault:
     try:
-        found = msgspec.json.decode(text)
+        found = _ANY.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return NOT_AN_OBJECT
     if not isinstance(found, dict) or json.contains_nul(found):

@@ -16,9 +16,12 @@ from datastorage.platform.web.json import MAX_NUMBER_CHARACTERS, encode
 _LONGEST_PLAIN_BYTES: Final = 2 * MAX_NUMBER_CHARACTERS + 3
 """Of one number: digits on both sides of the point, the point and the sign."""
 
+_MOST_GROWTH: Final = _LONGEST_PLAIN_BYTES // len("1e9")
+"""Of one byte, more than any number has: what is so much smaller than its limit is not looked at."""
+
 # Compact JSON as ``json`` writes it: one digit in front of the point where there is an exponent. Strings are
 # matched as a whole, so that digits inside them do not count.
-_STRING_OR_POWER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?)\d(?:\.(\d+))?[eE]([+-]?\d+)')
+_STRING_OR_POWER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?)[1-9](?:\.(\d+))?[eE]([+-]?\d+)')
 
 
 def plain_sizes(documents: Sequence[bytes], most: int) -> list[int]:
@@ -32,6 +35,8 @@ def plain_sizes(documents: Sequence[bytes], most: int) -> list[int]:
         most: bytes that all may have together.
     """
     sizes = [len(each) for each in documents]
+    if sum(sizes) * _MOST_GROWTH <= most:
+        return sizes
     # Nearly every body ends here: too few of the letter for any number to matter.
     letters = sum(each.count(b"e") + each.count(b"E") for each in documents)
     if sum(sizes) + letters * _LONGEST_PLAIN_BYTES <= most:
@@ -40,19 +45,39 @@ def plain_sizes(documents: Sequence[bytes], most: int) -> list[int]:
 
 
 def _plain_size(document: bytes, most: int) -> int:
-    size = len(document)
+    return len(document) + _growth(document, most - len(document))
+
+
+def _growth(document: bytes, most: int) -> int:
+    """Return by how much the numbers of a document grow; some number above ``most`` if they grow by more."""
+    growth = 0
     for found in _STRING_OR_POWER.finditer(document):
-        if size > most:
+        if growth > most:
             break
         if found[3] is not None:
-            size += _plain_length(found) - len(found[0])
-    return size
+            growth += _plain_length(found) - len(found[0])
+    return growth
 
 
 def _plain_length(power: re.Match[bytes]) -> int:
     sign, fraction, exponent = power[1], power[2] or b"", int(power[3])
     before_point, behind_point = max(1 + exponent, 1), max(len(fraction) - exponent, 0)
     return len(sign) + before_point + (1 + behind_point if behind_point else 0)
+
+
+def is_far_too_large(sent: bytes, most: int) -> bool:
+    """Tell whether JSON as it was sent is so large that it need not be decoded to be refused.
+
+    Escapes and white space are counted out. What else may be shorter once it is decoded, fractions of many
+    digits and names that come twice, is covered by a factor of two: such JSON is decoded, and judged then.
+    """
+    if len(sent) * _MOST_GROWTH <= 2 * most:
+        return False
+    blanks = sum(sent.count(each) for each in (b" ", b"\n", b"\r", b"\t"))
+    if len(sent) - blanks - 5 * sent.count(b"\\u") - sent.count(b"\\") > 2 * most:
+        return True
+    letters = sent.count(b"e") + sent.count(b"E")
+    return letters * _LONGEST_PLAIN_BYTES > 2 * most and _growth(sent, 2 * most) > 2 * most
 
 
 def check_documents(data: Mapping[str, Any], names: Collection[str], most: int) -> None:

@@ -123,6 +123,21 @@ def test_change_counts_its_numbers_too(api: Api) -> None:
     assert list(refused_fields(answer)) == ["resource_state_after"]
 
 
+def test_large_body_is_refused_for_the_first_of_its_unknown_members(api: Api) -> None:
+    unknown = {f"x{number}": number for number in range(10_000)}
+    incident_id = api.post(INCIDENTS, an_incident()).json["id"]
+    change = json.dumps({"execution_status": "completed", "action_type": "x"} | unknown).encode()
+
+    alone = api.post(INCIDENTS, an_incident(severity="urgent") | unknown)
+    in_batch = api.post(f"{INCIDENTS}/batch", [an_incident(), an_incident() | unknown])
+    changed = api.request("PATCH", f"{INCIDENTS}/{incident_id}", body=change, headers=JSON)
+
+    assert refused_fields(alone) == {"x0": "is not a member of this request"}
+    assert refused_fields(in_batch) == {"[1].x0": "is not a member of this request"}
+    problem = assert_problem(changed, 400, "immutable-field-violation")
+    assert problem["field_errors"] == {"action_type": "cannot be changed"}
+
+
 def test_deeply_nested_document_is_refused(api: Api) -> None:
     deep: Any = {}
     for _ in range(300):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from datastorage.errors import Fault
 from datastorage.platform.web import fields, literals
+from datastorage.platform.web.documents import JsonObject
 
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ def fault_of(field: fields.Judged, value: Any) -> tuple[str, str]:
         fields.IpAddress(required=True),
         fields.Instant(required=True),
         fields.DateHint(required=True),
-        fields.JsonObject(maximum_bytes=10, maximum_depth=2, required=True),
+        JsonObject(maximum_bytes=10, maximum_depth=2, required=True),
     ],
     ids=lambda field: type(field).__name__,
 )
@@ -53,7 +54,7 @@ def test_required_field_without_a_value_is_refused(field: fields.Judged, value: 
         fields.IpAddress(),
         fields.Instant(),
         fields.DateHint(),
-        fields.JsonObject(maximum_bytes=10, maximum_depth=2),
+        JsonObject(maximum_bytes=10, maximum_depth=2),
     ],
     ids=lambda field: type(field).__name__,
 )
@@ -221,8 +222,8 @@ def test_other_notations_of_a_date_are_refused(text: str) -> None:
     assert fault_of(fields.DateHint(), text)[1] == "invalid"
 
 
-def an_object() -> fields.JsonObject:
-    return fields.JsonObject(maximum_bytes=20, maximum_depth=3)
+def an_object() -> JsonObject:
+    return JsonObject(maximum_bytes=20, maximum_depth=3)
 
 
 def test_object_is_kept_as_compact_json() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from datastorage.platform.web import json
-from datastorage.platform.web.sizes import plain_sizes
+from datastorage.platform.web.sizes import is_far_too_large, plain_sizes
 
 NUMBERS = [
     "1e308", "1e-300", "-1.5e22", "-2.5e-7", "1E+21", "1.7976931348623157e308", "5e-324", "1e16", "1e17",
@@ -44,3 +44,20 @@ def test_documents_that_cannot_exceed_are_not_searched() -> None:
 
     assert plain_sizes(documents, 1 << 20) == [7, 8]
     assert plain_sizes(documents, 20) == [311, 304]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b'{"x":"' + b"y" * 200 + b'"}', False),
+        (b'{"x":"' + b"y" * 201 + b'"}', True),
+        (b'{"x":"' + b" " * 900 + b'"}', False),
+        (b'{"x":"' + b"\\u00e9" * 100 + b'"}', False),
+        (b'{"x":"' + b"\\\\" * 150 + b'"}', False),
+        (b'{"x":[' + b",".join([b"1e308"]) + b"]}", True),
+        (b'{"x":"[1e308]"}', False),
+        (b'{"x":[' + b",".join([b"0e308"] * 9) + b"]}", False),
+    ],
+)
+def test_only_what_is_far_too_large_is_not_decoded(sent: bytes, *, expected: bool) -> None:
+    assert is_far_too_large(sent, 104) is expected
