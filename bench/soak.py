@@ -18,12 +18,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NoReturn
 
 import click
 import psutil
 import psycopg
 
+from bench.hostile import POD_MIB, Look, endure
 from bench.load import Generator, Load
 from bench.mix import MixTarget
 from bench.rounds import take_turns
@@ -93,7 +94,8 @@ class Verdict:
 @click.option("--minutes", default=60.0, show_default=True, help="How long the steady load lasts.")
 @click.option("--window", default=60.0, show_default=True, help="Seconds between two looks at the service.")
 @click.option("--share", default=0.5, show_default=True, help="Of the rate that is possible here.")
-def main(minutes: float, window: float, share: float) -> None:
+@click.option("--hostile", is_flag=True, help="Send the most expensive bodies instead, and watch the memory.")
+def main(minutes: float, window: float, share: float, *, hostile: bool) -> None:
     """Keep the service under a steady load and see whether anything grows."""
     # As Ctrl-C does: stop what was started, and remove the folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -104,14 +106,21 @@ def main(minutes: float, window: float, share: float) -> None:
             stack.callback(generator.close)
             app_url = postgres.url(DATABASE, APP_ROLE)
             service = stack.enter_context(ServiceProcess(directory / "service", app_url, redis.url))
+            windows = max(1, round(minutes * 60 / window))
+            if hostile:
+                _conclude(judge_memory(endure(service, windows, window)))
             soak = Soak(generator, service, app_url, window)
-            soak.go_on(max(1, round(minutes * 60 / window)), share)
+            soak.go_on(windows, share)
             new_url = _new_database(postgres)
             new = stack.enter_context(ServiceProcess(directory / "new", new_url, redis.url))
             verdicts = [*judge(soak.windows), soak.compare(new)]
-    click.echo(report(verdicts))
     soak.write(verdicts)
     click.echo(f"Written to {RESULTS}.")
+    _conclude(verdicts)
+
+
+def _conclude(verdicts: Sequence[Verdict]) -> NoReturn:
+    click.echo(report(verdicts))
     sys.exit(0 if all(verdict.met for verdict in verdicts) else 1)
 
 
@@ -225,6 +234,16 @@ def judge(windows: Sequence[Window]) -> list[Verdict]:
         _compare("p99, ms", "p99_ms", first, last),
         _compare("generator, us/request", "generator_us", first, last),
         _compare("database, MiB", "database_mib", first, last),
+    ]
+
+
+def judge_memory(looks: Sequence[Look]) -> list[Verdict]:
+    """Bound the most memory, and set what was left after the last window against the first."""
+    peak, first, last = max(look.peak_mib for look in looks), looks[0].rest_mib, looks[-1].rest_mib
+    grown = 1 + MAXIMUM_GROWTH
+    return [
+        Verdict("peak memory, MiB", looks[0].peak_mib, peak, None, f"< {POD_MIB}", peak < POD_MIB),
+        Verdict("memory at rest, MiB", first, last, last / first, f"<= {grown:g} x", last <= grown * first),
     ]
 
 

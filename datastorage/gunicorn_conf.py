@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from datastorage.platform.server.handover import take_secrets
+from datastorage.platform.server.heaps import bound_heaps
 from datastorage.platform.server.startup import addresses_to_bind, load_settings, open_runtime_directory
 from datastorage.settings import SECRET_VARIABLES, Settings, environment, forget_libpq_variables
 
@@ -16,6 +17,7 @@ _SECRETS = take_secrets(SECRET_VARIABLES)  # no worker, and nothing it starts, h
 SETTINGS = load_settings({**environment(), **_SECRETS})
 forget_libpq_variables()
 RUNTIME = open_runtime_directory()
+bound_heaps()
 
 
 def _reloadable(settings: Settings) -> dict[str, Any]:
