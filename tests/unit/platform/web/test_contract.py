@@ -1,6 +1,6 @@
 """What of a body is decoded at all."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ class Address(QuickContract):
 
 class Person(QuickContract):
     resource = "person"
-    aliases = {"surname": "name"}  # noqa: RUF012 - as every contract declares it
+    aliases: ClassVar = {"surname": "name"}
     also_read = ("born",)
 
     name = Text(maximum=20)
