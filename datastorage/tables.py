@@ -17,5 +17,5 @@ __all__ = [
     "resource_references",
 ]
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0008"
 """Newest migration; a database that is behind it makes the service not ready."""
