@@ -31,29 +31,27 @@ class KeepAlive:
     """Decides whether a thread may stay with a connection, and does the waiting.
 
     Args:
-        pool: the threads.
-        threads: how many it has.
+        threads: how many a worker has for the API.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
-        self._pool = pool
+    def __init__(self, threads: int) -> None:
         # A queue counts in C; a Semaphore is Python code behind a lock that all threads need all the time.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(int(threads * KEEP_ALIVE_SHARE)):
             self._places.put(None)
 
-    def sees_next_request(self, conn: PatientConnection) -> bool:
-        """Return whether a complete next request arrives on ``conn`` while its thread can be spared.
+    def sees_next_request(self, conn: PatientConnection, pool: ThreadPoolExecutor) -> bool:
+        """Return whether a complete next request arrives on ``conn`` while a thread of ``pool`` can wait.
 
         Even if not, its beginning may have been read: the main thread waits for the rest.
         """
         arrival = conn.arrival
         if arrival.holds_turn or arrival.reserved_bytes > SMALL_BODY_BYTES:
             return False  # only the main thread can release these
-        if arrival.stage is not Stage.COMPLETE and not self._is_wanted():
+        if arrival.stage is not Stage.COMPLETE and not _is_wanted(pool):
             self._read_more(conn)
         is_small = arrival.body_bytes <= SMALL_BODY_BYTES and not arrival.is_chunked
-        return arrival.stage is Stage.COMPLETE and is_small and not self._is_wanted()
+        return arrival.stage is Stage.COMPLETE and is_small and not _is_wanted(pool)
 
     def _read_more(self, conn: PatientConnection) -> None:
         try:
@@ -65,6 +63,7 @@ class KeepAlive:
         finally:
             self._places.put(None)
 
-    def _is_wanted(self) -> bool:
-        # Queued work means that every thread is busy, and that a connection waits for one.
-        return not self._pool._work_queue.empty()  # noqa: SLF001 - there is no public way to ask
+
+def _is_wanted(pool: ThreadPoolExecutor) -> bool:
+    # Queued work means that every thread is busy, and that a connection waits for one.
+    return not pool._work_queue.empty()  # noqa: SLF001 - there is no public way to ask

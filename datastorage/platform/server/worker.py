@@ -74,7 +74,7 @@ class LaneWorker(ThreadWorker):
         """
         pool: ThreadPoolExecutor = super().get_thread_pool()
         start_all(pool, self.cfg.threads)
-        self._keep_alive = KeepAlive(pool, self.cfg.threads)
+        self._keep_alive = KeepAlive(self.cfg.threads)
         return pool
 
     def init_signals(self) -> None:
@@ -206,7 +206,7 @@ class LaneWorker(ThreadWorker):
         """
         lane, is_next = self._lane_of(conn), self._keep_alive.sees_next_request
         keep = self._handle_arrived(conn)
-        while keep is True and self.alive and is_next(conn) and self._lane_of(conn) is lane:
+        while keep is True and self.alive and is_next(conn, lane) and self._lane_of(conn) is lane:
             keep = self._handle_arrived(conn)
         if not keep:
             conn.close(graceful=True)
