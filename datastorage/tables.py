@@ -18,5 +18,5 @@ __all__ = [
     "resource_references",
 ]
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """Newest migration; a database that is behind it makes the service not ready."""

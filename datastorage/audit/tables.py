@@ -25,7 +25,7 @@ audit_events = Table(
         name="fk_audit_events_parent",
         ondelete="RESTRICT",
     ),
-    info={"partitioned_by": "event_date"},
+    info={"partitioned_by": "event_date", "append_only": True},
     postgresql_partition_by="RANGE (event_date)",
 )
 

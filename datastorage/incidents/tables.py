@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from datastorage.incidents.enumerations import EXECUTION_STATUSES, SEVERITIES
-from datastorage.incidents.trace import MEMBERS
+from datastorage.incidents.trace import MEMBERS, OUTCOME_MEMBERS
 from datastorage.platform.db.columns import TIMESTAMPTZ, metadata
 from datastorage.platform.records import columns_of
 
@@ -55,6 +55,7 @@ resource_references = Table(
     # names together would not fit a row of this index, see ``cluster_in_key``; a constraint on a digest would
     # fit, but other tools and the release before say ON CONFLICT with these four columns.
     UniqueConstraint("cluster_name", "namespace", "kind", "name", postgresql_nulls_not_distinct=True),
+    info={"updated": {"resource_uid", "api_version", "last_seen", "deleted_at"}},
 )
 
 Index("idx_resource_kind", resource_references.c.kind)
@@ -82,6 +83,7 @@ action_histories = Table(
     Column("created_at", TIMESTAMPTZ, server_default=func.now()),
     Column("updated_at", TIMESTAMPTZ, server_default=func.now()),
     UniqueConstraint("resource_id"),
+    info={"updated": {"total_actions", "last_action_at"}},
 )
 
 Index("idx_ah_last_action", action_histories.c.last_action_at)
@@ -100,7 +102,7 @@ resource_action_traces = Table(
     _one_of("execution_status", EXECUTION_STATUSES),
     _fraction("model_confidence"),
     _fraction("effectiveness_score"),
-    info={"partitioned_by": TRACES_PARTITIONED_BY},
+    info={"partitioned_by": TRACES_PARTITIONED_BY, "updated": {each.name for each in OUTCOME_MEMBERS}},
     postgresql_partition_by=f"RANGE ({TRACES_PARTITIONED_BY})",
 )
 

@@ -20,6 +20,7 @@ notification_audit = Table(
     UniqueConstraint("notification_id"),
     _one_of("channel", CHANNELS),
     _one_of("status", STATUSES),
+    info={"append_only": True},
 )
 
 _columns = notification_audit.c

@@ -15,6 +15,7 @@ from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.metrics import Metrics
 from datastorage.settings import DatabaseSettings, Settings, SettingsError
 from datastorage.tables import SCHEMA_REVISION
+from datastorage.validation.protection import find_protection, judge
 from datastorage.validation.subject import Broken, Subject
 
 OLDEST_SERVER = 15
@@ -124,7 +125,7 @@ def _find_revision(connection: Connection) -> str | None:
 
 
 def tables(subject: Subject, _seconds: float) -> str:
-    """Look for every table, and for the partitions of this month and the next three."""
+    """Look for every table, for the partitions of this month and the next three, and what protects them."""
     present, listed = _read(subject, _tables_and_partitions)
     missing = [name for name in REQUIRED_TABLES if name not in present]
     if missing:
@@ -136,7 +137,9 @@ def tables(subject: Subject, _seconds: float) -> str:
     ]
     if absent:
         raise Broken(f"months without a partition: {', '.join(absent)}", "datastorage partitions ensure")
-    return f"all {len(REQUIRED_TABLES)} tables exist, with partitions from {wanted[0]} to {wanted[-1]}"
+    protection = judge(_read(subject, lambda database: database.read(find_protection)))
+    months = f"partitions from {wanted[0]} to {wanted[-1]}"
+    return f"all {len(REQUIRED_TABLES)} tables exist, with {months}, {protection}"
 
 
 def _tables_and_partitions(database: Database) -> tuple[list[str], list[Partition]]:

@@ -10,7 +10,7 @@ from sqlalchemy.schema import conv
 from datastorage.platform.db.columns import metadata
 from datastorage.platform.records import columns_of
 from datastorage.workflows.labels import STATUSES
-from datastorage.workflows.workflow import MEMBERS
+from datastorage.workflows.workflow import CHANGEABLE, MEMBERS
 
 NAME_AND_VERSION = "uq_workflow_name_version"
 
@@ -42,6 +42,7 @@ remediation_workflow_catalog = Table(
         "jsonb_typeof(labels) = 'object' AND jsonb_typeof(custom_labels) = 'object'"
         " AND jsonb_typeof(detected_labels) = 'object'",
     ),
+    info={"updated": frozenset(each.name for each in CHANGEABLE) - {"updated_at"}},  # a trigger sets that
 )
 
 _columns = remediation_workflow_catalog.c

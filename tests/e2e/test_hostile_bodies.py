@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
-from tests.support.hostile import hostile_bodies, memory_mib, send_in_turns, watched_memory
+from tests.support.hostile_bodies import hostile_bodies, memory_mib, send_in_turns, watched_memory
 from tests.support.service import ServiceProcess
 from tests.support.waiting import eventually
 

@@ -128,3 +128,12 @@ def test_bodies_beyond_the_budget_wait_and_are_then_refused(small: ServiceProces
         if answer.status == 503:
             assert_problem(answer, 503, "overloaded")
             assert answer.headers["Retry-After"] == "1"
+
+
+def test_crowd_that_probes_once_and_stays_delays_no_other_probe(small: ServiceProcess) -> None:
+    probe = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    with held(small.api, 300, probe):
+        took = serves(small)
+
+    assert max(took) < 1

@@ -3,65 +3,21 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from tests.support.builders import EVENTS, an_event, unique
-from tests.support.exposition import Scrape
 from tests.support.servers import TestDatabase
-from tests.support.service import ServiceProcess
+from tests.support.unread_log import SHUTDOWN_SECONDS, Unread
 from tests.support.waiting import eventually
 
 LONG_PATH = "/" + "x" * 3500
 """Its access line fills the buffers with few requests; a pipe still takes it whole."""
-SHUTDOWN_SECONDS = 39
 WORKERS = 2
-
-
-class Unread(ServiceProcess):
-    """The service at one end of a pipe; the test holds the other, and reads when it wants to."""
-
-    asked = 0
-    """Requests with a long access line."""
-
-    def launch(self) -> None:
-        (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
-        self.reader, writing = os.pipe()
-        self._received = b""
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, *self.arguments], env=self._environ, stdout=writing, start_new_session=True
-        )
-        os.close(writing)
-
-    def read(self) -> None:
-        """Read from now on, until the last process is gone."""
-        self._reading = Thread(target=self._read, daemon=True)
-        self._reading.start()
-
-    def _read(self) -> None:
-        while received := os.read(self.reader, 1 << 16):
-            self._received += received
-
-    @property
-    def log(self) -> str:
-        return self._received.decode()
-
-    def all_lines(self) -> list[dict[str, Any]]:
-        """Wait for the end of the log and return its lines."""
-        self._reading.join(SHUTDOWN_SECONDS)
-        assert not self._reading.is_alive()
-        return self.log_lines
-
-    def dropped(self, kind: str) -> float:
-        return Scrape(self.metrics_api).value("log_lines_dropped_total", kind=kind)
 
 
 @pytest.fixture

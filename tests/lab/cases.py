@@ -14,6 +14,8 @@ from tests.lab.ledger import ACKNOWLEDGED, NO_ANSWER, Ledger, Verdict
 from tests.lab.load import Load, Mix
 from tests.lab.stand import Stand, wait_until
 from tests.support.builders import unique
+from tests.support.service import ServiceProcess
+from tests.support.unread_log import Unread
 
 SETTLE_SECONDS = 2.5
 """How long the load goes on before the fault and after it, at least."""
@@ -58,6 +60,7 @@ class Case:
     service: dict[str, str] = field(default_factory=dict)
     is_outcome_unknown: bool = False
     needs_slow_disk: bool = False
+    kind_of_service: type[ServiceProcess] = ServiceProcess
 
     def is_felt(self, ledger: Ledger, reasons: Callable[[], set[str]]) -> bool:
         """Tell whether clients and logs show the fault by now."""
@@ -111,6 +114,20 @@ DISK_FULL = Case(
     fault=faults.disk_full,
     proof=Proof(answers=QUEUED),
     postgres={"max_wal_size": "64MB", "wal_keep_size": "0"},
+)
+
+LOG_NOT_READ = Case(
+    name="log not read, then SIGTERM",
+    fault=faults.log_not_read,
+    mix=Mix(clients=8, batch_share=0.5),
+    service={"LOGGING_LEVEL": "info"},
+    kind_of_service=Unread,
+    proof=Proof(answers=("no_answer",)),
+)
+METRICS_DISK_FULL = Case(
+    name="metrics directory full",
+    fault=faults.metrics_disk_full,
+    proof=Proof(answers=("no_answer",)),
 )
 
 CASES = [
@@ -230,6 +247,12 @@ CASES = [
         mix=Mix(batch_share=0.5),
         proof=Proof(answers=QUEUED),
     ),
+    Case(
+        name="replay times out",
+        fault=faults.replay_times_out,
+        mix=Mix(batch_share=0.5),
+        proof=Proof(answers=QUEUED, reason=UNREACHABLE),
+    ),
 ]
 
 
@@ -243,15 +266,19 @@ def run(
     """
     ledger = Ledger(unique("lab"))
     with Stand(
-        directory, postgres_settings=case.postgres, redis_settings=case.redis, **case.service
+        directory,
+        postgres_settings=case.postgres,
+        redis_settings=case.redis,
+        kind_of_service=case.kind_of_service,
+        service_settings=case.service,
     ) as stand:
         stand.is_felt = lambda: case.is_felt(ledger, stand.reasons)
         if case.mix.months:
             faults.make_months(stand)
         with Load(stand.service.api.url, ledger, case.mix):
-            _settle(ledger, settle_seconds)
+            settle(ledger, settle_seconds)
             with case.fault(stand):
-                _settle(ledger, settle_seconds)
+                settle(ledger, settle_seconds)
         is_quiet = stand.is_quiet_in_time()
         given_up = stand.bring_back_dead_letters()
         ledger.cuts = stand.cuts
@@ -260,17 +287,17 @@ def run(
             broken = case.broken_promise(verdict, reasons)
             if broken is None and not is_quiet:
                 broken = "something is queued for ever"
-            return verdict, reasons, broken or _sent_again(stand, ledger, connection)
+            return verdict, reasons, broken or sent_again(stand, ledger, connection)
 
 
-def _settle(ledger: Ledger, seconds: float) -> None:
+def settle(ledger: Ledger, seconds: float) -> None:
     """Let the load go on undisturbed: for a while, and until something was stored at once."""
     before = ledger.answered(201)
     time.sleep(seconds)
     wait_until(lambda: ledger.answered(201) > before, STORED_SECONDS, lambda: "nothing is stored any more")
 
 
-def _sent_again(stand: Stand, ledger: Ledger, connection: Connection) -> str | None:
+def sent_again(stand: Stand, ledger: Ledger, connection: Connection) -> str | None:
     """Let clients send what nobody acknowledged, and say what is wrong then."""
     statuses = Load.send_again(stand.service.api.url, ledger)
     if set(statuses) - ACKNOWLEDGED:

@@ -17,6 +17,8 @@ from tests.lab.stand import Stand, wait_until
 from tests.support.exposition import Scrape
 from tests.support.servers import ROLE_PASSWORD
 from tests.support.service import ServiceProcess
+from tests.support.small_disk import fill
+from tests.support.unread_log import SHUTDOWN_SECONDS, Unread
 
 FAULT_SECONDS = 4.0
 """How long most faults last, at least: several write budgets and many circuit breaker probes."""
@@ -28,6 +30,7 @@ REDIS_KILLS = int(environment().get("REDIS_KILLS", "3"))
 FLUSH_SECONDS = 0.5
 """A bad disk: Redis warns of flushes that take longer than two seconds."""
 
+UNREAD_SECONDS = 60.0
 FEW = 5
 WORKERS = 2
 MOST_KILLS = 20
@@ -386,16 +389,72 @@ def _replayed(service: ServiceProcess, result: str) -> float:
 
 
 @contextmanager
+def replay_times_out(stand: Stand) -> Iterator[None]:
+    """The network stops delivering while queued records are stored: their write runs into its timeout."""
+    stand.kill_postgres()
+    stand.wait_until_queued(LONG_QUEUE)
+    stand.postgres.start()
+    _wait_until_replaying(stand)
+    before = _replayed(stand.service, "infrastructure")
+    stand.proxy.mode = Mode.BLACK_HOLE
+    wait_until(
+        lambda: _replayed(stand.service, "infrastructure") > before,
+        PATIENCE_SECONDS,
+        lambda: "no replay ran into its timeout",
+    )
+    stand.proxy.mode = Mode.PASS
+    stand.proxy.reset_all()
+    yield
+
+
+@contextmanager
+def log_not_read(stand: Stand) -> Iterator[None]:
+    """Nobody reads standard output for a minute, then the service is told to stop, and comes back."""
+    service = stand.service
+    assert isinstance(service, Unread)
+    _pause(UNREAD_SECONDS)
+    wait_until(lambda: service.api.get("/health").json.get("log") == "blocked", PATIENCE_SECONDS)
+    wait_until(lambda: service.dropped("access") > 0, PATIENCE_SECONDS, lambda: "no line was dropped")
+    assert service.api.get("/health/ready").status == 200
+    service.signal(signal.SIGTERM)
+    assert service.wait(SHUTDOWN_SECONDS) == 0
+    service.read()
+    assert service.all_lines()[-1]["msg"] == "Server shutdown complete"
+    service.start()
+    service.read()
+    yield
+
+
+@contextmanager
+def metrics_disk_full(stand: Stand) -> Iterator[None]:
+    """No room in the metrics directory: a worker is killed, the others are replaced by a reload."""
+    service = stand.service
+    ballast = fill(service.directory / "runtime")
+    _kill_worker(service.pid)
+    _reload(service)
+    stand.hold(FAULT_SECONDS)
+    assert "Metrics directory full" in service.log
+    ballast.unlink()
+    _reload(service)
+    assert Scrape(service.metrics_api).value("metrics_unshared_series") == 0
+    yield
+
+
+def _reload(service: ServiceProcess) -> None:
+    before = set(workers_of(service.pid))
+    service.signal(signal.SIGHUP)
+
+    def are_replaced() -> bool:
+        now = set(workers_of(service.pid))
+        return len(now) == WORKERS and not before & now
+
+    wait_until(are_replaced, PATIENCE_SECONDS)
+
+
+@contextmanager
 def disk_full(stand: Stand) -> Iterator[None]:
     """The file system of PostgreSQL has no byte left, until the ballast is thrown out."""
-    ballast = stand.directory / "postgres" / "ballast"
-    block = b"\0" * (1 << 20)
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            for _ in itertools.count():
-                file.write(block)
-        except OSError:
-            pass  # full, as wanted
+    ballast = fill(stand.directory / "postgres")
     stand.hold(6)
     ballast.unlink()
     if not stand.postgres.is_running:

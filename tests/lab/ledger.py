@@ -1,5 +1,6 @@
 """Who was promised what: every answer of every client, to be compared with the database."""
 
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ class Ledger:
         self._unacknowledged: dict[str, Event] = {}
         self._requests = 0
         self._slowest_seconds = 0.0
+        self._waits: list[Span] = []
 
     def note(self, events: Sequence[Event], status: int, started: float) -> None:
         """Remember the one answer that these events got just now, and how long it took."""
@@ -67,6 +69,15 @@ class Ledger:
             if status not in ACKNOWLEDGED:
                 self._unacknowledged |= by_id
                 self._spans |= dict.fromkeys(by_id, span)
+
+    def time(self, started: float) -> None:
+        """Remember how long an innocent client has waited for the answer that it got just now."""
+        self._waits.append((started, time.monotonic()))
+
+    def p99_ms(self, since: float, until: float) -> float:
+        """Return the p99 of the waits that began in that time."""
+        waits = [(ended - began) * 1000 for began, ended in self._waits if since <= began < until]
+        return round(statistics.quantiles(waits, n=100, method="inclusive")[98], 1)
 
     def answered(self, *statuses: int) -> int:
         """Return how many events were answered with one of ``statuses`` so far."""

@@ -76,6 +76,7 @@ class Load:
             except urllib3.exceptions.HTTPError:
                 status = NO_ANSWER
             self._ledger.note(events, status, started)
+            self._ledger.time(started)
             # A steady stream, not a hammer: what is lost in an outage of seconds fits into the queue.
             self._stopping.wait(0.01 if status in {200, 201, 202} else 0.1)
         api.close()

@@ -1,7 +1,7 @@
 """One service under gunicorn with servers of its own, to be broken and healed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,7 @@ class Stand:
     Args:
         directory: for data, logs and runtime files.
         postgres_settings, redis_settings: lines of the servers' configuration.
+        kind_of_service: how services are started.
         service_settings: environment variables of the service without their prefix.
     """
 
@@ -48,7 +49,8 @@ class Stand:
         *,
         postgres_settings: dict[str, str] | None = None,
         redis_settings: dict[str, str] | None = None,
-        **service_settings: str,
+        kind_of_service: type[ServiceProcess] = ServiceProcess,
+        service_settings: Mapping[str, str] | None = None,
     ) -> None:
         self._stack = ExitStack()
         self.directory = directory
@@ -60,6 +62,7 @@ class Stand:
         self.redis = SlowRedis(
             directory / "redis", self.disk, port=free_port(), settings=redis_settings or {}
         )
+        self._kind_of_service = kind_of_service
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",
             "REDIS_DLQ_READ_TIMEOUT": "200ms",
@@ -70,7 +73,7 @@ class Stand:
             "LIMITS_MAX_EVENT_AGE": "off",
             "LIMITS_MAX_EVENT_AHEAD": "off",
             "LOGGING_LEVEL": "warn",
-        } | service_settings
+        } | dict(service_settings or {})
         self.services: list[ServiceProcess] = []
         self.cuts: list[tuple[float, float]] = []
         """When a server was cut off in mid-answer, in monotonic seconds."""
@@ -98,8 +101,8 @@ class Stand:
     def add_service(self, *, ready: bool = True) -> ServiceProcess:
         """Start one more service on the same servers, and wait until it is ready (or only alive)."""
         directory = self.directory / f"service-{len(self.services)}"
-        directory.mkdir()
-        service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
+        directory.mkdir(exist_ok=True)  # with a runtime directory on a disk of its own, for some
+        service = self._kind_of_service(directory, self._app_url, self.redis.url, **self._service_settings)
         self.services.append(service)
         self._stack.callback(service.stop)
         return service.start(ready=ready)

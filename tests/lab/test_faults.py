@@ -4,18 +4,18 @@ Slow on purpose, so it runs by its own command (``make chaos``) and prints the t
 ``docs/operations.md``.
 """
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.lab.cases import CASES, DISK_FULL, Case, run
+from tests.lab import attacks
+from tests.lab.attacks import ATTACKS, Attack
+from tests.lab.cases import CASES, DISK_FULL, METRICS_DISK_FULL, Case, run
 from tests.lab.report import Report
 from tests.lab.slow_disk import COMPILER
+from tests.support.small_disk import only_root, small_file_system
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -25,10 +25,27 @@ def test_nothing_acknowledged_is_lost_or_stored_twice(case: Case, tmp_path: Path
     check(case, tmp_path, report)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system to fill")
+@only_root
 def test_a_full_disk_loses_nothing(tmp_path: Path, report: Report) -> None:
-    with small_file_system(tmp_path / "postgres"):
+    with small_file_system(tmp_path / "postgres", "192m"):
         check(DISK_FULL, tmp_path, report)
+
+
+@only_root
+def test_a_full_metrics_directory_costs_numbers_only(tmp_path: Path, report: Report) -> None:
+    with small_file_system(tmp_path / "service-0" / "runtime", "2m"):
+        check(METRICS_DISK_FULL, tmp_path, report)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "-"))
+def test_hostile_clients_hold_up_nobody_else(attack: Attack, tmp_path: Path, report: Report) -> None:
+    try:
+        verdict, beside, broken = attacks.run(attack, tmp_path)
+    except Exception as error:
+        report.add_unfinished(attack.name, str(error).partition("\n")[0])
+        raise
+    report.add_attack(attack.name, verdict, beside, broken)
+    assert broken is None, (verdict, beside)
 
 
 def check(case: Case, directory: Path, report: Report) -> None:
@@ -42,19 +59,6 @@ def check(case: Case, directory: Path, report: Report) -> None:
         raise
     report.add(case.name, verdict, reasons, broken)
     assert broken is None, verdict
-
-
-@contextmanager
-def small_file_system(mount_point: Path) -> Iterator[None]:
-    """Mount a tmpfs that a few megabytes of write-ahead log can fill."""
-    mount_point.mkdir(parents=True)
-    subprocess.run(  # noqa: S603 - a fixed command
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", mount_point], check=True
-    )
-    try:
-        yield
-    finally:
-        subprocess.run(["/bin/umount", "--lazy", mount_point], check=True)  # noqa: S603 - as above
 
 
 @pytest.fixture(scope="module")

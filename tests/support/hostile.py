@@ -1,106 +1,127 @@
-"""Bodies within every limit of size that are as expensive as they can be, and the memory they take."""
+"""Clients without manners, hundreds at a time: they stall, drip, or hardly read, and come back when cut off.
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import cycle, islice
-from typing import NamedTuple
+They come from many loopback addresses, so that the limits of an address hit them and no innocent client of
+127.0.0.1.
+"""
 
-import psutil
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Event, Thread
+from time import monotonic
+from types import TracebackType
+from typing import Final, Self
 
-from tests.support.builders import BATCH, EVENTS, an_event
-from tests.support.http import Api
-
-MEBIBYTE = 1 << 20
-OVERLOADED = 503
-
-
-class Hostile(NamedTuple):
-    """One body, where it goes, and what the answer may be when there is room for it."""
-
-    path: str
-    body: bytes
-    status: int
+TICK_SECONDS: Final = 1.0
+MOST_OPENED: Final = 400
+"""Connections that are opened again in one tick."""
+PER_ADDRESS: Final = 100
+SMALL_BUFFER: Final = 4096
 
 
-def _with_payload(payload: str) -> bytes:
-    return json.dumps(an_event(event_data="PAYLOAD")).replace('"PAYLOAD"', payload).encode()
+@dataclass(frozen=True)
+class Manners:
+    """How a connection behaves.
 
-
-def _with_members(count: int) -> str:
-    """Return the text of an event with so many members that no event has."""
-    return (
-        json.dumps(an_event())[:-1] + "".join(f',"k{number}":{number % 10}' for number in range(count)) + "}"
-    )
-
-
-def hostile_bodies() -> dict[str, Hostile]:
-    """Return bodies of six to nine MB."""
-    unknown = _with_members(700_000).encode()
-    items = ",".join(_with_members(700) for _ in range(1000))
-    large = json.dumps([an_event(event_data={"x": "y" * 9000}) for _ in range(1000)])
-    deep = '{"x":' + "[" * 4_000_000 + "]" * 4_000_000 + "}"
-    return {
-        "unknown members": Hostile(EVENTS, unknown, 201),
-        "unknown members in a batch": Hostile(BATCH, f"[{items}]".encode(), 201),
-        "large batch": Hostile(BATCH, large.encode(), 201),
-        "batch of too many": Hostile(BATCH, f"[{','.join(['{}'] * 3_000_000)}]".encode(), 400),
-        "many values": Hostile(EVENTS, _with_payload(f'{{"x":[{",".join(["[]"] * 3_000_000)}]}}'), 400),
-        "numbers": Hostile(EVENTS, _with_payload(f'{{"x":[{",".join(["1e308"] * 1_500_000)}]}}'), 400),
-        "deep nesting": Hostile(EVENTS, _with_payload(deep), 400),
-    }
-
-
-def send_in_turns(api: Api, bodies: dict[str, Hostile], count: int, clients: int) -> dict[str, set[int]]:
-    """Send so many bodies, kind by kind in turns, and return which status codes each kind got.
-
-    A body is sent again as long as the service has no room for it (503).
+    Args:
+        opening: what it sends at once.
+        drip: what it sends in every tick.
+        reads_bytes: how much of an answer it takes in every tick.
     """
-    found: dict[str, set[int]] = {name: set() for name in bodies}
 
-    def send(name: str) -> None:
-        sent = bodies[name]
-        status = OVERLOADED
-        while status == OVERLOADED:
-            status = api.post(sent.path, body=sent.body).status
-        found[name].add(status)
-
-    with ThreadPoolExecutor(clients) as threads:
-        list(threads.map(send, islice(cycle(bodies), count)))
-    return found
+    opening: bytes = b""
+    drip: bytes = b""
+    reads_bytes: int = SMALL_BUFFER
 
 
-def memory_mib(pid: int) -> float:
-    """Return the memory of a process and its children in MiB; what they share counts once (PSS)."""
-    parent = psutil.Process(pid)
-    processes = [parent, *parent.children(recursive=True)]
-    return sum(each.memory_full_info().pss for each in processes) / MEBIBYTE
+class Crowd:
+    """Connections that behave alike; ``with`` returns when all are open."""
+
+    _range = 1
+
+    def __init__(self, port: int, number: int, manners: Manners) -> None:
+        self.answers: Counter[int] = Counter()
+        """Statuses that came back."""
+        self.opened = 0
+        """Connections so far; more than there are, when some were hung up on."""
+        self.closed = 0
+        """How many were hung up on."""
+        self._port, self._number, self._manners = port, number, manners
+        self._connections: list[socket.socket] = []
+        self._unanswered: set[int] = set()
+        self._stopping = Event()
+        Crowd._range += 1
+        self._addresses = _addresses(Crowd._range)
+        self._thread = Thread(target=self._run, name="crowd")
+
+    def __enter__(self) -> Self:
+        while len(self._connections) < self._number:
+            self._open()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+        for connection in self._connections:
+            connection.close()
+
+    def _open(self) -> None:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        connection.settimeout(10)
+        try:
+            connection.bind((next(self._addresses), 0))
+            connection.connect(("127.0.0.1", self._port))
+            connection.sendall(self._manners.opening)
+        except OSError:
+            connection.close()
+            return
+        connection.setblocking(False)
+        self._connections.append(connection)
+        self._unanswered.add(connection.fileno())
+        self.opened += 1
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            begun = monotonic()
+            kept = [each for each in self._connections if self._goes_on(each)]
+            self.closed += len(self._connections) - len(kept)
+            self._connections = kept
+            for _ in range(min(MOST_OPENED, self._number - len(kept))):
+                if self._stopping.is_set() or monotonic() - begun > TICK_SECONDS:
+                    break
+                self._open()
+
+    def _goes_on(self, connection: socket.socket) -> bool:
+        """Send and read a little; whoever is hung up on or refused comes back on another connection."""
+        try:
+            if self._manners.drip:
+                connection.send(self._manners.drip)
+            received = connection.recv(self._manners.reads_bytes)
+        except BlockingIOError:
+            return True
+        except OSError:
+            received = b""
+        is_kept = bool(received)
+        if connection.fileno() in self._unanswered and received.startswith(b"HTTP/1.1 "):
+            status = int(received[9:12])
+            self.answers[status] += 1
+            is_kept = status == HTTPStatus.OK
+        self._unanswered.discard(connection.fileno())
+        if not is_kept:
+            connection.close()
+        return is_kept
 
 
-@dataclass
-class Watch:
-    """The most memory that was seen."""
-
-    peak_mib: float = 0
-    is_over: threading.Event = field(default_factory=threading.Event)
-
-    def look(self, measure: Callable[[], float]) -> None:
-        """Look every twentieth of a second until it is over."""
-        while not self.is_over.wait(0.05):
-            self.peak_mib = max(self.peak_mib, measure())
-
-
-@contextmanager
-def watched_memory(pid: int) -> Iterator[Watch]:
-    """Watch the memory of a process and its children."""
-    watch = Watch()
-    watcher = threading.Thread(target=watch.look, args=(lambda: memory_mib(pid),))
-    watcher.start()
-    try:
-        yield watch
-    finally:
-        watch.is_over.set()
-        watcher.join()
+def _addresses(number: int) -> Iterator[str]:
+    """Yield loopback addresses, each for as many connections as one client may have."""
+    count = 0
+    while True:
+        host = count // PER_ADDRESS
+        yield f"127.{number % 250 + 1}.{host // 250 % 250}.{host % 250 + 1}"
+        count += 1

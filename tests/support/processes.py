@@ -1,6 +1,7 @@
 """The processes below one that a test started."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -14,3 +15,17 @@ def descendants(pid: int) -> list[int]:
                 if child.status() != psutil.STATUS_ZOMBIE:
                     found.append(child.pid)
     return found
+
+
+def pss_mib(pid: int) -> float:
+    """Return the memory of a process and those below it; what they share counts once, as for a container."""
+    return sum(_pss_kib(each) for each in [pid, *descendants(pid)]) / 1024
+
+
+def _pss_kib(pid: int) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended meanwhile
+    [line] = [each for each in rollup.splitlines() if each.startswith("Pss:")]
+    return int(line.split()[1])

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
+from datastorage.platform.metrics.files import UNSHARED
 from datastorage.platform.metrics.label_values import (
     AUTH_MODES,
     AUTH_REFUSALS,
@@ -196,6 +197,7 @@ class Metrics:
     process_open_fds = gauge("Open file descriptors of all workers", mode="livesum")
 
     log_lines_dropped = counter("Log lines that standard output did not take", each(kind=("access", "other")))
+    metrics_unshared_series = gauge("Series without room in the metrics directory", mode="livesum")
 
     # Partitions
     partition_months_ahead = gauge("Future months of audit_events that have a partition", mode="mostrecent")
@@ -304,3 +306,5 @@ class Metrics:
             gauge = getattr(self, family.name, None)  # the client measures more than the table has
             if gauge is not None:
                 gauge.set(family.samples[0].value)
+        self.metrics_unshared_series.set(UNSHARED.series)
+        UNSHARED.report()

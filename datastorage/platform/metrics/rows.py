@@ -16,7 +16,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.metrics import MetricWrapperBase
 
 from datastorage.platform.metrics.deferred import DeferredUpdates
+from datastorage.platform.metrics.files import use_allocated_files
 
+use_allocated_files()
 # The client would add a `_created` series to each counter, outside multi-process mode only.
 disable_created_metrics()
 

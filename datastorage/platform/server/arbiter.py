@@ -151,12 +151,8 @@ class GracefulArbiter(Arbiter):
     handle_usr2 = handle_winch = handle_ttin = handle_ttou = _handle_resize
 
     def reap_workers(self) -> None:
-        """Also report ignored signals, and end a reload when a shutdown was asked for.
-
-        gunicorn calls this every second, so lines that standard output did not take are tried again.
-        """
-        for writer in line_writers():
-            writer.write()
+        """Also report ignored signals, and end a reload when a shutdown was asked for."""
+        self._try_again()
         if self._is_reloading and self._shutdown.is_requested:
             # gunicorn waits here for old workers and handles no signal meanwhile, up to the graceful timeout.
             raise ReloadInterrupted
@@ -167,6 +163,17 @@ class GracefulArbiter(Arbiter):
             # A worker could not start; during a shutdown the others may still finish.
             if not self._shutdown.is_running:
                 raise
+
+    def manage_workers(self) -> None:
+        """Also try again what did not work: gunicorn calls this every second until it stops."""
+        super().manage_workers()
+        self._try_again()
+
+    def _try_again(self) -> None:
+        """Write lines that standard output did not take, and fold metrics that were being read."""
+        for writer in line_writers():
+            writer.write()
+        self.metrics.fold_ended(self.WORKERS)
 
     def _report_ignored(self) -> None:
         while self._shutdown.is_running and self._ignored:

@@ -3,19 +3,19 @@
 import logging
 import os
 import tempfile
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from datastorage.platform.logs import line_writers
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.files import DIRECTORY_VARIABLE, UNSHARED, fold
 from datastorage.settings import environment
 
 logger = logging.getLogger(__name__)
-
-DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class ArbiterMetrics:
@@ -32,27 +32,36 @@ class ArbiterMetrics:
             row.build(self, registry)
         for writer in line_writers():
             writer.count_dropped = self._count_dropped
+        self._ended: set[int] = set()
 
     def begin_shutdown(self) -> None:
         """Show that a graceful shutdown has begun."""
-        try:
-            self.shutting_down.set(1)
-        except OSError as error:
-            _warn(error)
+        self.shutting_down.set(1)
 
     def _count_dropped(self, kind: str) -> None:
-        # Not logged: that line could not be written either.
-        with suppress(OSError):
-            self.log_lines_dropped.labels(kind).inc()
+        self.log_lines_dropped.labels(kind).inc()
 
     def count_exit(self, worker: Any) -> None:
-        """Count the end of ``worker`` and forget its gauges; a full disk costs a number, not the service."""
+        """Count the end of ``worker``, whose files are folded into one per kind."""
         reason = "timeout" if worker.aborted else "exit" if worker.has_left() else "signal"
-        try:
-            self.worker_exits.labels(reason).inc()
-            multiprocess.mark_process_dead(worker.pid, str(_directory()))
-        except OSError as error:
-            _warn(error)
+        self.worker_exits.labels(reason).inc()
+        UNSHARED.report()
+        self._ended.add(worker.pid)
+
+    def fold_ended(self, running: Container[int]) -> None:
+        """Fold the files of workers that are gone, again and again: not while a worker reads all of them.
+
+        Args:
+            running: process ids of workers, one of which may be that of a worker that is gone.
+        """
+        for pid in tuple(self._ended):
+            try:
+                is_settled = pid in running or fold(_directory(), pid)
+            except OSError as error:
+                _warn(error)
+                is_settled = True
+            if is_settled:
+                self._ended.remove(pid)
 
 
 def _directory() -> Path:
@@ -61,18 +70,15 @@ def _directory() -> Path:
 
 def _empty_directory() -> None:
     # Counters start at zero with the arbiter, not with the volume.
-    for path in _directory().glob("*.db"):
-        path.unlink(missing_ok=True)
+    for pattern in ("*.db", "*.new"):
+        for path in _directory().glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def require_directory() -> None:
     """Make the directory again when it is gone; use one of this process when it is not writable.
 
-    A worker that cannot write its files does not start, and gunicorn would then stop the whole service, for
-    numbers that nothing depends on.
-
-    Raises:
-        OSError: nothing can be written anywhere.
+    Without any, numbers stay in the memory of this process: nothing depends on them.
     """
     try:
         _directory().mkdir(parents=True, exist_ok=True)
@@ -80,8 +86,9 @@ def require_directory() -> None:
             pass
     except OSError as error:
         _warn(error)
-        own = tempfile.mkdtemp(prefix="metrics-")
-        os.environ[DIRECTORY_VARIABLE] = own  # noqa: TID251 - the client library reads it for every file
+        with suppress(OSError):
+            own = tempfile.mkdtemp(prefix="metrics-")
+            os.environ[DIRECTORY_VARIABLE] = own  # noqa: TID251 - the client library reads it for every file
 
 
 def _warn(error: OSError) -> None:

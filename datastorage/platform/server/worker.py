@@ -190,6 +190,8 @@ class LaneWorker(ThreadWorker):
         return keep
 
     def _may_stay(self, conn: PatientConnection) -> bool:
+        if conn.request_class is None:
+            return False  # two threads answer all probes: neither waits for the next one of the same client
         is_next = self._keep_alive.sees_next_request(conn)
         return is_next and self.lanes.class_of(conn) is conn.request_class
 

@@ -16,6 +16,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.metrics.files import read_together
 from datastorage.platform.web.operations import Operation
 
 METRICS_PATH: Final = "/metrics"
@@ -60,7 +61,8 @@ class HttpMetrics(PrometheusMetrics):
         self._metrics.update_process_gauges()
         self._metrics.write_deferred()
         selected = None if ValueClass._multiprocess else names  # noqa: SLF001 - there is no public question
-        exposition: tuple[str, str] = super().generate_metrics(None, selected)
+        with read_together():
+            exposition: tuple[str, str] = super().generate_metrics(None, selected)
         return exposition
 
     def begin(self) -> None:

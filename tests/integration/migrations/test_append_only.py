@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
@@ -147,6 +148,20 @@ def test_purge_guard_also_lets_updates_and_truncate_pass(owner: Connection) -> N
     assert changed.rowcount >= 1
     found = select(audit_events.c.severity).where(audit_events.c.event_id == row["event_id"])
     assert owner.scalar(found) == "low"
+
+
+def test_use_of_the_purge_guard_is_logged_once_in_a_transaction(owner: Connection) -> None:
+    owner.execute(insert(audit_events), [an_event_row(), an_event_row()])
+    logged: list[str | None] = []
+    driver = owner.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    driver.add_notice_handler(lambda notice: logged.append(notice.message_primary))
+    owner.execute(text("SET LOCAL client_min_messages = log"))
+
+    owner.execute(SET_PURGE_GUARD)
+    owner.execute(delete(audit_events))
+
+    assert logged == ["purge guard opened for DELETE on audit_events by datastorage"]
 
 
 def test_purge_guard_gives_the_service_no_privilege(app: Connection) -> None:

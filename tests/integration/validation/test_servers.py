@@ -44,6 +44,7 @@ def test_complete_database_passes_with_what_was_measured(database: TestDatabase)
     assert found[0].endswith("logged in as datastorage_app")
     assert "the schema is at revision 0" in found[1]
     assert found[2].startswith("all 7 tables exist, with partitions from ")
+    assert "append-only triggers in force; changes of definitions are not recorded; PUBLIC may" in found[2]
 
 
 def test_port_where_nobody_listens_is_named() -> None:
@@ -108,6 +109,74 @@ def test_older_schema_and_a_missing_month_are_found(empty: RoleUrls) -> None:
     assert outdated.value.repair == "alembic upgrade head"
     assert last.removeprefix("audit_events_") in str(incomplete.value)
     assert incomplete.value.repair == "datastorage partitions ensure"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            "ALTER TABLE notification_audit DISABLE TRIGGER trg_notification_audit_append_only",
+            "trg_notification_audit_append_only on notification_audit",
+        ),
+        (
+            "ALTER TABLE audit_events_2026_01 DISABLE TRIGGER trg_audit_events_append_only",
+            "trg_audit_events_append_only on audit_events_2026_01",
+        ),
+        (
+            "DROP TRIGGER trg_audit_events_no_truncate ON audit_events_2026_01",
+            "trg_audit_events_no_truncate on audit_events_2026_01",
+        ),
+    ],
+    ids=["disabled", "disabled in a month", "dropped"],
+)
+def test_append_only_trigger_that_does_not_fire_is_found(
+    empty: RoleUrls, change: str, complaint: str
+) -> None:
+    upgrade(empty.owner)
+    with engine_for(empty.owner) as engine, engine.begin() as connection:
+        connection.execute(text(change))
+
+    with pytest.raises(Broken) as raised:
+        servers.tables(subject_of(empty.app), 10)
+
+    assert not isinstance(raised.value, Doubtful)
+    assert str(raised.value) == f"records can be changed, disabled or missing: {complaint}"
+    assert "ENABLE TRIGGER" in raised.value.repair
+
+
+@pytest.mark.parametrize(
+    ("grant", "complaint"),
+    [
+        ("GRANT DELETE ON audit_events_2026_01 TO datastorage_app", "DELETE on audit_events_2026_01"),
+        (
+            "GRANT UPDATE (owner) ON remediation_workflow_catalog TO PUBLIC",
+            "UPDATE (owner) on remediation_workflow_catalog",
+        ),
+        ("GRANT CREATE ON SCHEMA public TO datastorage_app", "CREATE in the schema"),
+    ],
+)
+def test_grant_that_no_statement_needs_is_a_warning(empty: RoleUrls, grant: str, complaint: str) -> None:
+    upgrade(empty.owner)
+    with engine_for(empty.owner) as engine, engine.begin() as connection:
+        connection.execute(text(grant))
+
+    with pytest.raises(Doubtful, match="the role may do more than the service needs") as raised:
+        servers.tables(subject_of(empty.app), 10)
+
+    assert str(raised.value).endswith(f": {complaint}")
+
+
+def test_role_that_owns_the_tables_is_a_warning(empty: RoleUrls) -> None:
+    upgrade(empty.owner)
+
+    with pytest.raises(Doubtful, match="the role owns the tables"):
+        servers.tables(subject_of(empty.owner), 10)
+
+
+def test_database_whose_superuser_has_done_his_part_has_no_open_end(empty: RoleUrls) -> None:
+    upgrade(empty.superuser)
+
+    assert servers.tables(subject_of(empty.app), 10).endswith("append-only triggers in force")
 
 
 def test_missing_table_is_named(empty: RoleUrls) -> None:

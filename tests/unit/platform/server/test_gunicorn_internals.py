@@ -13,7 +13,7 @@ from datastorage.platform.server.worker import LaneWorker
 
 OF_ARBITER = {
     *("prepare", "finish", "_begin", "_start_watchdog", "_give_up", "_report_ignored", "_handle_resize"),
-    *("_reap_killed", "_drain_in_child", "_run_in_child"),
+    *("_reap_killed", "_drain_in_child", "_run_in_child", "_try_again"),
 }
 OF_WORKER = {"_is_for_metrics", "_may_stay", "_handle_arrived", "_forget", "_levels"}
 """Methods that override nothing."""
@@ -34,7 +34,7 @@ def test_every_other_method_overrides_one_of_gunicorn(ours: type, theirs: type, 
     assert {name for name in methods(ours) if not hasattr(theirs, name)} == added
 
 
-@pytest.mark.parametrize("name", ["signal", "kill_workers", "stop", "reap_workers"])
+@pytest.mark.parametrize("name", ["signal", "kill_workers", "stop", "reap_workers", "manage_workers"])
 def test_override_takes_what_the_arbiter_passes(name: str) -> None:
     theirs = list(inspect.signature(getattr(Arbiter, name)).parameters)
     ours = list(inspect.signature(getattr(GracefulArbiter, name)).parameters)

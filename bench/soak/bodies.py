@@ -1,12 +1,14 @@
-"""``python -m bench.soak --hostile``: what expensive bodies take of a pod's memory, and what comes back."""
+"""``python -m bench.soak --bodies``: what expensive bodies take of a pod's memory, and what comes back."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import click
 
+from bench.soak.verdicts import Verdict
 from tests.support.builders import EVENTS, an_event
-from tests.support.hostile import hostile_bodies, memory_mib, send_in_turns, watched_memory
+from tests.support.hostile_bodies import hostile_bodies, memory_mib, send_in_turns, watched_memory
 from tests.support.service import ServiceProcess
 
 CLIENTS = 4
@@ -14,6 +16,7 @@ AT_A_TIME = 14
 WARM_UP_EVENTS = 50
 REST_SECONDS = 5
 POD_MIB = 512
+MAXIMUM_GROWTH = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,16 @@ def endure(service: ServiceProcess, windows: int, seconds: float) -> list[Look]:
             looks.append(_window(service, seconds))
             click.echo(f" {asdict(looks[-1])}")
     return looks
+
+
+def judge(looks: Sequence[Look]) -> list[Verdict]:
+    """Bound the most memory, and set what was left after the last window against the first."""
+    peak, first, last = max(look.peak_mib for look in looks), looks[0].rest_mib, looks[-1].rest_mib
+    grown = 1 + MAXIMUM_GROWTH
+    return [
+        Verdict("peak memory, MiB", looks[0].peak_mib, peak, None, f"< {POD_MIB}", peak < POD_MIB),
+        Verdict("memory at rest, MiB", first, last, last / first, f"<= {grown:g} x", last <= grown * first),
+    ]
 
 
 def _window(service: ServiceProcess, seconds: float) -> Look:

@@ -1,4 +1,4 @@
-"""``python -m bench.soak``: does anything grow when half of the possible load goes on for an hour?
+"""Does anything grow when half of the possible load goes on for an hour?
 
 First a closed loop finds how many requests of the mix per second are possible here, then the same mix
 comes at a fixed rate. After every window the processes, the connections and the latencies are looked at;
@@ -8,32 +8,24 @@ take longer than in the beginning is asked by turns with a new service: machines
 
 import json
 import math
-import secrets
-import signal
 import statistics
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString, NoReturn
+from typing import Any, LiteralString
 
 import click
 import psutil
 import psycopg
 
-from bench.hostile import POD_MIB, Look, endure
 from bench.load import Generator, Load
 from bench.mix import MixTarget
 from bench.rounds import take_turns
-from bench.stand import servers
-from datastorage.embedded.postgres import EmbeddedPostgres
-from datastorage.embedded.stack import APP_ROLE, DATABASE, OWNER_ROLE, migrate
+from bench.soak.verdicts import Verdict
 from tests.support.service import ServiceProcess
 
-RESULTS = Path(__file__).parent / "results" / "soak.json"
+RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
 CLIENTS = 32
 WARM_UP_SECONDS = 5
 CEILING_SECONDS = 15
@@ -75,55 +67,6 @@ class Window:
     database_mib: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One quantity at both ends of the soak, and whether it stayed.
-
-    Without a bound it is there to explain its neighbours.
-    """
-
-    name: str
-    first: float
-    last: float
-    ratio: float | None
-    bound: str
-    met: bool
-
-
-@click.command()
-@click.option("--minutes", default=60.0, show_default=True, help="How long the steady load lasts.")
-@click.option("--window", default=60.0, show_default=True, help="Seconds between two looks at the service.")
-@click.option("--share", default=0.5, show_default=True, help="Of the rate that is possible here.")
-@click.option("--hostile", is_flag=True, help="Send the most expensive bodies instead, and watch the memory.")
-def main(minutes: float, window: float, share: float, *, hostile: bool) -> None:
-    """Keep the service under a steady load and see whether anything grows."""
-    # As Ctrl-C does: stop what was started, and remove the folder.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with tempfile.TemporaryDirectory(prefix="datastorage-soak-") as name:
-        directory = Path(name)
-        with servers(directory) as (postgres, redis), ExitStack() as stack:
-            generator = Generator()
-            stack.callback(generator.close)
-            app_url = postgres.url(DATABASE, APP_ROLE)
-            service = stack.enter_context(ServiceProcess(directory / "service", app_url, redis.url))
-            windows = max(1, round(minutes * 60 / window))
-            if hostile:
-                _conclude(judge_memory(endure(service, windows, window)))
-            soak = Soak(generator, service, app_url, window)
-            soak.go_on(windows, share)
-            new_url = _new_database(postgres)
-            new = stack.enter_context(ServiceProcess(directory / "new", new_url, redis.url))
-            verdicts = [*judge(soak.windows), soak.compare(new)]
-    soak.write(verdicts)
-    click.echo(f"Written to {RESULTS}.")
-    _conclude(verdicts)
-
-
-def _conclude(verdicts: Sequence[Verdict]) -> NoReturn:
-    click.echo(report(verdicts))
-    sys.exit(0 if all(verdict.met for verdict in verdicts) else 1)
-
-
 class Soak:
     """One long run.
 
@@ -145,15 +88,22 @@ class Soak:
         self._rate: float | None = None
         self._next_number = 0
 
-    def go_on(self, count: int, share: float) -> None:
-        """Find out what is possible, and send a share of it for so many windows."""
+    def choose_rate(self, share: float) -> None:
+        """Find out what is possible, and send a share of it from now on."""
         self._send(self._service, WARM_UP_SECONDS)
         possible = self._send(self._service, CEILING_SECONDS).per_second
         self._rate = share * possible
         click.echo(f"{possible:.0f} requests/s are possible, {self._rate:.0f}/s are sent.")
+
+    def send(self) -> Load:
+        """Send the load of one window."""
+        return self._send(self._service, self._seconds)
+
+    def go_on(self, count: int) -> None:
+        """Go on for so many windows."""
         with click.progressbar(range(count), label="soak") as progress:
             for _ in progress:
-                load = self._send(self._service, self._seconds)
+                load = self.send()
                 self.windows.append(look(self._service.pid, self._database_url, load))
                 # As it goes on: whoever waits can look, and a run that is ended has told what it saw.
                 self.write()
@@ -182,13 +132,6 @@ class Soak:
         windows, judged = list(map(asdict, self.windows)), list(map(asdict, verdicts))
         found = {"rate": self._rate, "windows": windows, "verdicts": judged}
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def _new_database(postgres: EmbeddedPostgres) -> str:
-    name = f"new_{secrets.token_hex(4)}"
-    postgres.create_database(name, owner=OWNER_ROLE)
-    migrate(postgres.url(name, OWNER_ROLE))
-    return postgres.url(name, APP_ROLE)
 
 
 def look(pid: int, database_url: str, load: Load) -> Window:
@@ -237,16 +180,6 @@ def judge(windows: Sequence[Window]) -> list[Verdict]:
     ]
 
 
-def judge_memory(looks: Sequence[Look]) -> list[Verdict]:
-    """Bound the most memory, and set what was left after the last window against the first."""
-    peak, first, last = max(look.peak_mib for look in looks), looks[0].rest_mib, looks[-1].rest_mib
-    grown = 1 + MAXIMUM_GROWTH
-    return [
-        Verdict("peak memory, MiB", looks[0].peak_mib, peak, None, f"< {POD_MIB}", peak < POD_MIB),
-        Verdict("memory at rest, MiB", first, last, last / first, f"<= {grown:g} x", last <= grown * first),
-    ]
-
-
 def _compare(
     name: str,
     member: str,
@@ -263,17 +196,3 @@ def _compare(
 def _nothing_failed(windows: Sequence[Window]) -> Verdict:
     failed = sum(window.failed for window in windows)
     return Verdict("failed requests", 0, failed, None, "0", failed == 0)
-
-
-def report(verdicts: Sequence[Verdict]) -> str:
-    """Return a table for people."""
-    lines = [f"{'QUANTITY':24}{'FIRST':>12}{'LAST':>12}{'RATIO':>8}  GOAL      MET"]
-    for each in verdicts:
-        ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
-        met = ("yes" if each.met else "NO") if each.bound else ""
-        lines.append(f"{each.name:24}{each.first:12.5g}{each.last:12.5g}{ratio:>8}  {each.bound:10}{met}")
-    return "\n" + "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    main()

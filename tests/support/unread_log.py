@@ -1,0 +1,51 @@
+"""A service whose standard output is a pipe that is read when the test wants to."""
+
+import os
+import subprocess
+import sys
+from threading import Thread
+from typing import Any
+
+from tests.support.exposition import Scrape
+from tests.support.service import ServiceProcess
+
+SHUTDOWN_SECONDS = 39
+"""How long a shutdown may take, whether the log is read or not."""
+
+
+class Unread(ServiceProcess):
+    """The service at one end of a pipe; the test holds the other, and reads when it wants to."""
+
+    asked = 0
+    """Requests with a long access line."""
+
+    def launch(self) -> None:
+        (self.directory / "runtime").mkdir(parents=True, exist_ok=True)
+        self.reader, writing = os.pipe()
+        self._received = b""
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, *self.arguments], env=self._environ, stdout=writing, start_new_session=True
+        )
+        os.close(writing)
+
+    def read(self) -> None:
+        """Read from now on, until the last process is gone."""
+        self._reading = Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        while received := os.read(self.reader, 1 << 16):
+            self._received += received
+
+    @property
+    def log(self) -> str:
+        return self._received.decode()
+
+    def all_lines(self) -> list[dict[str, Any]]:
+        """Wait for the end of the log and return its lines."""
+        self._reading.join(SHUTDOWN_SECONDS)
+        assert not self._reading.is_alive()
+        return self.log_lines
+
+    def dropped(self, kind: str) -> float:
+        return Scrape(self.metrics_api).value("log_lines_dropped_total", kind=kind)
