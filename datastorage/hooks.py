@@ -23,6 +23,8 @@ from datastorage.dlq.stream import RedisQueue
 from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
+from datastorage.platform.access.files import AccessFiles
+from datastorage.platform.access.watched import BadFileError
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.db.engine import connected
@@ -37,7 +39,7 @@ from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
 from datastorage.platform.web.current import EXTENSION
-from datastorage.settings import Settings, environment
+from datastorage.settings import AuthSettings, Settings, environment
 from datastorage.wiring import Services, build_services
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Hooks:
         self._settings = settings
         self._secrets = secrets
         self._adopt = adopt
+        self._access_files = AccessFiles(None, None)
         self._is_shutting_down = SharedFlag()
         self._connections = Shares()
 
@@ -74,19 +77,22 @@ class Hooks:
 
     def _services(self) -> Services:
         require_directory()
-        return build_services(self._settings, is_shutting_down=self._is_shutting_down)
+        return build_services(
+            self._settings, is_shutting_down=self._is_shutting_down, access_files=self._access_files
+        )
 
     def on_starting(self, arbiter: Any) -> None:
         """Make gunicorn's arbiter ours; before it has signal handlers, listeners and workers.
 
-        An unsuitable database, or a queue that must be durable and is not, ends the start here, before a
-        client is accepted.
+        An unusable access policy, an unsuitable database, or a queue that must be durable and is not, end the
+        start here, before a client is accepted.
         """
         arbiter.__class__ = GracefulArbiter
         shutdown = Shutdown(self._is_shutting_down, self._settings)
         arbiter.prepare(
             shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
         )
+        self._access_files = _require_access_files(self._settings.auth)
         _require_suitable_database(self._settings)
         _require_durable_queue(self._settings)
 
@@ -97,8 +103,10 @@ class Hooks:
     def _reload(self, arbiter: Any, shutdown: Shutdown) -> bool:
         """Adopt what file, secret files and environment say now, unless it is wrong; return whether."""
         settings = reload_settings({**environment(), **self._secrets}, self._settings)
-        if settings is None:
+        files = None if settings is None else _access_files(settings.auth)
+        if settings is None or files is None:
             return False
+        self._access_files = files
         self._settings = shutdown.settings = settings
         self._adopt(settings)
         limit_stalls(arbiter.LISTENERS, settings.server.write_timeout)
@@ -106,6 +114,7 @@ class Hooks:
 
     def pre_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the worker what it shares with the arbiter; runs in the arbiter."""
+        self._access_files.look()
         worker.server_settings = self._settings.server
         worker.pool_timeout = self._settings.database.pool_timeout
         worker.is_shutting_down = self._is_shutting_down
@@ -148,6 +157,32 @@ class Hooks:
             if failure is not None:
                 # What was not drained is still in Redis, so the shutdown has not failed.
                 logger.error("DLQ drain failed", exc_info=failure)
+
+
+def _access_files(auth: AuthSettings) -> AccessFiles | None:
+    """Return the files that access control needs, ``None``, with the reason in the log, if they are bad."""
+    try:
+        files = AccessFiles(auth.policy_file, auth.tokens_file)
+    except BadFileError as error:
+        logger.error("Failed to load access policy", extra={"error": str(error)})
+        return None
+    if auth.mode == ("none",):
+        logger.warning("Access control is off")
+    else:
+        logger.info("Access control ready", extra={"modes": list(auth.mode)})
+    return files
+
+
+def _require_access_files(auth: AuthSettings) -> AccessFiles:
+    """Return the files that access control needs.
+
+    Raises:
+        SystemExit: with code 1; the log says what is wrong with them.
+    """
+    files = _access_files(auth)
+    if files is None:
+        raise SystemExit(1)
+    return files
 
 
 def _require_suitable_database(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The ``dlq`` commands, with the write path of the service behind them for the time of one command."""
+"""Commands that need parts of the service: ``dlq`` its write path, ``auth`` its access control."""
 
 import uuid
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import msgspec
 
+from datastorage.access.cli import build_group as build_auth_group
 from datastorage.audit.event import DEFAULT_RETENTION_DAYS, AuditEvent
 from datastorage.audit.service import AuditService
 from datastorage.dlq.cli import build_group
@@ -18,6 +19,7 @@ from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
 from datastorage.wiring import build_services
+from datastorage.wiring.access import control_of
 from datastorage.wiring.features import destination_of
 
 
@@ -67,4 +69,5 @@ def record_discard(settings: Settings, discard: Discard) -> None:
         services[AuditService].record(event)
 
 
+auth = build_auth_group(control_of)
 dlq = build_group(Backing(connect=redis_client, replaying=replaying, record_discard=record_discard))

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from datastorage.access.routes import blueprint as access
 from datastorage.audit.routes import blueprint as audit
 from datastorage.health.routes import blueprint as health
 from datastorage.incidents.routes import INCIDENTS, SUCCESS_RATES
@@ -15,6 +16,7 @@ BLUEPRINTS = (
     workflows,  # /api/v1/workflows: register, list, read, change, search
     INCIDENTS,  # /api/v1/incidents: list, read, export, aggregate, write, change
     SUCCESS_RATES,  # /api/v1/success-rate: by incident type, workflow, several dimensions
+    access,  # /api/v1/whoami: who the caller is
     health,  # /health, /health/ready, /health/live
     openapi.blueprint,  # /openapi.json
     openapi.swagger_ui(),  # /docs

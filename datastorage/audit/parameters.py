@@ -128,8 +128,12 @@ class AuditSearch(ParameterReader[PageRequest | ExportRequest]):
         Raises:
             InvalidInput: naming every bad parameter.
         """
-        wanted_format = sent.texts.get("format") or _preferred_format(sent.accept)
-        return self._export.read(sent) if wanted_format == "ndjson" else super().read(sent)
+        return self._export.read(sent) if asks_for_lines(sent) else super().read(sent)
+
+
+def asks_for_lines(sent: Sent) -> bool:
+    """Tell whether an export is wanted instead of a page; the gates ask the same."""
+    return (sent.texts.get("format") or _preferred_format(sent.accept)) == "ndjson"
 
 
 @lru_cache(maxsize=128)

@@ -18,14 +18,14 @@ from datastorage.audit.model import (
     Parked,
     Recorded,
 )
-from datastorage.audit.parameters import NDJSON, AuditSearch
+from datastorage.audit.parameters import NDJSON, AuditSearch, asks_for_lines
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 NEXT_CURSOR = "X-Next-Cursor"
 
@@ -94,6 +94,7 @@ def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded 
 @operation(
     Permission.READ,
     query=AuditSearch,
+    exports=asks_for_lines,
     answers=(
         Answer(EventPage, 200, EventPage, "One page of events.", links=(NEXT_PAGE,)),
         Answer(

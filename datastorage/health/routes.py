@@ -3,9 +3,9 @@
 from flask import Blueprint
 
 from datastorage.health.service import Alive, HealthService, Healthy, NotReady, Ready, Unhealthy
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 

@@ -1,6 +1,7 @@
 """From findings to the answers of the health endpoints: alive, ready, healthy."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, Finding, findings
 from datastorage.health.probes import QueueState
+from datastorage.platform.access.control import AccessControl
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.logs import line_writers
 from datastorage.platform.web.shapes import meaning
@@ -55,6 +57,10 @@ class Healthy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     queue: Annotated[
         Literal["volatile"] | None, meaning("The queue may lose entries when Redis ends abruptly.")
     ] = None
+    auth: Annotated[str, meaning("The modes of access control; `none` alone: it is off.")]
+    auth_backend: Annotated[
+        Literal["unreachable"] | None, meaning("Whoever knows the callers does not answer.")
+    ] = None
     log: Annotated[Literal["blocked"] | None, meaning("Log lines are not read, and are dropped.")] = None
 
 
@@ -64,45 +70,39 @@ class Unhealthy(Healthy, frozen=True, kw_only=True):
     error: Annotated[str, meaning("What failed; the log has the cause.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthService:
     """Liveness, readiness and health (BR-STORAGE-028, DD-007).
 
-    Args:
+    Attributes:
         database: finds the schema revision.
         redis: finds whether an entry could be queued, and whether Redis would keep it.
+        access: knows its modes, and whether whoever it asks answers.
         is_shutting_down: the flag shared by all workers.
         required_revision: the migration this code was written for.
         readiness_requires_database: whether an unreachable database makes the pod not ready.
     """
 
-    def __init__(
-        self,
-        database: Check,
-        redis: Check,
-        *,
-        is_shutting_down: Callable[[], bool],
-        required_revision: str,
-        readiness_requires_database: bool,
-    ) -> None:
-        self._database = database
-        self._redis = redis
-        self._is_shutting_down = is_shutting_down
-        self._required_revision = required_revision
-        self._readiness_requires_database = readiness_requires_database
+    database: Check
+    redis: Check
+    access: AccessControl
+    is_shutting_down: Callable[[], bool]
+    required_revision: str
+    readiness_requires_database: bool
 
     def database_answers(self) -> bool:
         """Tell whether the database answers, within two seconds."""
-        [database] = findings(self._database)
+        [database] = findings(self.database)
         return database.is_up
 
     def ready(self) -> Ready | NotReady:
         """Tell whether traffic should come here."""
-        if self._is_shutting_down():
+        if self.is_shutting_down():
             return NotReady("shutting_down", "graceful_shutdown_in_progress")
         # Redis is always asked, for its gauge: a pod has no other caller. Its answer is waited for only where
         # readiness depends on it.
-        self._redis.ask(monotonic_seconds())
-        needed = [self._database] if self._readiness_requires_database else [self._database, self._redis]
+        self.redis.ask(monotonic_seconds())
+        needed = [self.database] if self.readiness_requires_database else [self.database, self.redis]
         database, *queue = findings(*needed)
         if isinstance(database.cause, DatabaseUnsuitable):
             return NotReady("not_ready", "database_unsuitable")
@@ -111,17 +111,19 @@ class HealthService:
         if not database.is_up:
             return NotReady("not_ready", "database_unreachable", DATABASE_FAILED)
         # Zero-padded revision numbers sort as text. A newer schema is fine: migrations expand first.
-        if str(database.fact or "") < self._required_revision:
+        if str(database.fact or "") < self.required_revision:
             return NotReady("not_ready", "schema_outdated")
         return Ready("ready")
 
     def health(self) -> Healthy | Unhealthy:
         """Tell what is reachable, for people and dashboards."""
-        database, queue = findings(self._database, self._redis)
+        database, queue = findings(self.database, self.redis)
         is_volatile = isinstance(queue.fact, QueueState) and not queue.fact.is_durable
         is_blocked = any(writer.is_blocked() for writer in line_writers())
         rest: dict[str, Any] = {
             "redis": _redis_state(queue),
+            "auth": ",".join(self.access.modes),
+            "auth_backend": "unreachable" if self.access.is_backend_failing else None,
             "queue": "volatile" if is_volatile else None,
             "log": "blocked" if is_blocked else None,
         }

@@ -7,9 +7,9 @@ from flask import Blueprint
 from datastorage.notifications.model import Notification, NotificationParked, NotificationRecorded
 from datastorage.notifications.schemas import RECORDED, NotificationSchema
 from datastorage.notifications.service import NotificationService
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/api/v1/audit/notifications")
 

@@ -6,6 +6,7 @@ every mistake. Which keys exist, with defaults and bounds, is declared on the fi
 ``docs/settings.md`` is the same table for operators.
 """
 
+from datastorage.settings.access import AuthSettings, KubernetesAuthSettings
 from datastorage.settings.errors import SettingsError
 from datastorage.settings.groups import (
     AuditSettings,
@@ -32,8 +33,10 @@ __all__ = [
     "KEYS",
     "SECRET_VARIABLES",
     "AuditSettings",
+    "AuthSettings",
     "DatabaseSettings",
     "IncidentsSettings",
+    "KubernetesAuthSettings",
     "LimitsSettings",
     "LoggingSettings",
     "PartitionSettings",

@@ -4,7 +4,7 @@ A check gets the values by path. It is skipped when one of them was refused: tha
 and need not be reported again as too large for its neighbour.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
@@ -66,7 +66,30 @@ def _lacks_telemetry() -> bool:
         return True
 
 
+def _names(mode: str, values: Values) -> bool:
+    return mode in values["auth.mode"]
+
+
+def _place(modes: Sequence[str], mode: str) -> int:
+    return modes.index(mode) if mode in modes else len(modes)
+
+
 _REFUSALS: Checks = {
+    "auth.mode: none stands alone or last": lambda of: "none" in of["auth.mode"][:-1],
+    "auth.mode names a mode twice": lambda of: len(set(of["auth.mode"])) < len(of["auth.mode"]),
+    "auth.mode proxy needs auth.trusted_proxies": lambda of: (
+        _names("proxy", of) and not of["auth.trusted_proxies"]
+    ),
+    "auth.mode proxy needs auth.policy_file": lambda of: (
+        _names("proxy", of) and of["auth.policy_file"] is None
+    ),
+    "auth.mode: no mode may follow kubernetes that takes bearer tokens": lambda of: bool(
+        {"jwt", "static"} & set(of["auth.mode"][_place(of["auth.mode"], "kubernetes") :])
+    ),
+    "auth.mode jwt needs auth.policy_file": lambda of: _names("jwt", of) and of["auth.policy_file"] is None,
+    "auth.mode static needs auth.tokens_file": lambda of: (
+        _names("static", of) and of["auth.tokens_file"] is None
+    ),
     "database.ssl_root_cert is required when database.ssl_mode is verify-ca or verify-full": lambda of: (
         of["database.ssl_mode"].startswith("verify-") and not of["database.ssl_root_cert"]
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from datastorage.settings.access import AuthSettings
 from datastorage.settings.groups import (
     AuditSettings,
     IncidentsSettings,
@@ -32,6 +33,7 @@ class Settings:
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)

@@ -1,4 +1,4 @@
-"""The ten checks, made one after the other, none longer than its time, all within a minute."""
+"""The eleven checks, made one after the other, none longer than its time, all within a minute."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One of the ten.
+    """One of the eleven.
 
     Attributes:
         number: what ``--skip`` takes.
@@ -68,6 +68,7 @@ CHECKS = (
     Check(number=8, title="service", examine=_in("service:start"), seconds=25),
     Check(number=9, title="linter and type checker", examine=_in("tools:linters"), seconds=50),
     Check(number=10, title="project layout", examine=_in("tools:layout"), seconds=5),
+    Check(number=11, title="access", examine=_in("access:access"), seconds=10),
 )
 
 

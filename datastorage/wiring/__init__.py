@@ -6,6 +6,7 @@
 from datetime import timedelta
 from pkgutil import resolve_name
 
+from datastorage.platform.access.files import AccessFiles
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.logs import line_writers
@@ -14,6 +15,7 @@ from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.shared import SharedFlag
 from datastorage.settings import Settings, environment
 from datastorage.wiring import features
+from datastorage.wiring.access import add_access
 from datastorage.wiring.services import Services
 
 __all__ = ["Services", "build_services"]
@@ -29,7 +31,11 @@ LEAST_SHARE_WITH_RESERVE = 4
 
 
 def build_services(
-    settings: Settings, *, clock: Clock = utc_now, is_shutting_down: SharedFlag | None = None
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    is_shutting_down: SharedFlag | None = None,
+    access_files: AccessFiles | None = None,
 ) -> Services:
     """Construct everything one process needs. Nothing connects yet.
 
@@ -37,11 +43,17 @@ def build_services(
         settings: the whole configuration.
         clock: the server's now; tests pass their own.
         is_shutting_down: the flag shared by all workers, one of its own when absent.
+        access_files: the policy and the tokens, read now when absent.
+
+    Raises:
+        BadFileError: they cannot be used.
     """
     services = Services()
     services.add(services, settings, is_shutting_down or SharedFlag())
     features.add_readers(services, settings, clock)
     add_metrics(services, settings)
+    files = access_files or AccessFiles(settings.auth.policy_file, settings.auth.tokens_file)
+    add_access(services, settings, files, clock)
     add_database(services, settings)
     features.add_queue(services, settings, clock)
     if settings.telemetry.enabled:
@@ -56,9 +68,8 @@ def build_services(
 
 
 def add_metrics(services: Services, settings: Settings) -> None:
-    """Add the metrics; the readers, whose fields are label values, have to be there."""
+    """Add the metrics."""
     metrics = Metrics(
-        known_fields=features.field_names(services),
         extra_services=settings.audit.extra_event_categories,
         revision=environment().get("IMAGE_REVISION", UNKNOWN),
     )

@@ -5,14 +5,13 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import marshmallow
 import redis
 
 from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
 from datastorage.audit.reader import AuditReader
-from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
+from datastorage.audit.schemas import AuditBatch, AuditEventSchema
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
 from datastorage.audit.writer import GroupWriter
@@ -28,10 +27,9 @@ from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.health.checks import Check
 from datastorage.health.probes import DatabaseProbe, queue_state
 from datastorage.health.service import HealthService
-from datastorage.incidents.aggregates import parameters as aggregate_parameters
 from datastorage.incidents.aggregates.service import AggregateService
 from datastorage.incidents.aggregates.store import AggregateStore
-from datastorage.incidents.reading.parameters import IncidentExportQuery, IncidentIdPath, IncidentQuery
+from datastorage.incidents.reading.parameters import IncidentExportQuery, IncidentQuery
 from datastorage.incidents.reading.service import IncidentService
 from datastorage.incidents.reading.store import IncidentStore
 from datastorage.incidents.writing import schemas as incident_schemas
@@ -42,6 +40,7 @@ from datastorage.notifications.service import NotificationService
 from datastorage.notifications.store import NotificationStore
 from datastorage.partitions.store import PartitionStore
 from datastorage.partitions.worker import MAINTENANCE_INTERVAL, RETRY_INTERVAL, PartitionWorker
+from datastorage.platform.access.control import AccessControl
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database
 from datastorage.platform.exports import Exports
@@ -49,53 +48,28 @@ from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.platform.server.shared import SharedFlag
-from datastorage.platform.web.parameters import ParameterReader
 from datastorage.settings import Settings
 from datastorage.tables import SCHEMA_REVISION
 from datastorage.wiring.services import Services
-from datastorage.workflows import schemas as workflow_schemas
-from datastorage.workflows.parameters import WorkflowQuery
 from datastorage.workflows.search import WorkflowSearch
 from datastorage.workflows.service import WorkflowService
 from datastorage.workflows.store import WorkflowStore
 
 
 def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
-    """Add what reads requests: bodies, queries and paths."""
+    """Add what reads requests and needs a clock or settings; routes make the other readers themselves."""
     event = AuditEventSchema(settings.audit, settings.limits, clock)
     incident = incident_schemas.NewIncidentSchema(clock)
     services.add(
         event,
         AuditBatch(event, maximum=settings.audit.max_batch_size),
         AuditSearch(clock),
-        EventIdPath(),
         NotificationSchema(clock),
         IncidentQuery(clock),
         IncidentExportQuery(clock),
-        IncidentIdPath(),
-        aggregate_parameters.LegacyRateQuery(),
-        aggregate_parameters.CountQuery(),
-        aggregate_parameters.TrendQuery(),
-        aggregate_parameters.IncidentTypeRateQuery(),
-        aggregate_parameters.WorkflowRateQuery(),
-        aggregate_parameters.MultiDimensionalRateQuery(),
         incident,
         incident_schemas.IncidentBatch(incident),
-        incident_schemas.OutcomeSchema(),
-        WorkflowQuery(),
-        *workflow_schemas.readers(),
     )
-
-
-def field_names(services: Services) -> frozenset[str]:
-    """Return the names of all fields that a request may have; metrics of refused fields show no others."""
-    names = {"id", *incident_schemas.FIELD_NAMES, *workflow_schemas.field_paths()}
-    for reader in services.by_class.values():
-        if isinstance(reader, ParameterReader):
-            names |= {each.name for each in reader.parameters}
-        elif isinstance(reader, marshmallow.Schema):
-            names |= set(reader.fields)
-    return frozenset(names)
 
 
 def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
@@ -198,8 +172,8 @@ def add_health(services: Services, settings: Settings) -> None:
 
     services.add(
         HealthService(
-            Check("database", probe, abort=probe.abort, on_finding=database_found),
-            Check(
+            database=Check("database", probe, abort=probe.abort, on_finding=database_found),
+            redis=Check(
                 "redis",
                 partial(queue_state, services[redis.Redis], services[Durability].is_durable),
                 on_finding=metrics.redis_up.set,
@@ -207,6 +181,7 @@ def add_health(services: Services, settings: Settings) -> None:
             is_shutting_down=services[SharedFlag],
             required_revision=SCHEMA_REVISION,
             readiness_requires_database=settings.server.readiness_requires_database,
+            access=services[AccessControl],
         )
     )
 

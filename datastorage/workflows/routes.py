@@ -7,9 +7,9 @@ from flask.blueprints import BlueprintSetupState
 from msgspec import Raw
 from werkzeug.routing import BaseConverter
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.workflows.lifecycle import Change
 from datastorage.workflows.model import (
     Created,

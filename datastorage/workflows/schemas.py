@@ -14,7 +14,7 @@ from datastorage.platform.records import judges_of, meanings_of
 from datastorage.platform.web import fields as web_fields
 from datastorage.platform.web import json
 from datastorage.platform.web.accept import PathContract, QuickContract
-from datastorage.platform.web.contract import Contract, Faults
+from datastorage.platform.web.contract import Faults
 from datastorage.platform.web.fields import Judged
 from datastorage.platform.web.nested import Nested
 from datastorage.workflows.errors import ImmutableField, refusal
@@ -23,9 +23,7 @@ from datastorage.workflows.fields import Exact, Listed
 from datastorage.workflows.label_fields import (
     Custom,
     Detected,
-    DetectedLabelsSchema,
     ListOf,
-    MandatoryLabelsSchema,
 )
 from datastorage.workflows.labels import MANDATORY, MEANINGS, PRIORITIES, SEVERITIES, STATUSES
 from datastorage.workflows.lifecycle import Change
@@ -204,20 +202,3 @@ class WorkflowNamePath(WorkflowContract, PathContract):
     """The name in the path of its versions."""
 
     workflow_name = Exact(required=True, blank=True)
-
-
-def readers() -> tuple[Contract, ...]:
-    """Return one of each schema that a view asks for."""
-    bodies = (NewWorkflowSchema(), ChangeSchema(), DisableSchema(), SearchSchema())
-    return (*bodies, WorkflowIdPath(), WorkflowNamePath())
-
-
-def field_paths() -> set[str]:
-    """Return the paths of all fields, the only ones that appear in metrics."""
-    parts = {
-        "labels": MandatoryLabelsSchema,
-        "detected_labels": DetectedLabelsSchema,
-        "filters": SearchedLabels,
-    }
-    nested = {f"{path}.{name}" for path, contract in parts.items() for name in contract().fields}
-    return nested | {name for reader in readers() for name in reader.fields}

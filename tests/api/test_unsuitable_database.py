@@ -75,7 +75,7 @@ def test_database_in_another_encoding_is_refused_by_every_command(
     assert (served.returncode, [line["msg"] for line in errors]) == (1, [complaint])
     assert (migrated.returncode, migrated.stderr.splitlines()[-1]) == (1, f"error: {complaint}")
     assert validated.returncode == 1
-    assert f"[1/10] FAIL PostgreSQL cannot be used: {complaint}" in validated.stdout
+    assert f"[1/11] FAIL PostgreSQL cannot be used: {complaint}" in validated.stdout
     assert "Traceback" not in served.stdout + migrated.stderr + validated.stdout
 
 

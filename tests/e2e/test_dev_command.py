@@ -43,6 +43,7 @@ def test_it_says_where_everything_is(shared: DevProcess) -> None:
         "status": "healthy",
         "database": "connected",
         "redis": "connected",
+        "auth": "none",
     }
     assert f"service      http://127.0.0.1:{shared.port}\n" in shared.output
     assert f"metrics      http://127.0.0.1:{shared.metrics_port}/metrics\n" in shared.output

@@ -6,12 +6,15 @@ from typing import Any
 
 from flask import Blueprint, Flask
 
+from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.modes.none import NoneMode
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.door import Door
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.operations import Answer, Operation, operation
-from datastorage.platform.web.permissions import Permission
+from datastorage.platform.web.refusals import Refusals
 from datastorage.settings import ServerSettings
 
 
@@ -43,13 +46,24 @@ def small_app(
     """Return an application with the operations of ``blueprint`` behind the door."""
     app = Flask("small", static_folder=None)
     metrics = Metrics()
-    app.extensions[EXTENSION] = {Metrics: metrics, **(services or {})}
+    app.extensions[EXTENSION] = {
+        Metrics: metrics,
+        AccessControl: open_to_all(metrics),
+        Refusals: Refusals(metrics),
+        **(services or {}),
+    }
     app.register_blueprint(blueprint)
     if http_metrics is None:
         http_metrics = HttpMetrics(metrics)
     http_metrics.init_app(app)
     app.wsgi_app = Door(app, ServerSettings(), http_metrics)  # type: ignore[method-assign] # Flask's way
     return app
+
+
+def open_to_all(metrics: Metrics) -> AccessControl:
+    """Return access control that is off."""
+    mode = NoneMode("anonymous", is_alone=True)
+    return AccessControl([mode], metrics, metrics_permission=Permission.NOTHING)
 
 
 def add(blueprint: Blueprint, rule: str, view: Any, *methods: str) -> None:

@@ -211,6 +211,7 @@ class IncidentIdPath:
     aliases: Mapping[str, str] = {}
     glossary: Mapping[str, str] = {_ID.name: _ID.meaning}
     fields: Mapping[str, Parameter] = {_ID.name: _ID}
+    field_names = frozenset({"id"})
 
     def read(self, variables: Mapping[str, str]) -> int:
         """Return the id.

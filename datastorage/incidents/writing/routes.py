@@ -16,9 +16,9 @@ from datastorage.incidents.writing.model import (
 )
 from datastorage.incidents.writing.schemas import IncidentBatch, NewIncidentSchema, OutcomeSchema
 from datastorage.incidents.writing.service import IncidentWriteService
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 WRITE_PROBLEMS = (
     "validation-error",

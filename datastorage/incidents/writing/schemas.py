@@ -9,7 +9,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 from datastorage.errors import Fault, InvalidInput
 from datastorage.incidents.fields import IS_REQUIRED, ActionInstant, Exact
 from datastorage.incidents.representations import FULL
-from datastorage.incidents.trace import MEMBERS, NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
+from datastorage.incidents.trace import NEW_MEMBERS, OUTCOME_MEMBERS, SIGNAL_NAME_CHARACTERS, Trace
 from datastorage.incidents.writing import examples
 from datastorage.incidents.writing.lifecycle import with_duration
 from datastorage.incidents.writing.model import NewIncident, Outcome, Resource, cluster_in_key
@@ -39,12 +39,6 @@ def _given(*names: str) -> dict[str, Any]:
     }
 
 
-FIELD_NAMES = frozenset(
-    {*judges_of(MEMBERS), *OUTCOME_ALIASES, *ALIASES, "resource_uid", "resource_api_version"}
-)
-"""Names that a metric may show."""
-
-
 class StrictContract(Contract):
     """A contract that refuses unknown members, and aliases that contradict each other."""
 
@@ -58,6 +52,11 @@ class StrictContract(Contract):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.error_messages["unknown"] = UNKNOWN
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the fields, older ones too: faults name what was sent."""
+        return super().field_names | frozenset(self.aliases)
 
     def faults_or_loaded(self, data: dict[str, Any]) -> Any:
         """Return the loaded value, or ``Faults`` under the names that the client used."""

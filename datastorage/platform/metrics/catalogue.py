@@ -15,11 +15,16 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.metrics.deferred import DeferredUpdates
+from datastorage.platform.metrics.label_values import (
+    AUTH_MODES,
+    AUTH_REFUSALS,
+    AUTH_RESULTS,
+    AUTH_REVIEWS,
+    ENQUEUE_FAILURES,
+    UNKNOWN,
+)
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 from datastorage.platform.request_class import RequestClass
-
-UNKNOWN: Final = "unknown"
-"""The label value for everything that is not on its list."""
 
 SERVICES: Final = (
     "gateway",
@@ -77,18 +82,6 @@ DB_ERROR_REASONS: Final = (
 )
 DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
 STREAMS: Final = ("events", "notifications")
-ENQUEUE_FAILURES: Final = (
-    "redis_unavailable",
-    "timeout",
-    "oom",
-    "readonly",
-    "auth",
-    "loading",
-    "full",
-    "too_large",
-    "not_durable",
-    "other",
-)
 RETRY_RESULTS: Final = ("success", "duplicate", "entry_failure", "infrastructure", "dead_letter")
 DEAD_LETTER_REASONS: Final = ("max_retries", "max_deliveries", "unparseable", "conflict", "invalid")
 
@@ -97,6 +90,7 @@ QUERY: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 POOL_WAIT: Final = (*QUERY, 2.5, 5, 10, 30)
 HTTP: Final = tuple(0.001 * 2**power for power in range(16))
 ENQUEUE: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
+REVIEW: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 RECOVERY_AGE: Final = (1, 10, 60, 300, 900, 3600, 14400, 86400)
 DRAIN: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -111,7 +105,6 @@ class Metrics:
 
     Args:
         registry: where the metrics are registered; a new one by default, so that tests can have several.
-        known_fields: label values that ``count_validation_failure`` accepts, beside ``body``.
         extra_services: configured event categories beside the seven.
         revision: commit the image was built from.
         clock: gives the month whose partition series exist from the start.
@@ -169,6 +162,24 @@ class Metrics:
         "Requests refused because others take all the room",
         each(reason=("body_budget", "thread_wait", "exports")),
     )
+
+    # Access; observed by platform/access and platform/web/refusals.py
+    auth_mode = gauge("1 for each mode that is on", each(mode=AUTH_MODES[:-1]), mode="mostrecent")
+    auth_requests = counter(
+        "Requests by what became of the caller", each(mode=AUTH_MODES, result=AUTH_RESULTS)
+    )
+    auth_refusals = counter("Requests that access control refused", each(reason=AUTH_REFUSALS))
+    auth_cache = counter("Tokens looked up in the cache", each(outcome=("hit", "miss", "joined")))
+    auth_reviews = counter(
+        "Reviews, and fetches of an issuer's keys", each(kind=AUTH_REVIEWS, result=("ok", "refused", "error"))
+    )
+    auth_review_duration_seconds = histogram(
+        "Duration of a review", each(kind=AUTH_REVIEWS[:2]), buckets=REVIEW
+    )
+    auth_backend_up = gauge(
+        "1 if the newest review or fetch succeeded", each(kind=("kubernetes", "keys")), mode="mostrecent"
+    )
+    auth_policy_valid = gauge("1 if the newest policy and tokens are in force", mode="mostrecent")
 
     # Processes
     worker_exits = counter("Worker processes that ended", each(reason=("exit", "signal", "timeout")))
@@ -233,14 +244,13 @@ class Metrics:
         self,
         registry: CollectorRegistry | None = None,
         *,
-        known_fields: frozenset[str] = frozenset(),
         extra_services: Collection[str] = (),
         revision: str = UNKNOWN,
         clock: Clock = utc_now,
     ) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         self.deferred = DeferredUpdates()
-        self.known_fields = known_fields | {"body"}
+        self._known_fields = frozenset({"body"})
         # Not registered: in multi-process mode each worker measures itself, and the gauges are added up.
         self._process = ProcessCollector(registry=None)
         for row in vars(Metrics).values():
@@ -263,10 +273,14 @@ class Metrics:
         start(self.partition_last_write_timestamp, month)
         start(self.partition_status, month, "unavailable")
 
+    def know_fields(self, names: frozenset[str]) -> None:
+        """Let refused fields of these names be counted under them; there is one list of them, the routes."""
+        self._known_fields |= names
+
     def count_validation_failure(self, field: str, reason: str) -> None:
         """Count one refused field."""
         self.validation_failures.labels(
-            field if field in self.known_fields else UNKNOWN,
+            field if field in self._known_fields else UNKNOWN,
             reason if reason in VALIDATION_REASONS else UNKNOWN,
         ).inc()
 

@@ -34,6 +34,17 @@ class Contract(marshmallow.Schema):
 
         unknown = marshmallow.EXCLUDE
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the fields, those of nested objects as dotted paths."""
+        nested = {
+            f"{name}.{inner}"
+            for name, field in self.fields.items()
+            if isinstance(contract := getattr(field, "contract", None), Contract)
+            for inner in contract.field_names
+        }
+        return frozenset({*self.fields, *nested})
+
     def read(self, data: Any) -> Any:
         """Return what ``post_load`` makes of ``data``.
 
@@ -98,6 +109,11 @@ class ArrayContract:
         self.item = item
         self.resource = resource
         self.maximum = maximum
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of the fields of an item."""
+        return self.item.field_names
 
     def decode(self, body: bytes) -> Any:
         """Return the JSON value of a request body.

@@ -16,7 +16,9 @@ import flask
 from flask import Flask, Response
 
 from datastorage.errors import DataStorageError
+from datastorage.platform.access.control import AccessControl
 from datastorage.platform.logs import log_lean
+from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.current import EXTENSION, services_of_request
 from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
 from datastorage.platform.web.http_metrics import HttpMetrics
@@ -51,8 +53,8 @@ def run(admission: Admission, grounds: Grounds) -> Reply:
 
 
 def _read(request: Request, endpoint: Endpoint, max_body_bytes: int) -> list[Any]:
-    """Return the arguments of the view: from the path, the query and the body."""
-    arguments: list[Any] = []
+    """Return the arguments of the view: the caller, and what is in the path, the query and the body."""
+    arguments: list[Any] = [request.caller] if endpoint.operation.wants_caller else []
     if endpoint.path is not None:
         arguments.append(endpoint.path.read(request.variables))
     if (query := endpoint.query) is not None:
@@ -78,7 +80,9 @@ class Door:
         self._app = app
         self._services: dict[type, Any] = app.extensions[EXTENSION]
         routes = self._services[Routes] = Routes(app, self._services)
-        self._grounds = Grounds(routes, str(settings.metrics_port), settings.max_body_bytes)
+        self._services[Metrics].know_fields(routes.field_names)
+        access = self._services[AccessControl]
+        self._grounds = Grounds(routes, str(settings.metrics_port), settings.max_body_bytes, access)
         self._services[Grounds] = self._grounds
         self._metrics = metrics
         # No redirects are ever sent: a doubled slash is an unknown path like any other.
@@ -229,6 +233,7 @@ def log_request(request: Request, reply: Reply, seconds: float) -> None:
         "path": request.path,
         "route": request.rule,
         "remote_addr": request.environ.get("REMOTE_ADDR"),
+        "user": request.caller.identity.name if request.caller is not None else None,
         "status": reply.status,
         "bytes": reply.length,
         "duration_ms": round(seconds * 1000, 3),

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import DataStorageError, MethodNotAllowed, NotFound, Overloaded
+from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, NotFound, Overloaded
+from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.request_class import RequestClass, Standing, standing_of_request
 from datastorage.platform.web.requests import NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
-PROBES: Final = ("/health", "/metrics")
+METRICS: Final = "/metrics"
+PROBES: Final = ("/health", METRICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Grounds:
         routes: every endpoint.
         metrics_port: the port that serves metrics and probes only.
         max_body_bytes: the largest body.
+        access: knows the callers.
     """
 
     routes: Routes
     metrics_port: str
     max_body_bytes: int
+    access: AccessControl
 
 
 def identify(request: Request, _grounds: Grounds) -> None:
@@ -51,6 +56,7 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     except (NotFound, MethodNotAllowed) as refusal:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal
+    request.permission = _needed(request, grounds)
     # A request that is still running when its worker ends is named by its route.
     request.environ[ROUTE] = request.labels[1]
 
@@ -64,8 +70,41 @@ def take_class(request: Request, _grounds: Grounds) -> None:
     environ, endpoint = request.environ, request.endpoint
     if environ.get(REFUSAL) == NO_THREAD:
         raise Overloaded("no request thread in time", reason="thread_wait")
-    request_class = RequestClass.READ if endpoint is None else endpoint.permission.request_class
+    request_class = RequestClass.READ if endpoint is None else endpoint.operation.permission.request_class
     standing_of_request.set(Standing(request_class, environ.get(WAITED_SECONDS, 0.0)))
+
+
+def _needed(request: Request, grounds: Grounds) -> Permission:
+    """Return what the caller needs; about unknown paths and methods only known callers learn anything."""
+    if request.method == "OPTIONS":
+        return Permission.NOTHING
+    if request.endpoint is None:
+        return Permission.NOTHING if _is_open(request, grounds.routes) else Permission.IDENTITY
+    if request.path == METRICS and request.environ.get("SERVER_PORT") == grounds.metrics_port:
+        return grounds.access.metrics_permission
+    return (
+        Permission.EXPORT if _is_export(request, request.endpoint) else request.endpoint.operation.permission
+    )
+
+
+def _is_export(request: Request, endpoint: Endpoint) -> bool:
+    exports = endpoint.operation.exports
+    if exports is None or endpoint.query is None:
+        return False
+    try:
+        return exports(request.sent(endpoint.query.resource, slug=endpoint.query.encoding_slug))
+    except InvalidInput:  # it is refused when it is read, by then a caller that may read
+        return False
+
+
+def _is_open(request: Request, routes: Routes) -> bool:
+    """Tell whether a path has other methods, which need nothing."""
+    if not isinstance(request.unrouted, MethodNotAllowed):
+        return False
+    others = (
+        routes.find(method, request.path)[0] for method in request.unrouted.allowed if method != "OPTIONS"
+    )
+    return all(endpoint.operation.permission is Permission.NOTHING for endpoint in others)
 
 
 def check_body_head(request: Request, grounds: Grounds) -> None:
@@ -76,6 +115,16 @@ def check_body_head(request: Request, grounds: Grounds) -> None:
     """
     if request.endpoint is not None and request.endpoint.body is not None:
         request.check_body_head(grounds.max_body_bytes)
+
+
+def authorise(request: Request, grounds: Grounds) -> None:
+    """Find out who calls, and whether the caller may.
+
+    Raises:
+        AccessRefused: it may not, or this cannot be found out.
+    """
+    if request.permission is not Permission.NOTHING:
+        request.caller = grounds.access.admit(request.environ, request.permission)
 
 
 def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
@@ -90,7 +139,14 @@ def refuse_unknown_route(request: Request, _grounds: Grounds) -> None:
 
 
 Gate = Callable[[Request, Grounds], None]
-GATES: Final[tuple[Gate, ...]] = (identify, choose_lane, take_class, check_body_head, refuse_unknown_route)
+GATES: Final[tuple[Gate, ...]] = (
+    identify,
+    choose_lane,
+    take_class,
+    check_body_head,
+    authorise,
+    refuse_unknown_route,
+)
 
 
 class Admission:

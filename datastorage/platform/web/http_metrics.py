@@ -13,10 +13,10 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.values import ValueClass
 from prometheus_flask_exporter import PrometheusMetrics
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.operations import Operation
-from datastorage.platform.web.permissions import Permission
 
 METRICS_PATH: Final = "/metrics"
 _ENDPOINT: Final = "prometheus_metrics"
@@ -44,7 +44,7 @@ class HttpMetrics(PrometheusMetrics):
         """Let ``app`` serve ``/metrics``."""
         super().init_app(app)
         app.view_functions[_ENDPOINT] = Operation.of_flask_view(
-            app.view_functions[_ENDPOINT], Permission.NOTHING
+            app.view_functions[_ENDPOINT], Permission.READ
         )
 
     def generate_metrics(

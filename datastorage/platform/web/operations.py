@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web import json
 from datastorage.platform.web.links import Link
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.replies import Reply
+from datastorage.platform.web.sent import Sent
 
 View = Callable[..., Any]
 
@@ -76,6 +77,8 @@ class Operation:
         path: class of the reader of the variables of the path.
         query: class of the reader of the query parameters.
         body: class of the reader of the JSON body.
+        wants_caller: whether the first argument of the view is the caller.
+        exports: tells of what was sent whether it asks for an export, for which ``export`` is needed instead.
         answers: one for each type of outcome.
         problems: slugs that the API document adds to those that every operation has.
         successor: path of the operation that replaces this one, which is deprecated.
@@ -88,6 +91,8 @@ class Operation:
     path: type | None = None
     query: type | None = None
     body: type | None = None
+    wants_caller: bool = False
+    exports: Callable[[Sent], bool] | None = None
     answers: tuple[Answer, ...] = ()
     problems: tuple[str, ...] = ()
     successor: str | None = None
@@ -115,6 +120,8 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
     path: type | None = None,
     query: type | None = None,
     body: type | None = None,
+    wants_caller: bool = False,
+    exports: Callable[[Sent], bool] | None = None,
     answers: tuple[Answer, ...] = (),
     problems: tuple[str, ...] = (),
     successor: str | None = None,
@@ -129,6 +136,8 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
             path=path,
             query=query,
             body=body,
+            wants_caller=wants_caller,
+            exports=exports,
             answers=answers,
             problems=problems,
             successor=successor,

@@ -192,6 +192,11 @@ class ParameterReader(Generic[T]):
             raise self._refuse(self, self._in_order(reading))
         return self._make(reading)
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The current names of the parameters."""
+        return frozenset(each.name for each in self.parameters)
+
     def declared(self, name: str) -> Parameter | None:
         """Return the parameter of this name, or ``None``: faults may be about others."""
         place = self._places.get(name)

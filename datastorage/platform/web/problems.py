@@ -7,11 +7,19 @@ from typing import Any, Final
 
 from werkzeug.exceptions import HTTPException
 
-from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, Overloaded
+from datastorage.errors import (
+    AccessRefused,
+    DataStorageError,
+    InvalidInput,
+    MethodNotAllowed,
+    Overloaded,
+    Unauthorized,
+)
 from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
+from datastorage.platform.web.refusals import Refusals
 from datastorage.platform.web.replies import Reply
 from datastorage.platform.web.requests import Request
 
@@ -22,6 +30,8 @@ TYPE_PREFIX = "https://kubernaut.ai/problems/"
 MEDIA_TYPE = "application/problem+json"
 INTERNAL_ERROR: Final = "internal error - the log has it under this request id"
 FIRST_SERVER_ERROR: Final = 500
+CHALLENGE: Final = 'Bearer realm="datastorage"'
+BAD_TOKEN: Final = ', error="invalid_token"'  # noqa: S105 - a parameter of the challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ KINDS: dict[str, Kind] = {
     "too-many-exports": Kind(429, "Too Many Exports", retry=True),
     "rate-limit-exceeded": Kind(429, "Rate Limit Exceeded", retry=True),
     "request-header-fields-too-large": Kind(431, "Request Header Fields Too Large"),
+    "auth-unavailable": Kind(503, "Authentication Unavailable", retry=True),
     "internal-error": Kind(500, "Internal Server Error", retry=True),
     "overloaded": Kind(503, "Service Overloaded", retry=True),
     "service-unavailable": Kind(503, "Service Unavailable", retry=True),
@@ -131,11 +142,20 @@ def _reply_to_domain_error(error: DataStorageError, request: Request) -> Reply:
         reply.headers.append(("Retry-After", str(retry_after_seconds)))
     if isinstance(error, MethodNotAllowed):
         reply.headers.append(("Allow", ", ".join(error.allowed)))
-    if isinstance(error, Overloaded):
-        _report_overload(error, request, reply.status)
-    elif reply.status >= FIRST_SERVER_ERROR:
-        logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
+    if isinstance(error, Unauthorized):
+        reply.headers.append(("WWW-Authenticate", CHALLENGE + BAD_TOKEN * error.is_bad_token))
+    _report(error, request, reply.status)
     return reply
+
+
+def _report(error: DataStorageError, request: Request, status: int) -> None:
+    """Log what the client cannot mend."""
+    if isinstance(error, AccessRefused):
+        current(Refusals).note(error, request, status)
+    elif isinstance(error, Overloaded):
+        _report_overload(error, request, status)
+    elif status >= FIRST_SERVER_ERROR:
+        logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
 
 
 def _report_overload(error: Overloaded, request: Request, status: int) -> None:

@@ -10,6 +10,10 @@ from datastorage.platform.web.sent import Sent
 class PathReader(Protocol):
     """Turns the variables of a path into what the view wants."""
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names that faults may be about; metrics show no others."""
+
     def read(self, data: Mapping[str, Any], /) -> Any:
         """Return the model object.
 
@@ -26,6 +30,10 @@ class QueryReader(Protocol):
     encoding_slug: str
     """The problem that a query in a broken encoding is."""
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names that faults may be about; metrics show no others."""
+
     def read(self, sent: Sent, /) -> Any:
         """Return the model object.
 
@@ -39,6 +47,10 @@ class BodyReader(Protocol):
     """Decodes a JSON body and turns it into what the view wants."""
 
     resource: str
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names that faults may be about; metrics show no others."""
 
     def decode(self, body: bytes, /) -> Any:
         """Return the JSON value of ``body``.

@@ -17,12 +17,14 @@ from datastorage.errors import (
     RequestTooLarge,
     UnsupportedMediaType,
 )
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.logs import RequestContext, request_context
 from datastorage.platform.web.sent import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from datastorage.platform.access.caller import Caller
     from datastorage.platform.web.routing import Endpoint
 
 ROUTE: Final = "datastorage.route"
@@ -65,13 +67,15 @@ class Request:
         started_seconds: when it began, on the monotonic clock.
         endpoint: the operation that it asks for, ``None`` until it is routed and where there is none.
         variables: those of the path, by name.
+        permission: what the caller needs.
+        caller: who sent it, ``None`` until it is known and where nobody asks.
         unrouted: why it asks for none, until that is answered.
         log_fields: what the line about the request tells beside what all of them do.
     """
 
     __slots__ = (
-        "endpoint", "environ", "log_fields", "method", "path", "request_id", "started_seconds", "unrouted",
-        "variables",
+        "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "request_id",
+        "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -83,7 +87,10 @@ class Request:
         self.endpoint: Endpoint | None = None
         self.unrouted: DataStorageError | None = None
         self.variables: Mapping[str, Any] = {}
+        self.permission = Permission.IDENTITY
+        self.caller: Caller | None = None
         self.log_fields: Mapping[str, object] = {}
+        self._sent: Sent | None = None
 
     def identify(self) -> None:
         """Choose the id, and let what this thread logs belong to the request."""
@@ -128,6 +135,8 @@ class Request:
             InvalidInput: on field ``query``: a broken escape, bytes that are not UTF-8, or U+0000. Lenient
                 decoding would search for something else than the client wrote, and PostgreSQL has no U+0000.
         """
+        if self._sent is not None:
+            return self._sent
         environ = self.environ
         encoded: str = environ.get("QUERY_STRING", "")
         fault = _query_fault(encoded) if encoded else None
@@ -141,7 +150,8 @@ class Request:
                 repeated[name] = (*repeated.get(name, (texts[name],)), text)
             else:
                 texts[name] = text
-        return Sent(texts, repeated, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_PREFER", ""))
+        self._sent = Sent(texts, repeated, environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_PREFER", ""))
+        return self._sent
 
     @property
     def announced_bytes(self) -> int | None:

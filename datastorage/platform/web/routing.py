@@ -15,9 +15,9 @@ from werkzeug import exceptions
 from werkzeug.routing import Rule
 
 from datastorage.errors import MethodNotAllowed, NotFound
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web.operations import Answer, Operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.readers import BodyReader, PathReader, QueryReader
 
 _VARIABLE = re.compile(r"<[^>]+>")
@@ -55,11 +55,11 @@ class Endpoint:
 
     @classmethod
     def bind(cls, view: object, rule: Rule, services: Mapping[type, Any]) -> Self:
-        """Return the endpoint of a view.
+        """Return the endpoint of a view; a reader that is not among ``services`` is made without arguments.
 
         Raises:
-            RouteError: it is no operation, so nothing says who may call it; a reader is not among
-                ``services``; two answers have the same type of outcome.
+            RouteError: it is no operation, so nothing says who may call it; a reader needs arguments and is
+                not among ``services``; two answers have the same type of outcome.
         """
         if not isinstance(view, Operation):
             raise RouteError(f"route without permission: {rule.rule}")
@@ -70,12 +70,10 @@ class Endpoint:
         def reader(wanted: type | None, kind: type) -> Any:
             if wanted is None:
                 return None
-            if wanted not in services:
-                needed = f"{rule.rule} needs {wanted.__name__} in the wiring"
-                raise RouteError(f"route without its reader: {needed}")
-            if not isinstance(services[wanted], kind):
+            found = services[wanted] if wanted in services else _made(wanted, rule)
+            if not isinstance(found, kind):
                 raise RouteError(f"route with a wrong reader: {wanted.__name__} is no {kind.__name__}")
-            return services[wanted]
+            return found
 
         return cls(
             operation=view,
@@ -90,9 +88,19 @@ class Endpoint:
         )
 
     @property
-    def permission(self) -> Permission:
-        """What the caller needs."""
-        return self.operation.permission
+    def field_names(self) -> frozenset[str]:
+        """The names of all fields that a request may have."""
+        readers = (each for each in (self.path, self.query, self.body) if each is not None)
+        return frozenset().union(*(reader.field_names for reader in readers))
+
+
+def _made(reader: type, rule: Rule) -> Any:
+    """Return a reader that the wiring does not have, because it needs nothing of it."""
+    try:
+        return reader()
+    except TypeError as error:
+        needed = f"{rule.rule} needs {reader.__name__} in the wiring"
+        raise RouteError(f"route without its reader: {needed}") from error
 
 
 class Routes:
@@ -118,6 +126,11 @@ class Routes:
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self._endpoints.values())
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of all fields that a request may have."""
+        return frozenset().union(*(endpoint.field_names for endpoint in self))
 
     def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, Any]]:
         """Return the endpoint and the variables of the path.
@@ -150,14 +163,14 @@ class Routes:
             endpoint, _ = self.find(method, path)
         except (NotFound, MethodNotAllowed):
             return RequestClass.READ
-        return endpoint.permission.request_class
+        return endpoint.operation.permission.request_class
 
     def _classes_by_method(self) -> dict[str, RequestClass]:
         """Return the class of each method whose operations all have the same: no look-up is needed."""
         found: dict[str, set[RequestClass]] = {}
         for endpoint in self:
             for method in endpoint.methods:
-                found.setdefault(method, set()).add(endpoint.permission.request_class)
+                found.setdefault(method, set()).add(endpoint.operation.permission.request_class)
         alike = {method: classes.pop() for method, classes in found.items() if len(classes) == 1}
         return alike | {"OPTIONS": RequestClass.READ}
 

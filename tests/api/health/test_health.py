@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 BODIES = {
     "/health/live": {"status": "alive"},
     "/health/ready": {"status": "ready"},
-    "/health": {"status": "healthy", "database": "connected", "redis": "connected"},
+    "/health": {"status": "healthy", "database": "connected", "redis": "connected", "auth": "none"},
 }
 
 

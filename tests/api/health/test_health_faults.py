@@ -28,6 +28,7 @@ UNHEALTHY = {
     "status": "unhealthy",
     "database": "unreachable",
     "redis": "connected",
+    "auth": "none",
     "error": "database connection failed",
 }
 
@@ -139,7 +140,7 @@ def test_redis_never_influences_readiness(isolated: IsolatedService, fault: str)
     assert (ready.status, ready.json) == (200, {"status": "ready"})
     assert (health.status, health.json) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "unreachable"},
+        {"status": "healthy", "database": "connected", "redis": "unreachable", "auth": "none"},
     )
     assert max(ready_seconds, health_seconds) < BUDGET_SECONDS
     assert Scrape(isolated.api).value("redis_up") == 0

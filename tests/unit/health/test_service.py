@@ -9,7 +9,9 @@ from datastorage.health.checks import Check
 from datastorage.health.probes import QueueState
 from datastorage.health.routes import ALIVE, HEALTHY, READY, live
 from datastorage.health.service import HealthService
+from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.operations import Answer
+from tests.support.small_app import open_to_all
 
 Sent = tuple[int, dict[str, str]]
 RedisState = Literal["connected", "read_only", "full"]
@@ -42,8 +44,9 @@ def service(
     requires_database: bool = True,
 ) -> HealthService:
     return HealthService(
-        Check("database", database),
-        Check("redis", redis),
+        database=Check("database", database),
+        redis=Check("redis", redis),
+        access=open_to_all(Metrics()),
         is_shutting_down=lambda: is_shutting_down,
         required_revision="0002",
         readiness_requires_database=requires_database,
@@ -118,6 +121,7 @@ def test_unreachable_database_is_not_ready_and_unhealthy() -> None:
             "status": "unhealthy",
             "database": "unreachable",
             "redis": "connected",
+            "auth": "none",
             "error": "database connection failed",
         },
     )
@@ -126,7 +130,7 @@ def test_unreachable_database_is_not_ready_and_unhealthy() -> None:
 def test_unreachable_redis_is_healthy() -> None:
     assert healthy(service(redis=down)) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "unreachable"},
+        {"status": "healthy", "database": "connected", "redis": "unreachable", "auth": "none"},
     )
 
 
@@ -140,7 +144,7 @@ def test_without_the_requirement_redis_is_enough_to_be_ready() -> None:
 def test_redis_that_takes_no_entries_is_named_and_not_enough_to_be_ready(state: RedisState) -> None:
     assert healthy(service(redis=redis_is(state))) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": state},
+        {"status": "healthy", "database": "connected", "redis": state, "auth": "none"},
     )
     assert ready(service(redis=redis_is(state))) == IS_READY
     assert ready(service(down, redis_is(state), requires_database=False)) == NOT_READY
@@ -151,7 +155,13 @@ def test_volatile_queue_is_named_and_changes_no_status() -> None:
 
     assert healthy(service(redis=volatile)) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "connected", "queue": "volatile"},
+        {
+            "status": "healthy",
+            "database": "connected",
+            "redis": "connected",
+            "auth": "none",
+            "queue": "volatile",
+        },
     )
     assert ready(service(redis=volatile)) == IS_READY
     assert ready(service(down, volatile, requires_database=False)) == DEGRADED

@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 from flask_cors import CORS
 from werkzeug.test import EnvironBuilder
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 from tests.support.small_app import SAID, Said, add, says, small_app
 
 

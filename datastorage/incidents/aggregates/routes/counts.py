@@ -16,9 +16,9 @@ from datastorage.incidents.aggregates.parameters import (
 )
 from datastorage.incidents.aggregates.service import AggregateService
 from datastorage.incidents.blueprints import INCIDENTS, READ_PROBLEMS
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 SUCCESSOR = {"Link": '</api/v1/success-rate/workflow>; rel="successor-version"'}
 

@@ -13,9 +13,9 @@ from datastorage.incidents.aggregates.parameters import (
 )
 from datastorage.incidents.aggregates.service import AggregateService
 from datastorage.incidents.blueprints import READ_PROBLEMS, SUCCESS_RATES
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 RATE_PROBLEMS = (*READ_PROBLEMS, "validation-error")
 

@@ -10,11 +10,11 @@ from datastorage.incidents.reading.model import ExportRequest
 from datastorage.incidents.reading.parameters import IncidentExportQuery
 from datastorage.incidents.reading.service import IncidentService
 from datastorage.incidents.representations import LISTED
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.logs import request_context
 from datastorage.platform.web import json, problems
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 NDJSON = "application/x-ndjson"
 EXPORT_PATH = f"{INCIDENTS.url_prefix}/export"

@@ -9,9 +9,9 @@ from datastorage.incidents.reading.model import Incident, IncidentPage, PageRequ
 from datastorage.incidents.reading.parameters import IncidentIdPath, IncidentQuery
 from datastorage.incidents.reading.service import IncidentService
 from datastorage.incidents.representations import INCIDENT
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 
 
 def _logged(page: IncidentPage) -> dict[str, object]:
@@ -54,5 +54,5 @@ def get_incident(incident_id: int) -> Incident:
 @operation(Permission.READ)
 def get_batch() -> NoReturn:
     """Answer that "batch" is no id: clients may only post there, and reading is asking for an incident."""
-    current(IncidentIdPath).read({"incident_id": "batch"})
+    IncidentIdPath().read({"incident_id": "batch"})
     raise AssertionError("a word is never an id")

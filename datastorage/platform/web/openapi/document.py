@@ -4,11 +4,12 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from apispec import APISpec
 
 from datastorage import __version__
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.openapi import bodies, parameters, responses
 from datastorage.platform.web.operations import Operation
 from datastorage.platform.web.routing import Endpoint, Routes
@@ -34,6 +35,12 @@ made. It is on every answer, in every problem and in every log line. `X-Correlat
 came.
 """
 
+SCHEME: Final = "bearer"
+TOKENS: Final = (
+    "Who calls. An installation decides which tokens count; by default it asks for none. `x-permission` of"
+    " an operation says what the caller needs, `/api/v1/whoami` what the caller has."
+)
+
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _PARTS = ("openapi", "info", "servers", "tags", "paths", "components")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -48,6 +55,7 @@ def document(routes: Routes) -> dict[str, Any]:
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
     )
+    spec.components.security_scheme(SCHEME, {"type": "http", "scheme": "bearer", "description": TOKENS})
     bodies.add_components(spec)
     parameters.add_components(spec)
     responses.add_components(spec)
@@ -97,12 +105,15 @@ def _operation(spec: APISpec, endpoint: Endpoint, operation: Operation) -> dict[
         "parameters": _parameters(endpoint),
         "responses": responses.of(spec, operation, has_variables=has_variables),
         "deprecated": operation.successor is not None,
+        "x-permission": operation.permission.value,
     }
     if endpoint.body is not None:
         content = {"application/json": {"schema": bodies.reference(spec, endpoint.body)}}
         is_required = not getattr(endpoint.body, "body_is_optional", False)
         described["requestBody"] = {"required": is_required, "content": content}
-    return {name: value for name, value in described.items() if value}
+    is_open = operation.permission is Permission.NOTHING
+    kept = {name: value for name, value in described.items() if value}
+    return kept | {"security": [] if is_open else [{SCHEME: []}]}
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any] | str]:

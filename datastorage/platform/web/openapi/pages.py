@@ -6,10 +6,10 @@ from flask import Blueprint
 from flask.sansio.blueprints import BlueprintSetupState
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.openapi.document import document
 from datastorage.platform.web.operations import Answer, Operation, operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.routing import Routes
 
 DOCUMENT_PATH = "/openapi.json"

@@ -6,10 +6,13 @@ from typing import Any
 
 from apispec import APISpec
 
+from datastorage.platform.access.permissions import GRANTABLE, Permission
 from datastorage.platform.web.openapi import shapes
 from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, document
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID
+
+CHALLENGE_HEADER = "WWW-Authenticate"
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -35,6 +38,7 @@ PROBLEM: dict[str, Any] = {
         "resource": {"type": "string", "description": "What the request was about."},
         "field": {"type": "string", "description": "The field whose value is taken."},
         "value": {"type": "string", "description": "The value that is taken."},
+        "permission": {"type": "string", "description": "What the caller lacks."},
         "existing_id": {"type": "integer", "description": "Id of the stored record that has the value."},
     },
 }
@@ -49,6 +53,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Retry-After": {
         "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 1},
+    },
+    CHALLENGE_HEADER: {
+        "description": "The scheme of the credentials that are missing or not accepted.",
+        "required": True,
+        "schema": {"type": "string"},
     },
     "Deprecation": {
         "description": "This operation has a successor.",
@@ -75,6 +84,7 @@ _DEPRECATED = ("Deprecation", "Link")
 _EVERYWHERE = ("internal-error", "request-header-fields-too-large")
 _WITH_BODY = ("validation-error", "request-timeout", "request-too-large", "unsupported-media-type")
 _WITH_PARAMETERS = ("uri-too-long",)
+_GUARDED = ("unauthorized", "auth-unavailable")
 
 
 def add_components(spec: APISpec) -> None:
@@ -97,6 +107,8 @@ def of(spec: APISpec, operation: Operation, *, has_variables: bool) -> dict[str,
         schemas = [_problem_reference(spec, slug) for slug in slugs]
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         described["content"][MEDIA_TYPE] = {"schema": schema}
+        if status == HTTPStatus.UNAUTHORIZED:
+            described["headers"] |= _refer_to_headers(CHALLENGE_HEADER)
         if any(KINDS[slug].retry for slug in slugs) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
             described["headers"] |= _refer_to_headers("Retry-After")
     return dict(sorted(responses.items()))
@@ -130,6 +142,10 @@ def _slugs_by_status(operation: Operation, *, has_variables: bool) -> Iterator[t
         slugs |= set(_WITH_BODY)
     if operation.query is not None or has_variables:
         slugs |= set(_WITH_PARAMETERS)
+    if operation.permission is not Permission.NOTHING:
+        slugs |= set(_GUARDED)
+    if operation.permission in GRANTABLE:
+        slugs.add("forbidden")
     for status in sorted({KINDS[slug].status for slug in slugs}):
         yield status, [slug for slug in KINDS if slug in slugs and KINDS[slug].status == status]
 

@@ -10,11 +10,11 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from datastorage.errors import Fault, InvalidInput
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web import gates
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.requests import NO_THREAD, REFUSAL, Request
 from datastorage.platform.web.routing import Routes
 from tests.support.small_app import Said, add, says, small_app
@@ -24,6 +24,7 @@ class Body:
     """A reader that takes any JSON text for what was said."""
 
     resource = "speech"
+    field_names = frozenset[str]()
 
     def decode(self, body: bytes) -> str:
         return body.decode()

@@ -2,8 +2,8 @@ import pytest
 from flask import Blueprint
 from flask.testing import FlaskClient
 
+from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.permissions import Permission
 from datastorage.platform.web.routing import RouteError
 from tests.support.small_app import SAID, Said, add, says, small_app
 
@@ -62,7 +62,10 @@ def test_route_that_does_not_say_who_may_call_it_keeps_the_service_from_starting
 
 def test_reader_that_is_not_in_the_wiring_keeps_the_service_from_starting() -> None:
     class Thing:
-        """A reader that nobody made."""
+        """A reader that has to be given something."""
+
+        def __init__(self, settings: object) -> None:
+            self.settings = settings
 
     blueprint = Blueprint("things", __name__)
     add(blueprint, "/things", operation(Permission.WRITE, body=Thing, answers=(SAID,))(Said), "POST")

@@ -24,3 +24,6 @@ class Permission(StrEnum):
 
 
 _WRITING = frozenset({Permission.WRITE, Permission.ADMIN})
+
+GRANTABLE = (Permission.READ, Permission.EXPORT, Permission.WRITE, Permission.ADMIN)
+"""What a caller may have, in the order in which it is shown."""

@@ -1,0 +1,66 @@
+"""The modes of access control, asked in order: who calls, and may it do what it asks for?"""
+
+from collections.abc import Sequence
+from typing import Final
+from wsgiref.types import WSGIEnvironment
+
+from datastorage.errors import AccessRefused, Forbidden, Unauthorized
+from datastorage.platform.access.caller import Caller, Mode
+from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.permissions import Permission
+from datastorage.platform.metrics import Metrics
+
+_RESULTS: Final = {
+    "unauthorized": "unauthenticated",
+    "forbidden": "forbidden",
+    "auth-unavailable": "unavailable",
+}
+
+
+class AccessControl:
+    """Asks the modes.
+
+    Args:
+        modes: the configured ones, in order.
+        metrics: counts what becomes of the requests.
+        metrics_permission: what a scrape of the metrics port needs.
+    """
+
+    def __init__(self, modes: Sequence[Mode], metrics: Metrics, *, metrics_permission: Permission) -> None:
+        self._modes = modes
+        self.modes = tuple(mode.name for mode in modes)
+        self._metrics = metrics
+        self.metrics_permission = metrics_permission
+        for mode in modes:
+            metrics.auth_mode.labels(mode.name).set(1)
+
+    def admit(self, environ: WSGIEnvironment, permission: Permission) -> Caller:
+        """Return the caller of a request that needs ``permission``.
+
+        Raises:
+            Unauthorized: nobody vouches for the caller.
+            Forbidden: the caller lacks the permission.
+            AccessUnknown: this cannot be found out now.
+        """
+        try:
+            caller = self._recognised(Credentials.of(environ), permission)
+            mode = caller.identity.mode
+            if permission is not Permission.IDENTITY and not caller.may(permission):
+                raise Forbidden(permission, mode=mode)
+        except AccessRefused as refusal:
+            self._metrics.auth_requests.labels(refusal.mode, _RESULTS[refusal.slug]).inc()
+            raise
+        self._metrics.auth_requests.labels(mode, "stale" if caller.is_stale else "accepted").inc()
+        return caller
+
+    @property
+    def is_backend_failing(self) -> bool:
+        """Whether the newest question to an API server or an issuer got no answer."""
+        return any(mode.is_backend_failing for mode in self._modes)
+
+    def _recognised(self, credentials: Credentials, permission: Permission) -> Caller:
+        for mode in self._modes:
+            caller = mode.recognise(credentials, permission)
+            if caller is not None:
+                return caller
+        raise credentials.fault or Unauthorized.bad_token("invalid_token")

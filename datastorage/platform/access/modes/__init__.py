@@ -1,0 +1,1 @@
+"""The ways to find out who calls, one module each (access.md 2.1)."""

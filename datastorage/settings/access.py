@@ -1,0 +1,70 @@
+"""Who may call: the modes of access control, and where they look."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from datastorage.settings import kinds
+from datastorage.settings.keys import optional, setting
+from datastorage.settings.sources import environment
+
+MODES = ("none", "proxy", "kubernetes", "jwt", "static")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes mounts token, certificate and namespace of a pod's own account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesAuthSettings:
+    """The API server that reviews tokens, and the object that roles name.
+
+    Attributes:
+        audiences: of which a token must have one; those of the API server when empty.
+        export_verb: what an export needs; ``get`` lets every reader export.
+        review_timeout: of each review.
+    """
+
+    api_url: str = setting(kinds.url(), "https://kubernetes.default.svc")
+    ca_file: Path = setting(kinds.text(then=Path), str(_SERVICE_ACCOUNT / "ca.crt"))
+    token_file: Path = setting(kinds.text(then=Path), str(_SERVICE_ACCOUNT / "token"))
+    namespace: str | None = optional(kinds.text())
+    audiences: tuple[str, ...] = setting(kinds.listing(kinds.text()), "")
+    export_verb: str = setting(kinds.choice("get", "list"), "get")
+    review_timeout: timedelta = setting(kinds.duration("100ms", "10s"), "2s")
+
+    @property
+    def own_namespace(self) -> str:
+        """The namespace in which roles for this service are looked for."""
+        named = self.namespace or environment().get("POD_NAMESPACE")
+        if named:
+            return named
+        try:
+            return (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+        except OSError:
+            return "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings:
+    """Access control.
+
+    Attributes:
+        mode: asked in this order; ``none`` alone lets everybody in.
+        anonymous_name: of callers in mode ``none``.
+        trusted_proxies: whose identity headers count.
+        cache_ttl: how long an answer of the API server counts, except for ``admin``.
+        stale_writes: how long an account goes on writing while the API server does not answer.
+        metrics_permission: what a scrape of the metrics port needs.
+    """
+
+    mode: tuple[str, ...] = setting(kinds.listing(kinds.choice(*MODES), least=1), "none")
+    anonymous_name: str | None = optional(
+        kinds.pattern(r"[^\x00-\x1f\x7f-\x9f]{1,255}", "at most 255 characters")
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(kinds.listing(kinds.network()), "")
+    policy_file: Path | None = optional(kinds.file())
+    tokens_file: Path | None = optional(kinds.file())
+    kubernetes: KubernetesAuthSettings = field(default_factory=KubernetesAuthSettings)
+    cache_ttl: timedelta = setting(kinds.duration("0s", "60s"), "10s")
+    stale_writes: timedelta = setting(kinds.duration("0s", "1h"), "5m")
+    metrics_permission: str = setting(kinds.choice("none", "read"), "none")
