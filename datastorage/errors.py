@@ -17,7 +17,6 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     │   ├── Forbidden         the caller lacks a permission
     │   └── AccessUnknown     who may do what cannot be found out now
     ├── Overloaded            there is no room for the request now
-    │   └── TooManyExports
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
@@ -153,8 +152,7 @@ class RequestTimeout(DataStorageError):
 class Overloaded(DataStorageError):
     """The request is not looked at, because others take all the room there is: send it again.
 
-    Attributes:
-        reason: what there is no room for, as ``overload_refusals_total{reason}`` has it.
+    ``reason`` says for what, as ``overload_refusals_total{reason}`` has it.
     """
 
     slug = "overloaded"
@@ -163,16 +161,6 @@ class Overloaded(DataStorageError):
     def __init__(self, detail: str, *, reason: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-class TooManyExports(Overloaded):
-    """As many exports run in this process as may; one that ends makes room."""
-
-    slug = "too-many-exports"
-    retry_after_seconds = 5
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, reason="exports")
 
 
 class AccessRefused(DataStorageError):

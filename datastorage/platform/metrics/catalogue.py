@@ -21,20 +21,12 @@ from datastorage.platform.metrics.label_values import (
     AUTH_RESULTS,
     AUTH_REVIEWS,
     ENQUEUE_FAILURES,
+    SERVICES,
     UNKNOWN,
 )
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 from datastorage.platform.request_class import RequestClass
 
-SERVICES: Final = (
-    "gateway",
-    "notification",
-    "analysis",
-    "signalprocessing",
-    "workflow",
-    "execution",
-    "orchestration",
-)
 WRITTEN_TABLES: Final = (
     "audit_events",
     "audit_events_batch",

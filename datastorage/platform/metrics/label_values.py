@@ -31,3 +31,13 @@ ENQUEUE_FAILURES: Final = (
     "not_durable",
     "other",
 )
+
+SERVICES: Final = (
+    "gateway",
+    "notification",
+    "analysis",
+    "signalprocessing",
+    "workflow",
+    "execution",
+    "orchestration",
+)
