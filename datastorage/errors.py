@@ -12,13 +12,8 @@ never heard of HTTP: ``datastorage.platform.web.problems`` holds the only table 
     ├── RequestTooLarge
     ├── UnsupportedMediaType
     ├── RequestTimeout        the body did not arrive in time
-    ├── AccessRefused         a gate keeps the caller out
-    │   ├── Unauthorized      the caller has not shown who it is
-    │   ├── Forbidden         the caller lacks a permission
-    │   ├── AccessUnknown     who may do what cannot be found out now
-    │   └── RateLimited       the caller sends too much
+    ├── AccessRefused         a gate keeps the caller out: ``platform/access/errors.py``
     ├── Overloaded            there is no room for the request now
-    │   └── TooManyExports
     ├── QueueUnusable         neither the database nor the queue took the record
     └── DatabaseError         the database could not do it
         ├── Unavailable       no connection, or no room: send it again
@@ -154,8 +149,7 @@ class RequestTimeout(DataStorageError):
 class Overloaded(DataStorageError):
     """The request is not looked at, because others take all the room there is: send it again.
 
-    Attributes:
-        reason: what there is no room for, as ``overload_refusals_total{reason}`` has it.
+    ``reason`` says for what, as ``overload_refusals_total{reason}`` has it.
     """
 
     slug = "overloaded"
@@ -164,92 +158,6 @@ class Overloaded(DataStorageError):
     def __init__(self, detail: str, *, reason: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-class TooManyExports(Overloaded):
-    """As many exports run in this process as may; one that ends makes room."""
-
-    slug = "too-many-exports"
-    retry_after_seconds = 5
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, reason="exports")
-
-
-class AccessRefused(DataStorageError):
-    """A gate keeps the caller out.
-
-    Attributes:
-        reason: counted in ``datastorage_auth_refusals_total{reason}`` and logged; the caller is not told.
-        mode: the mode that refuses, ``unknown`` where none claimed the request.
-    """
-
-    def __init__(self, detail: str, reason: str, *, mode: str = "unknown", **members: str) -> None:
-        super().__init__(detail, **members)
-        self.reason = reason
-        self.mode = mode
-
-
-class Unauthorized(AccessRefused):
-    """The caller has not shown who it is; ``is_bad_token``: it has shown a token that nobody accepts."""
-
-    slug = "unauthorized"
-
-    def __init__(
-        self, detail: str, reason: str, *, mode: str = "unknown", is_bad_token: bool = False
-    ) -> None:
-        super().__init__(detail, reason, mode=mode)
-        self.is_bad_token = is_bad_token
-
-    @classmethod
-    def bad_token(cls, reason: str, mode: str = "unknown") -> Self:
-        """Return the refusal of a token; callers learn the same whatever is wrong with it."""
-        return cls("the bearer token was not accepted", reason, mode=mode, is_bad_token=True)
-
-
-class Forbidden(AccessRefused):
-    """The caller is known and lacks ``permission``."""
-
-    slug = "forbidden"
-
-    def __init__(self, permission: str, *, mode: str) -> None:
-        detail = f"permission {permission} is missing"
-        super().__init__(detail, "authorization_denied", mode=mode, permission=permission)
-
-
-class AccessUnknown(AccessRefused):
-    """Whoever knows the caller or its permissions does not answer: send the request again."""
-
-    slug = "auth-unavailable"
-    retry_after_seconds = 2
-
-    def __init__(self, mode: str) -> None:
-        super().__init__("access cannot be checked now - please retry", "review_unavailable", mode=mode)
-
-
-class RateLimited(AccessRefused):
-    """The caller, or its address, sends too much.
-
-    Attributes:
-        status: the HTTP status where an installation has chosen one, ``None`` for that of the table.
-        retry_after_seconds: until a request would pass.
-        quota: the fields of the answer that tell the limit.
-    """
-
-    slug = "rate-limit-exceeded"
-
-    def __init__(
-        self,
-        detail: str,
-        reason: str,
-        status: int | None,
-        retry_after_seconds: int,
-        quota: Sequence[tuple[str, str]],
-    ) -> None:
-        super().__init__(detail, reason)
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
-        self.quota = quota
 
 
 class QueueUnusable(DataStorageError):

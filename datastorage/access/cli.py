@@ -11,9 +11,9 @@ from typing import Final
 import click
 import yaml
 
-from datastorage.errors import AccessRefused
 from datastorage.platform.access.caller import Caller
 from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.identity import Kind
 from datastorage.platform.access.permissions import GRANTABLE, Permission
 from datastorage.platform.access.tokens import NAME_PATTERN, hash_of, new_token

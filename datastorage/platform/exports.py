@@ -9,11 +9,21 @@ from datetime import timedelta
 from errno import EPIPE
 from threading import Lock
 
-from datastorage.errors import TooManyExports
+from datastorage.errors import Overloaded
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+
+
+class TooManyExports(Overloaded):
+    """As many exports run in this process as may; one that ends makes room."""
+
+    slug = "too-many-exports"
+    retry_after_seconds = 5
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, reason="exports")
 
 
 class ExportCut(BrokenPipeError):

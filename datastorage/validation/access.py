@@ -1,6 +1,6 @@
 """Check 11: whoever vouches for callers can be asked."""
 
-from datastorage.errors import AccessRefused
+from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.watched import BadFileError
 from datastorage.validation.servers import load_settings

@@ -70,18 +70,20 @@ def control_of(settings: Settings) -> AccessControl:
 
 
 def _quotas(services: Services, settings: Settings) -> Quotas:
-    limits, metrics = settings.rate_limit, services[Metrics]
-    shared = partial(_shared_storage, services, settings.redis) if limits.storage == "redis" else None
+    metrics = services[Metrics]
+    shared = (
+        partial(_shared_storage, services, settings.redis) if settings.rate_limit.storage == "redis" else None
+    )
 
     def limit(policy: str, rate: Rate | None) -> RateLimit | None:
         return None if rate is None else RateLimit(policy, rate, settings.server.workers, shared, metrics)
 
     is_open = settings.auth.mode == ("none",)
     return Quotas(
-        failures=None if is_open else limit("failures", limits.failures),
-        reads=limit("read", limits.reads),
-        writes=limit("write", limits.writes),
-        write_status=int(limits.write_status),
+        failures=None if is_open else limit("failures", settings.rate_limit.failures),
+        reads=limit("read", settings.rate_limit.reads),
+        writes=limit("write", settings.rate_limit.writes),
+        write_status=int(settings.rate_limit.write_status),
         is_trusted_proxy=settings.server.is_trusted_proxy,
         metrics=metrics,
     )

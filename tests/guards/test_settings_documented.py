@@ -10,7 +10,7 @@ from datastorage.settings.keys import Key
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 ROW = re.compile(
-    r"^\| `(?P<key>[a-z]+\.[A-Za-z_.]+)` \| (?P<variables>[^|]*) \| (?P<default>[^|]*) \|", re.MULTILINE
+    r"^\| `(?P<key>[a-z_]+\.[A-Za-z_.]+)` \| (?P<variables>[^|]*) \| (?P<default>[^|]*) \|", re.MULTILINE
 )
 
 

@@ -5,9 +5,9 @@ from hashlib import sha256
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import AccessRefused, Forbidden, Unauthorized
 from datastorage.platform.access.caller import Caller, Mode
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import AccessRefused, Forbidden, Unauthorized
 from datastorage.platform.access.lru import Recent
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.clock import monotonic_seconds

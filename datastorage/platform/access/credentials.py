@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Self
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import Unauthorized
+from datastorage.platform.access.errors import Unauthorized
 
 MAX_TOKEN_CHARS: Final = 8000
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import RateLimited
 from datastorage.platform.access.credentials import Address, peer_of
+from datastorage.platform.access.errors import RateLimited
 from datastorage.platform.access.identity import Identity, Kind
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.rates import Quota, RateLimit, key_of

@@ -21,22 +21,18 @@ from datastorage.platform.metrics.label_values import (
     AUTH_REFUSALS,
     AUTH_RESULTS,
     AUTH_REVIEWS,
+    DB_ERROR_REASONS,
+    DEAD_LETTER_REASONS,
     ENQUEUE_FAILURES,
     PERMISSIONS,
+    RETRY_RESULTS,
+    SERVICES,
     UNKNOWN,
+    VALIDATION_REASONS,
 )
 from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
 from datastorage.platform.request_class import RequestClass
 
-SERVICES: Final = (
-    "gateway",
-    "notification",
-    "analysis",
-    "signalprocessing",
-    "workflow",
-    "execution",
-    "orchestration",
-)
 WRITTEN_TABLES: Final = (
     "audit_events",
     "audit_events_batch",
@@ -47,45 +43,8 @@ WRITTEN_TABLES: Final = (
 OPERATIONS: Final = ("list", "get", "aggregate", "export", "audit_events", "search")
 OUTCOMES: Final = ("success", "failure")
 TRACE_OUTCOMES: Final = (*OUTCOMES, "dlq_fallback")
-VALIDATION_REASONS: Final = (
-    "required",
-    "invalid",
-    "length_exceeded",
-    "whitespace_only",
-    "invalid_json",
-    "not_array",
-    "empty_batch",
-    "batch_too_large",
-    "timestamp_future",
-    "timestamp_too_old",
-    "parent_not_found",
-    "invalid_event_data",
-    "too_large",
-    "database_constraint",
-    "mismatch",
-    UNKNOWN,
-)
-DB_ERROR_REASONS: Final = (
-    "db_unreachable",
-    "db_overloaded",
-    "pool_timeout",
-    "timeout",
-    "disk_full",
-    "read_only",
-    "misconfigured",
-    "schema_mismatch",
-    "partition_missing",
-    "lock_timeout",
-    "storage_error",
-    "partition_failed",
-    "contention",
-    "batch_rollback",
-    UNKNOWN,
-)
 DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
 STREAMS: Final = ("events", "notifications")
-RETRY_RESULTS: Final = ("success", "duplicate", "entry_failure", "infrastructure", "dead_letter")
-DEAD_LETTER_REASONS: Final = ("max_retries", "max_deliveries", "unparseable", "conflict", "invalid")
 
 DEF: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 QUERY: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)

@@ -34,3 +34,50 @@ ENQUEUE_FAILURES: Final = (
     "other",
 )
 PERMISSIONS: Final = ("identity", "read", "export", "write", "admin")
+
+SERVICES: Final = (
+    "gateway",
+    "notification",
+    "analysis",
+    "signalprocessing",
+    "workflow",
+    "execution",
+    "orchestration",
+)
+RETRY_RESULTS: Final = ("success", "duplicate", "entry_failure", "infrastructure", "dead_letter")
+DEAD_LETTER_REASONS: Final = ("max_retries", "max_deliveries", "unparseable", "conflict", "invalid")
+VALIDATION_REASONS: Final = (
+    "required",
+    "invalid",
+    "length_exceeded",
+    "whitespace_only",
+    "invalid_json",
+    "not_array",
+    "empty_batch",
+    "batch_too_large",
+    "timestamp_future",
+    "timestamp_too_old",
+    "parent_not_found",
+    "invalid_event_data",
+    "too_large",
+    "database_constraint",
+    "mismatch",
+    UNKNOWN,
+)
+DB_ERROR_REASONS: Final = (
+    "db_unreachable",
+    "db_overloaded",
+    "pool_timeout",
+    "timeout",
+    "disk_full",
+    "read_only",
+    "misconfigured",
+    "schema_mismatch",
+    "partition_missing",
+    "lock_timeout",
+    "storage_error",
+    "partition_failed",
+    "contention",
+    "batch_rollback",
+    UNKNOWN,
+)

@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import (
-    DataStorageError,
-    InvalidInput,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    Unauthorized,
-)
+from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, NotFound, Overloaded
 from datastorage.platform.access.control import AccessControl
+from datastorage.platform.access.errors import Unauthorized
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.request_class import Standing, standing_of_request

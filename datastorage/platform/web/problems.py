@@ -7,15 +7,8 @@ from typing import Any, Final
 
 from werkzeug.exceptions import HTTPException
 
-from datastorage.errors import (
-    AccessRefused,
-    DataStorageError,
-    InvalidInput,
-    MethodNotAllowed,
-    Overloaded,
-    RateLimited,
-    Unauthorized,
-)
+from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, Overloaded
+from datastorage.platform.access.errors import AccessRefused, RateLimited, Unauthorized
 from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json

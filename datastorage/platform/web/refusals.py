@@ -3,8 +3,8 @@
 import logging
 from hashlib import sha256
 
-from datastorage.errors import AccessRefused
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.requests import Request

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from datastorage.audit.export import PAGE_ROWS, EventExport, ExportKeys, RowKey, SortKey
-from datastorage.errors import PartitionFailure, TooManyExports
-from datastorage.platform.exports import Exports
+from datastorage.errors import PartitionFailure
+from datastorage.platform.exports import Exports, TooManyExports
 from datastorage.platform.metrics import Metrics
 
 BEGIN = datetime(2026, 1, 31, 23, 59, 50, tzinfo=UTC)

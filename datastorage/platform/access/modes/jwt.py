@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import jwt
 
-from datastorage.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.caller import Granted
 from datastorage.platform.access.claims import claims_of
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, is_name, kind_of
 from datastorage.platform.access.keys import IssuerKeys, KeysUnknownError
 from datastorage.platform.access.permissions import Permission

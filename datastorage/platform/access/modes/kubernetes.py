@@ -11,10 +11,10 @@ from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
-from datastorage.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.account import NEVER, Account
 from datastorage.platform.access.claims import claims_of, expiry_of
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, Kind, is_name, kind_of
 from datastorage.platform.access.lru import Recent
 from datastorage.platform.access.permissions import Permission

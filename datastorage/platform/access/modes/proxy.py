@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from datastorage.errors import Unauthorized
 from datastorage.platform.access.caller import Granted
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import Unauthorized
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, Kind, is_name, kind_of
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.policy import PolicyFile

@@ -4,9 +4,9 @@ import hmac
 import re
 from typing import Final
 
-from datastorage.errors import Unauthorized
 from datastorage.platform.access.caller import Granted
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import Unauthorized
 from datastorage.platform.access.identity import Identity, kind_of
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.tokens import TOKEN_PREFIX, TokensFile, hash_of
