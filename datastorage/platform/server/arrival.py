@@ -17,6 +17,8 @@ _JUDGED: Final = {
     "content-type": "CONTENT_TYPE",
     "content-length": "CONTENT_LENGTH",
     "content-encoding": "HTTP_CONTENT_ENCODING",
+    "authorization": "HTTP_AUTHORIZATION",
+    "x-auth-request-user": "HTTP_X_AUTH_REQUEST_USER",
 }
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 

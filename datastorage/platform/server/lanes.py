@@ -91,7 +91,7 @@ class Lanes:
 
     def wants_body(self, conn: PatientConnection) -> bool:
         """Return whether the body of a request will be read, as far as its head tells."""
-        environ = {**conn.arrival.environ(), "SERVER_PORT": str(conn.port)}
+        environ = {**conn.arrival.environ(), "SERVER_PORT": str(conn.port), "REMOTE_ADDR": conn.address}
         return self._grounds is None or wants_body(environ, self._grounds)
 
     def _submit(self, pool: ThreadPoolExecutor, conn: PatientConnection) -> None:

@@ -219,7 +219,9 @@ def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
             gate(request, grounds)
     except DataStorageError:
         return False
-    return request.endpoint is not None and request.endpoint.body is not None
+    if request.endpoint is None or request.endpoint.body is None:
+        return False
+    return request.permission is Permission.NOTHING or grounds.access.may_admit(environ)
 
 
 def is_probe(path: str) -> bool:

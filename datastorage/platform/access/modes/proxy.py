@@ -29,13 +29,19 @@ class ProxyMode:
         self._proxies = proxies
         self._policy = policy
 
+    def claims(self, credentials: Credentials) -> bool:
+        """Claim what a trusted proxy sends for a user."""
+        if not credentials.user or credentials.peer is None:
+            return False
+        return any(credentials.peer in each for each in self._proxies)
+
     def recognise(self, credentials: Credentials, permission: Permission) -> Granted | None:
         """Return the user that the proxy names, with what the bindings allow.
 
         Raises:
             Unauthorized: the name cannot be one, or there are two, which the server joins with a comma.
         """
-        if not credentials.user or not self._is_proxy(credentials):
+        if not self.claims(credentials):
             return None
         if permission is Permission.ADMIN:
             self._policy.look()
@@ -45,9 +51,6 @@ class ProxyMode:
             raise Unauthorized("the identity header was not accepted", "invalid_identity_header", mode=NAME)
         identity = Identity(name=user, kind=kind_of(user, Kind.PERSON), mode=NAME, groups=groups)
         return Granted(identity, self._policy.value.permissions_of(identity))
-
-    def _is_proxy(self, credentials: Credentials) -> bool:
-        return credentials.peer is not None and any(credentials.peer in each for each in self._proxies)
 
 
 def _decoded(latin: str) -> str:
