@@ -57,7 +57,7 @@ def settings(database: TestDatabase, redis_url: str) -> Settings:
     """Defaults, on the test servers."""
     return Settings.from_environ(
         {
-            "DATASTORAGE_DATABASE_URL": _plain(database.app_url),
+            "DATASTORAGE_DATABASE_URL": plain(database.app_url),
             "DATASTORAGE_REDIS_URL": redis_url,
         }
     )
@@ -75,7 +75,7 @@ def start_service(
 
     def start(**changed: str) -> ServiceProcess:
         directory = tmp_path_factory.mktemp("service")
-        service = ServiceProcess(directory, _plain(database.app_url), redis_url, **changed)
+        service = ServiceProcess(directory, plain(database.app_url), redis_url, **changed)
         started.append(service)
         return service.start()
 
@@ -96,6 +96,7 @@ def api(service: ServiceProcess) -> Api:
     return service.api
 
 
-def _plain(url: object) -> str:
+def plain(url: object) -> str:
+    """Return a URL as libpq reads it, with its password."""
     rendered: str = url.set(drivername="postgresql").render_as_string(hide_password=False)  # type: ignore[attr-defined]
     return rendered

@@ -56,7 +56,7 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
     if request.environ.get("SERVER_PORT") == grounds.metrics_port and not is_probe(request.path):
         raise NotFound("this port serves /metrics and /health only")
     try:
-        request.endpoint, request.variables = grounds.routes.find(request.method, request.routed_path)
+        request.route(grounds.routes)
     except (NotFound, MethodNotAllowed) as refusal:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal

@@ -3,7 +3,7 @@
 import re
 from os import urandom
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
 
 from gunicorn.http.errors import ParseException
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from datastorage.platform.access.caller import Caller
     from datastorage.platform.access.rates import Quota
-    from datastorage.platform.web.routing import Endpoint
+    from datastorage.platform.web.routing import Endpoint, Routes
 
 ROUTE: Final = "datastorage.route"
 """Key of the WSGI environ: the route as metrics call it, for what stands around the application."""
@@ -109,13 +109,21 @@ class Request:
             RequestContext(self.request_id, environ.get("HTTP_X_CORRELATION_ID"), trace_id, span_id)
         )
 
-    @property
-    def routed_path(self) -> str:
-        """The path to look up: as it was sent where it has an encoded slash, which ends no segment."""
+    def route(self, routes: "Routes") -> None:
+        """Find the operation and the variables of the path.
+
+        A path with an encoded slash, which ends no segment, is looked up as it was sent.
+
+        Raises:
+            NotFound: no rule fits.
+            MethodNotAllowed: one fits, with other methods.
+        """
         target: str = self.environ.get("RAW_URI", "")
-        if "%" in target and "%2f" in (sent := target.partition("?")[0]).lower():
-            return sent
-        return self.path
+        if "%" not in target or "%2f" not in (sent := target.partition("?")[0]).lower():
+            self.endpoint, self.variables = routes.find(self.method, self.path)
+            return
+        self.endpoint, variables = routes.find(self.method, sent)
+        self.variables = {name: unquote(text, errors="replace") for name, text in variables.items()}
 
     @property
     def rule(self) -> str:

@@ -2,9 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import StartService
+from tests.conftest import StartService, plain
 from tests.support.http import Answer, Api
 from tests.support.review_server import Account, ReviewServer, review_server
+from tests.support.servers import TestDatabase
 from tests.support.service import ServiceProcess
 
 VERBS = {
@@ -25,10 +26,27 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def start_service(
+    database: TestDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartService]:
+    """Start services that stop with their module: all of them at once would take every connection."""
+    started: list[ServiceProcess] = []
+
+    def start(**changed: str) -> ServiceProcess:
+        directory = tmp_path_factory.mktemp("service")
+        started.append(ServiceProcess(directory, plain(database.app_url), redis_url, **changed))
+        return started[-1].start()
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture(scope="module")
 def guarded(reviews: ReviewServer, start_service: StartService) -> ServiceProcess:
-    """A service with one worker, in mode ``kubernetes``."""
-    return start_service(**reviews.settings, SERVER_WORKERS="1")
+    """A service with one worker, in mode ``kubernetes``; these tests refuse more than an address may try."""
+    return start_service(**reviews.settings, RATE_LIMIT_FAILURES="off", SERVER_WORKERS="1")
 
 
 @pytest.fixture

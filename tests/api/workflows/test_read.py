@@ -89,7 +89,6 @@ def test_unknown_name_has_no_versions(api: Api) -> None:
         "内存 🔥",
         "it's",
         "..",
-        "a\nb",
     ],
 )
 def test_name_may_have_any_character(api: Api, name: str) -> None:
