@@ -21,7 +21,6 @@ from tests.support.builders import EVENTS, an_event
 from tests.support.http import Answer, assert_problem
 from tests.support.issuer import AUDIENCE, Issuer, issuer
 from tests.support.review_server import TOKEN_REVIEWS, ReviewServer
-from tests.support.service import ServiceProcess
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
 
@@ -52,7 +51,8 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # none
 
 
-def test_installation_that_sets_nothing_lets_everybody_in(service: ServiceProcess) -> None:
+def test_installation_that_sets_nothing_lets_everybody_in(start_service: StartService) -> None:
+    service = start_service()
     caller = Caller(service.api)
 
     assert caller.post(EVENTS, an_event()).status == 201
