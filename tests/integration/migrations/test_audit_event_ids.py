@@ -137,7 +137,7 @@ def test_upgrade_holds_up_no_write(before: URL) -> None:
     with engine_for(before) as engine, engine.begin() as writing:
         writing.execute(insert(audit_events), an_event_row(event_timestamp=NOW))
 
-        upgrade(before)
+        upgrade(before, "0007")
 
         writing.execute(insert(audit_events), an_event_row(event_timestamp=NOW))
 
