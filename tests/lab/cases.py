@@ -14,8 +14,6 @@ from tests.lab.ledger import ACKNOWLEDGED, NO_ANSWER, Ledger, Verdict
 from tests.lab.load import Load, Mix
 from tests.lab.stand import Stand, wait_until
 from tests.support.builders import unique
-from tests.support.service import ServiceProcess
-from tests.support.unread_log import Unread
 
 SETTLE_SECONDS = 2.5
 """How long the load goes on before the fault and after it, at least."""
@@ -60,7 +58,6 @@ class Case:
     service: dict[str, str] = field(default_factory=dict)
     is_outcome_unknown: bool = False
     needs_slow_disk: bool = False
-    kind_of_service: type[ServiceProcess] = ServiceProcess
 
     def is_felt(self, ledger: Ledger, reasons: Callable[[], set[str]]) -> bool:
         """Tell whether clients and logs show the fault by now."""
@@ -116,14 +113,6 @@ DISK_FULL = Case(
     postgres={"max_wal_size": "64MB", "wal_keep_size": "0"},
 )
 
-LOG_NOT_READ = Case(
-    name="log not read, then SIGTERM",
-    fault=faults.log_not_read,
-    mix=Mix(clients=8, batch_share=0.5),
-    service={"LOGGING_LEVEL": "info"},
-    kind_of_service=Unread,
-    proof=Proof(answers=("no_answer",)),
-)
 METRICS_DISK_FULL = Case(
     name="metrics directory full",
     fault=faults.metrics_disk_full,
@@ -269,7 +258,6 @@ def run(
         directory,
         postgres_settings=case.postgres,
         redis_settings=case.redis,
-        kind_of_service=case.kind_of_service,
         service_settings=case.service,
     ) as stand:
         stand.is_felt = lambda: case.is_felt(ledger, stand.reasons)

@@ -18,7 +18,6 @@ from tests.support.exposition import Scrape
 from tests.support.servers import ROLE_PASSWORD
 from tests.support.service import ServiceProcess
 from tests.support.small_disk import fill
-from tests.support.unread_log import SHUTDOWN_SECONDS, Unread
 
 FAULT_SECONDS = 4.0
 """How long most faults last, at least: several write budgets and many circuit breaker probes."""
@@ -30,7 +29,6 @@ REDIS_KILLS = int(environment().get("REDIS_KILLS", "3"))
 FLUSH_SECONDS = 0.5
 """A bad disk: Redis warns of flushes that take longer than two seconds."""
 
-UNREAD_SECONDS = 60.0
 FEW = 5
 WORKERS = 2
 MOST_KILLS = 20
@@ -404,24 +402,6 @@ def replay_times_out(stand: Stand) -> Iterator[None]:
     )
     stand.proxy.mode = Mode.PASS
     stand.proxy.reset_all()
-    yield
-
-
-@contextmanager
-def log_not_read(stand: Stand) -> Iterator[None]:
-    """Nobody reads standard output for a minute, then the service is told to stop, and comes back."""
-    service = stand.service
-    assert isinstance(service, Unread)
-    _pause(UNREAD_SECONDS)
-    wait_until(lambda: service.api.get("/health").json.get("log") == "blocked", PATIENCE_SECONDS)
-    wait_until(lambda: service.dropped("access") > 0, PATIENCE_SECONDS, lambda: "no line was dropped")
-    assert service.api.get("/health/ready").status == 200
-    service.signal(signal.SIGTERM)
-    assert service.wait(SHUTDOWN_SECONDS) == 0
-    service.read()
-    assert service.all_lines()[-1]["msg"] == "Server shutdown complete"
-    service.start()
-    service.read()
     yield
 
 

@@ -39,7 +39,6 @@ class Stand:
     Args:
         directory: for data, logs and runtime files.
         postgres_settings, redis_settings: lines of the servers' configuration.
-        kind_of_service: how services are started.
         service_settings: environment variables of the service without their prefix.
     """
 
@@ -49,7 +48,6 @@ class Stand:
         *,
         postgres_settings: dict[str, str] | None = None,
         redis_settings: dict[str, str] | None = None,
-        kind_of_service: type[ServiceProcess] = ServiceProcess,
         service_settings: Mapping[str, str] | None = None,
     ) -> None:
         self._stack = ExitStack()
@@ -62,7 +60,6 @@ class Stand:
         self.redis = SlowRedis(
             directory / "redis", self.disk, port=free_port(), settings=redis_settings or {}
         )
-        self._kind_of_service = kind_of_service
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",
             "REDIS_DLQ_READ_TIMEOUT": "200ms",
@@ -102,7 +99,7 @@ class Stand:
         """Start one more service on the same servers, and wait until it is ready (or only alive)."""
         directory = self.directory / f"service-{len(self.services)}"
         directory.mkdir(exist_ok=True)  # with a runtime directory on a disk of its own, for some
-        service = self._kind_of_service(directory, self._app_url, self.redis.url, **self._service_settings)
+        service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
         self.services.append(service)
         self._stack.callback(service.stop)
         return service.start(ready=ready)
