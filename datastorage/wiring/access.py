@@ -1,46 +1,37 @@
-"""Access control: the modes that the settings name, in their order."""
+"""Access control: the modes that the settings name, in their order, and the limits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
-from typing import Final
-
-from limits.storage import RedisStorage
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Final
 
 from datastorage.platform.access.caller import Mode
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.files import LOOK_INTERVAL, AccessFiles
-from datastorage.platform.access.keys import FETCH_INTERVAL, IssuerKeys
-from datastorage.platform.access.modes.jwt import JwtMode
-from datastorage.platform.access.modes.kubernetes import KubernetesMode
 from datastorage.platform.access.modes.none import NoneMode
 from datastorage.platform.access.modes.proxy import ProxyMode
 from datastorage.platform.access.modes.static import StaticMode
 from datastorage.platform.access.permissions import Permission
-from datastorage.platform.access.policy import PolicyFile
 from datastorage.platform.access.quotas import Quotas
-from datastorage.platform.access.rates import KEY_PREFIX, RateLimit
-from datastorage.platform.access.reviews import Reviews
-from datastorage.platform.access.tokens import TokensFile
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.redis import redis_client
 from datastorage.platform.web.refusals import Refusals
-from datastorage.settings import AuthSettings, Rate, RedisSettings, Settings
+from datastorage.settings import Rate, Settings
+from datastorage.wiring.parts import Parts
 from datastorage.wiring.services import Services
 
+if TYPE_CHECKING:
+    from datastorage.platform.access.counting import RateLimit
+
 ANONYMOUS: Final = "anonymous"
-LIMIT_TIMEOUT: Final = timedelta(milliseconds=20)
-STRANGERS_SHARE: Final = 4
-"""Unknown tokens may hold one of so many request threads."""
+REMOTE: Final = "datastorage.wiring.remote"
+"""By name: its libraries take a tenth of a second to load, and an installation without tokens needs none."""
 
 
 def add_access(services: Services, settings: Settings, files: AccessFiles, clock: Clock) -> None:
     """Add access control."""
     metrics = services[Metrics]
-    parts = _Parts(services, settings, files, clock)
+    parts = Parts(services, settings, files, clock)
     is_scrape_open = settings.auth.metrics_permission == "none"
     control = AccessControl(
         [MODES[name](parts) for name in settings.auth.mode],
@@ -70,13 +61,9 @@ def control_of(settings: Settings) -> AccessControl:
 
 
 def _quotas(services: Services, settings: Settings) -> Quotas:
-    metrics = services[Metrics]
-    shared = (
-        partial(_shared_storage, services, settings.redis) if settings.rate_limit.storage == "redis" else None
-    )
-
-    def limit(policy: str, rate: Rate | None) -> RateLimit | None:
-        return None if rate is None else RateLimit(policy, rate, settings.server.workers, shared, metrics)
+    def limit(policy: str, rate: Rate | None) -> "RateLimit | None":
+        make = resolve_name(f"{REMOTE}:rate_limit") if rate is not None else None
+        return make and make(services, settings, policy, rate)
 
     is_open = settings.auth.mode == ("none",)
     return Quotas(
@@ -85,72 +72,34 @@ def _quotas(services: Services, settings: Settings) -> Quotas:
         writes=limit("write", settings.rate_limit.writes),
         write_status=int(settings.rate_limit.write_status),
         is_trusted_proxy=settings.server.is_trusted_proxy,
-        metrics=metrics,
+        metrics=services[Metrics],
     )
 
 
-def _shared_storage(services: Services, settings: RedisSettings) -> RedisStorage:
-    """Return a storage in the configured Redis, with patience for a few milliseconds."""
-    client = redis_client(replace(settings, connect_timeout=LIMIT_TIMEOUT, socket_timeout=LIMIT_TIMEOUT))
-    services.closers.append(client.close)
-    pool = client.connection_pool
-    return RedisStorage("redis://", connection_pool=pool, key_prefix=KEY_PREFIX)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What modes are made of; the settings were checked to name the files that each of them needs."""
-
-    services: Services
-    settings: Settings
-    files: AccessFiles
-    clock: Clock
-
-    @property
-    def auth(self) -> AuthSettings:
-        return self.settings.auth
-
-    @property
-    def policy(self) -> PolicyFile:
-        assert self.files.policy is not None
-        return self.files.policy
-
-    @property
-    def tokens(self) -> TokensFile:
-        assert self.files.tokens is not None
-        return self.files.tokens
-
-
-def _none(parts: _Parts) -> Mode:
+def _none(parts: Parts) -> Mode:
     return NoneMode(parts.auth.anonymous_name or ANONYMOUS, is_alone=parts.auth.mode == ("none",))
 
 
-def _proxy(parts: _Parts) -> Mode:
+def _proxy(parts: Parts) -> Mode:
     return ProxyMode(parts.auth.trusted_proxies, parts.policy)
 
 
-def _kubernetes(parts: _Parts) -> Mode:
-    metrics = parts.services[Metrics]
-    reviews = Reviews(parts.auth.kubernetes, metrics)
-    parts.services.closers.append(reviews.close)
-    strangers = max(1, parts.settings.server.threads // STRANGERS_SHARE)
-    return KubernetesMode(parts.auth, reviews, metrics, parts.clock, strangers=strangers)
-
-
-def _jwt(parts: _Parts) -> Mode:
-    keys = IssuerKeys(parts.policy, parts.services[Metrics])
-    parts.services.loops.append(Loop("issuer keys", keys.fetch_all, FETCH_INTERVAL))
-    return JwtMode(parts.policy, keys)
-
-
-def _static(parts: _Parts) -> Mode:
+def _static(parts: Parts) -> Mode:
     return StaticMode(parts.tokens, parts.clock)
 
 
-MODES: Final[Mapping[str, Callable[[_Parts], Mode]]] = {
+def _remote(name: str) -> Callable[[Parts], Mode]:
+    def make(parts: Parts) -> Mode:
+        mode: Mode = resolve_name(f"{REMOTE}:{name}")(parts)
+        return mode
+
+    return make
+
+
+MODES: Final[Mapping[str, Callable[[Parts], Mode]]] = {
     "none": _none,
     "proxy": _proxy,
-    "kubernetes": _kubernetes,
-    "jwt": _jwt,
+    "kubernetes": _remote("kubernetes"),
+    "jwt": _remote("jwt"),
     "static": _static,
 }

@@ -16,7 +16,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IsolatedServic
 
 
 @pytest.mark.parametrize(
-    "paths", ["^/(api/v1/audit|health)", "^/api/v1/workflows", "^/api/v1/(incidents|success-rate)"]
+    "paths", ["^/(api/v1/(audit|whoami)|health)", "^/api/v1/workflows", "^/api/v1/(incidents|success-rate)"]
 )
 def test_generated_requests_are_answered_as_the_document_says(
     running: IsolatedService, paths: str, tmp_path: Path
@@ -34,5 +34,12 @@ def test_generated_requests_are_answered_as_the_document_says(
 def test_no_part_of_the_document_is_left_out(running: IsolatedService) -> None:
     documented = running.api.get("/openapi.json").json["paths"]
 
-    known = ("/api/v1/audit", "/health", "/api/v1/workflows", "/api/v1/incidents", "/api/v1/success-rate")
+    known = (
+        "/api/v1/audit",
+        "/api/v1/whoami",
+        "/health",
+        "/api/v1/workflows",
+        "/api/v1/incidents",
+        "/api/v1/success-rate",
+    )
     assert [path for path in documented if not path.startswith(known)] == []

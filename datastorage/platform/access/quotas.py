@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.platform.access.credentials import Address, peer_of
 from datastorage.platform.access.errors import RateLimited
 from datastorage.platform.access.identity import Identity, Kind
 from datastorage.platform.access.permissions import Permission
-from datastorage.platform.access.rates import Quota, RateLimit, key_of
+from datastorage.platform.access.rates import Quota, key_of
 from datastorage.platform.metrics import Metrics
+
+if TYPE_CHECKING:
+    # Its library is loaded where there is a limit.
+    from datastorage.platform.access.counting import RateLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +31,9 @@ class Quotas:
         metrics: counts refusals.
     """
 
-    failures: RateLimit | None
-    reads: RateLimit | None
-    writes: RateLimit | None
+    failures: "RateLimit | None"
+    reads: "RateLimit | None"
+    writes: "RateLimit | None"
     write_status: int
     is_trusted_proxy: Callable[[str], bool]
     metrics: Metrics

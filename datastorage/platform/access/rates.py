@@ -1,31 +1,14 @@
-"""How many requests a caller may send: sliding windows, counted in each worker or in Redis (access.md 6)."""
+"""How many requests a caller may send, and where it stands (access.md 6)."""
 
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
-from threading import Lock
 from typing import Final
 
-import redis
-from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.storage import MemoryStorage, Storage
-from limits.strategies import SlidingWindowCounterRateLimiter
-
 from datastorage.platform.access.credentials import Address
-from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.metrics import Metrics
 from datastorage.settings import Rate
 
-MAX_KEYS: Final = 10_000
-FALLBACK_SECONDS: Final = 10.0
-"""After an error of Redis each worker counts for itself so long."""
-KEY_PREFIX: Final = "datastorage:limit"
-_OTHERS: Final = "others"
 _NETWORK_BITS: Final = 64
 """Of an IPv6 address: whoever has one has the rest of its network as well."""
-_SECOND: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,81 +37,6 @@ class Quota:
             ("RateLimit-Policy", policy),
             ("RateLimit", f'"{self.policy}";r={self.remaining};t={self.reset_seconds}'),
         ]
-
-
-class RateLimit:
-    """One limit, for all its callers.
-
-    Args:
-        policy: its name.
-        rate: what is allowed.
-        workers: among which a count in memory is divided.
-        shared: makes the storage that all pods share, ``None`` to count in memory.
-        metrics: counts errors of the shared storage.
-    """
-
-    def __init__(
-        self, policy: str, rate: Rate, workers: int, shared: Callable[[], Storage] | None, metrics: Metrics
-    ) -> None:
-        self._policy = policy
-        self._errors = metrics.rate_limit_backend_errors
-        self._own_rate = Rate(math.ceil(rate.amount / workers), rate.seconds)
-        self._own = _Counting(self._own_rate, MemoryStorage())
-        self._rate = rate
-        self._shared = None if shared is None else _Counting(rate, shared())
-        self._shared_again_at = 0.0
-
-    def count(self, key: str) -> Quota:
-        """Count one request of ``key``."""
-        return self._asked(key, counts=True)
-
-    def look(self, key: str) -> Quota:
-        """Tell where ``key`` stands, and count nothing."""
-        return self._asked(key, counts=False)
-
-    def _asked(self, key: str, *, counts: bool) -> Quota:
-        if self._shared is not None and monotonic_seconds() >= self._shared_again_at:
-            try:
-                return self._shared.quota(self._policy, key, counts=counts)
-            except (redis.RedisError, OSError):
-                self._errors.inc()
-                self._shared_again_at = monotonic_seconds() + FALLBACK_SECONDS
-        return self._own.quota(self._policy, key, counts=counts)
-
-
-class _Counting:
-    """One rate in one storage."""
-
-    def __init__(self, rate: Rate, storage: Storage) -> None:
-        self._rate = rate
-        self._item = _item(rate)
-        self._strategy = SlidingWindowCounterRateLimiter(storage)
-        self._keys: set[str] = set()
-        self._keys_since = monotonic_seconds()
-        self._lock = Lock()
-
-    def quota(self, policy: str, key: str, *, counts: bool) -> Quota:
-        place = self._place_of(key)
-        allowed = (self._strategy.hit if counts else self._strategy.test)(self._item, policy, place)
-        found = self._strategy.get_window_stats(self._item, policy, place)
-        reset_seconds = max(1, math.ceil(found.reset_time - time.time()))
-        return Quota(policy, self._rate, max(found.remaining, 0), reset_seconds, not allowed)
-
-    def _place_of(self, key: str) -> str:
-        """Return under which key is counted: beyond a number of keys further ones share one."""
-        with self._lock:
-            now = monotonic_seconds()
-            if now - self._keys_since > 2 * self._rate.seconds:
-                self._keys, self._keys_since = set(), now
-            if key not in self._keys and len(self._keys) >= MAX_KEYS:
-                return _OTHERS
-            self._keys.add(key)
-            return key
-
-
-def _item(rate: Rate) -> RateLimitItem:
-    per = RateLimitItemPerSecond if rate.seconds == _SECOND else RateLimitItemPerMinute
-    return per(rate.amount)
 
 
 def key_of(address: Address | None) -> str:

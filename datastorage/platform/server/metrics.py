@@ -57,6 +57,8 @@ class ArbiterMetrics:
         for pid in tuple(self._ended):
             try:
                 is_settled = pid in running or fold(_directory(), pid)
+            except FileNotFoundError:  # the directory is gone, and the files with it
+                is_settled = True
             except OSError as error:
                 _warn(error)
                 is_settled = True

@@ -79,13 +79,18 @@ class ThreadQueue:
 
     def _take_next(self) -> Any | None:
         """Return the connection that has waited longest among those whose class has a thread."""
-        queues = self._waiting.items()
-        heads = [(waiting[0][0], each) for each, waiting in queues if waiting and self._free_of[each]]
+        now = monotonic_seconds()
+        heads = [
+            (waiting[0][0], each)
+            for each, waiting in self._waiting.items()
+            # One that has waited too long is refused, even if a thread becomes free at the same moment.
+            if waiting and self._free_of[each] and waiting[0][0] + self._limits[each].wait_seconds > now
+        ]
         if not heads or not self._free:
             return None
         since, request_class = min(heads)
         _, conn = self._waiting[request_class].popleft()
-        conn.waited_seconds = monotonic_seconds() - since
+        conn.waited_seconds = now - since
         self._free -= 1
         self._free_of[request_class] -= 1
         return conn
