@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.conformance import run_schemathesis
+from tests.fuzz.conformance import run_schemathesis, with_a_token
 from tests.support.isolated import IsolatedService, isolated_service
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IsolatedService]:
-    with isolated_service(tmp_path_factory.mktemp("conformance")) as started:
+    directory = tmp_path_factory.mktemp("conformance")
+    with isolated_service(directory, **with_a_token(directory)) as started:
         yield started
 
 

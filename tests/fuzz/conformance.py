@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datastorage.platform.access.tokens import hash_of, new_token
+
 ROOT = Path(__file__).parents[2]
+TOKEN = new_token()
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -35,11 +38,19 @@ class Report:
         )
 
 
+def with_a_token(directory: Path) -> dict[str, str]:
+    """Return the settings of a service that wants ``TOKEN``, however often another one is tried."""
+    entry = {"name": "conformance", "sha256": hash_of(TOKEN), "roles": ["admin"]}
+    file = directory / "tokens.json"
+    file.write_text(json.dumps({"tokens": [entry]}))
+    return {"AUTH_MODE": "static", "AUTH_TOKENS_FILE": str(file), "RATE_LIMIT_FAILURES": "off"}
+
+
 def run_schemathesis(url: str, directory: Path, *options: str) -> Report:
     """Generate requests from the document of the service at ``url`` and check every answer.
 
     Args:
-        url: where the service is.
+        url: where the service is; it takes ``TOKEN``.
         directory: for the report.
         options: further options of ``schemathesis run``.
     """
@@ -48,7 +59,7 @@ def run_schemathesis(url: str, directory: Path, *options: str) -> Report:
     finished = subprocess.run(  # noqa: S603 - our own command
         [
             program, "--config-file", CONFIGURATION, "run", f"{url}/openapi.json",
-            "--report-json-path", report, *options,
+            "--report-json-path", report, "--header", f"Authorization: Bearer {TOKEN}", *options,
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
