@@ -1,0 +1,90 @@
+"""Under the network policies, nothing is reachable by more pods, or reaches more, than it must."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.guards.manifests import RENDERINGS, Rendering, complete, production
+from tests.guards.network import End, leaves, peers_of, reaches
+
+Renderer = Callable[[], Rendering]
+each_rendering = pytest.mark.parametrize("rendering", RENDERINGS)
+
+PLATFORM = {"kubernetes.io/metadata.name": "remediation", "kubernaut.ai/platform": "true"}
+CLIENT = {"kubernaut.ai/datastorage-client": "true"}
+
+
+def test_only_labelled_pods_of_the_platform_reach_the_api() -> None:
+    server = End(production().server.labels)
+
+    assert reaches(End(CLIENT, PLATFORM), server, 8080)
+    assert not reaches(End({}, PLATFORM), server, 8080)
+    assert not reaches(End(CLIENT, {"kubernetes.io/metadata.name": "elsewhere"}), server, 8080)
+    assert not reaches(End({}), server, 8080)
+
+
+def test_only_prometheus_of_the_monitoring_namespace_reaches_the_metrics() -> None:
+    server = End(production().server.labels)
+    prometheus = {"app.kubernetes.io/name": "prometheus"}
+    monitoring = {"kubernetes.io/metadata.name": "monitoring"}
+
+    assert reaches(End(prometheus, monitoring), server, 9090)
+    assert not reaches(End(prometheus, PLATFORM), server, 9090)
+    assert not reaches(End({}, monitoring), server, 9090)
+    assert not reaches(End(prometheus, monitoring), server, 8080)
+    assert not reaches(End(CLIENT, PLATFORM), server, 9090)
+
+
+def test_the_service_reaches_its_servers_and_names_and_nothing_else() -> None:
+    server = End(production().server.labels)
+    data = {"kubernetes.io/metadata.name": "data"}
+    dns = End({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"})
+
+    assert leaves(server, End({"app": "postgres"}, data), 5432)
+    assert leaves(server, End({"app": "redis"}, data), 6379)
+    assert not leaves(server, End({"app": "redis"}, data), 5432)
+    assert not leaves(server, End({"app": "postgres"}, PLATFORM), 5432)
+    assert leaves(server, dns, 53, "UDP")
+    assert leaves(server, dns, 53, "TCP")
+    assert not leaves(server, End({}, PLATFORM), 443)
+
+
+def test_the_collector_is_reached_only_where_tracing_is_on() -> None:
+    server = End(production().server.labels)
+    collector = End(
+        {"app.kubernetes.io/name": "opentelemetry-collector"}, {"kubernetes.io/metadata.name": "monitoring"}
+    )
+
+    assert not leaves(server, collector, 4318, among=production())
+    assert leaves(server, collector, 4318)
+    assert not leaves(server, End({}, PLATFORM), 4318)
+
+
+def test_jobs_reach_the_database_and_nobody_reaches_jobs() -> None:
+    jobs = [pod for pod in production().pods if pod.owner.startswith(("Job", "CronJob"))]
+    postgres = End({"app": "postgres"}, {"kubernetes.io/metadata.name": "data"})
+
+    assert len(jobs) == 2
+    for job in jobs:
+        assert leaves(End(job.labels), postgres, 5432)
+        assert not leaves(End(job.labels), End({}, PLATFORM), 443)
+        assert not reaches(End(CLIENT, PLATFORM), End(job.labels), 8080)
+
+
+def test_our_own_redis_serves_the_service_only() -> None:
+    (redis,) = [End(pod.labels) for pod in complete().pods if pod.owner.startswith("StatefulSet")]
+    server = End(complete().server.labels)
+
+    assert leaves(server, redis, 6379)
+    assert reaches(server, redis, 6379)
+    assert not reaches(End({"app": "datastorage", "app.kubernetes.io/component": "job"}), redis, 6379)
+    assert not reaches(End(CLIENT, PLATFORM), redis, 6379)
+    assert not leaves(redis, End({}, PLATFORM), 443)
+
+
+@each_rendering
+def test_every_peer_says_which_pods_it_means(rendering: Renderer) -> None:
+    peers = [peer for policy in rendering().of_kind("NetworkPolicy") for peer in peers_of(policy)]
+
+    assert peers
+    assert [peer for peer in peers if not peer.get("podSelector", {}).get("matchLabels")] == []
