@@ -34,12 +34,20 @@ def is_allowed(rendering: Rendering, direction: str, *, of: End, other: End, por
     policies = [
         policy.spec
         for policy in rendering.of_kind("NetworkPolicy")
-        if matches(policy.spec["podSelector"].get("matchLabels", {}), of.labels)
-        and direction in policy.spec["policyTypes"]
+        if selects(policy.spec["podSelector"], of.labels) and direction in policy.spec["policyTypes"]
     ]
     assert policies, "no policy selects the pod: everything is allowed"
     rules = [rule for policy in policies for rule in policy.get(direction.lower(), ())]
     return any(covers(rule, direction, other, port) for rule in rules)
+
+
+def selects(selector: Mapping[str, Any], labels: Labels) -> bool:
+    """Tell whether a selector means pods with these labels; of the expressions, ours use ``In``."""
+    expressions = selector.get("matchExpressions", ())
+    assert {each["operator"] for each in expressions} <= {"In"}
+    return matches(selector.get("matchLabels", {}), labels) and all(
+        labels.get(each["key"]) in each["values"] for each in expressions
+    )
 
 
 def covers(rule: Mapping[str, Any], direction: str, other: End, port: tuple[int, str]) -> bool:
@@ -51,8 +59,7 @@ def covers(rule: Mapping[str, Any], direction: str, other: End, port: tuple[int,
 def is_peer(peer: Mapping[str, Any], end: End) -> bool:
     # Without a namespace selector a peer means pods of the policy's own namespace.
     namespaces = peer["namespaceSelector"].get("matchLabels", {}) if "namespaceSelector" in peer else OURS
-    pods = peer.get("podSelector", {}).get("matchLabels", {})
-    return matches(namespaces, end.namespace) and matches(pods, end.labels)
+    return matches(namespaces, end.namespace) and selects(peer.get("podSelector", {}), end.labels)
 
 
 def peers_of(policy: Object) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,7 @@ from tests.guards.manifests import (
     render,
     template,
 )
+from tests.guards.network import selects
 from tests.guards.promql import TARGET, exported
 
 VERSIONS = ("1.28", "1.31", "1.34", "1.37")
@@ -252,11 +253,13 @@ def test_the_prepare_step_holds_all_that_the_migration_needs() -> None:
         (each.kind, each.name) for each in first
     }
     assert ("ServiceAccount", pod.spec["serviceAccountName"]) in {(each.kind, each.name) for each in first}
-    assert any(
-        matches(each.spec["podSelector"]["matchLabels"], pod.labels)
-        for each in first
-        if each.kind == "NetworkPolicy"
-    )
+    policies = [
+        each
+        for each in production().of_kind("NetworkPolicy")
+        if selects(each.spec["podSelector"], pod.labels)
+    ]
+    assert {each.name for each in policies} == {"datastorage-dns", "datastorage-jobs"}
+    assert [each.name for each in policies if each not in first] == []
     assert {each.kind for each in first}.isdisjoint({"Deployment", "CronJob"})
 
 

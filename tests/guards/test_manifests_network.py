@@ -38,15 +38,21 @@ def test_only_prometheus_of_the_monitoring_namespace_reaches_the_metrics() -> No
 def test_the_service_reaches_its_servers_and_names_and_nothing_else() -> None:
     server = End(production().server.labels)
     data = {"kubernetes.io/metadata.name": "data"}
-    dns = End({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"})
 
     assert leaves(server, End({"app": "postgres"}, data), 5432)
     assert leaves(server, End({"app": "redis"}, data), 6379)
     assert not leaves(server, End({"app": "redis"}, data), 5432)
     assert not leaves(server, End({"app": "postgres"}, PLATFORM), 5432)
-    assert leaves(server, dns, 53, "UDP")
-    assert leaves(server, dns, 53, "TCP")
     assert not leaves(server, End({}, PLATFORM), 443)
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
+def test_the_service_and_its_jobs_ask_for_names_and_redis_does_not(protocol: str) -> None:
+    dns = End({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"})
+    asking = {pod.owner for pod in complete().pods if leaves(End(pod.labels), dns, 53, protocol)}
+
+    assert asking == {pod.owner for pod in complete().pods if pod.is_ours}
+    assert not leaves(End(complete().server.labels), End(dns.labels, PLATFORM), 53, protocol)
 
 
 def test_the_collector_is_reached_only_where_tracing_is_on() -> None:
