@@ -17,6 +17,8 @@ from tests.guards.source import ROOT
 K8S = ROOT / "k8s"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 OPTIONS = ("autoscaling", "redis", "tracing")
+EXAMPLES = ("ingress.example.yaml", "rolebindings.example.yaml")
+CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "Namespace"}
 Labels = Mapping[str, str]
 
 
@@ -173,6 +175,12 @@ def template() -> list[Object]:
     """Return what the operator creates by hand."""
     text = (K8S / "secrets.template.yaml").read_text(encoding="utf-8")
     return [Object(body) for body in yaml.safe_load_all(text)]
+
+
+def examples() -> Rendering:
+    """Return what the operator copies and applies beside an overlay with ``components/access``."""
+    texts = [(K8S / "components" / "access" / name).read_text(encoding="utf-8") for name in EXAMPLES]
+    return Rendering("examples", "---\n".join(texts))
 
 
 def matches(selector: Labels, labels: Labels) -> bool:

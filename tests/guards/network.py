@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from tests.guards.manifests import Labels, Object, Rendering, complete, matches
@@ -11,15 +12,16 @@ OURS = {"kubernetes.io/metadata.name": "datastorage"}
 
 @dataclass(frozen=True)
 class End:
-    """A pod, as rules see it."""
+    """A pod, as rules see it; or, with an address, something that is no pod."""
 
     labels: Labels
     namespace: Labels = field(default_factory=lambda: OURS)
+    address: str | None = None
 
 
-def reaches(source: End, target: End, port: int) -> bool:
+def reaches(source: End, target: End, port: int, *, among: Rendering | None = None) -> bool:
     """Tell whether the rules of ``target`` let ``source`` in."""
-    return is_allowed(complete(), "Ingress", of=target, other=source, port=(port, "TCP"))
+    return is_allowed(among or complete(), "Ingress", of=target, other=source, port=(port, "TCP"))
 
 
 def leaves(
@@ -57,6 +59,9 @@ def covers(rule: Mapping[str, Any], direction: str, other: End, port: tuple[int,
 
 
 def is_peer(peer: Mapping[str, Any], end: End) -> bool:
+    if "ipBlock" in peer or end.address:
+        cidr = peer.get("ipBlock", {}).get("cidr")
+        return bool(cidr and end.address) and ip_address(end.address or "") in ip_network(cidr)
     # Without a namespace selector a peer means pods of the policy's own namespace.
     namespaces = peer["namespaceSelector"].get("matchLabels", {}) if "namespaceSelector" in peer else OURS
     return matches(namespaces, end.namespace) and selects(peer.get("podSelector", {}), end.labels)

@@ -1,10 +1,12 @@
 """Under the network policies, nothing is reachable by more pods, or reaches more, than it must."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
-from tests.guards.manifests import RENDERINGS, Rendering, complete, production
+from tests.guards.manifests import RENDERINGS, Rendering, complete, development, examples, production
 from tests.guards.network import End, leaves, peers_of, reaches
 
 Renderer = Callable[[], Rendering]
@@ -66,6 +68,32 @@ def test_the_collector_is_reached_only_where_tracing_is_on() -> None:
     assert not leaves(server, End({}, PLATFORM), 4318)
 
 
+@pytest.mark.parametrize("port", [443, 6443])
+def test_the_server_alone_reaches_the_api_server(port: int) -> None:
+    server = End(production().server.labels)
+    api_server = End({}, {}, "192.0.2.1")
+    reaching = {pod.owner for pod in complete().pods if leaves(End(pod.labels), api_server, port)}
+
+    assert reaching == {"Deployment/datastorage"}
+    assert not leaves(server, api_server, 80)
+    assert not leaves(server, End({}, {}, "192.0.2.2"), port)
+    assert not leaves(server, api_server, port, among=development())
+
+
+def test_an_ingress_controller_reaches_the_api_where_the_example_is_applied() -> None:
+    server = End(production().server.labels)
+    applied = Rendering("production and examples", f"{production().text}---\n{examples().text}")
+    namespace = {"kubernetes.io/metadata.name": "ingress-nginx"}
+    controller = End(
+        {"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"}, namespace
+    )
+
+    assert not reaches(controller, server, 8080)
+    assert reaches(controller, server, 8080, among=applied)
+    assert not reaches(controller, server, 9090, among=applied)
+    assert not reaches(End({}, namespace), server, 8080, among=applied)
+
+
 def test_jobs_reach_the_database_and_nobody_reaches_jobs() -> None:
     jobs = [pod for pod in production().pods if pod.owner.startswith(("Job", "CronJob"))]
     postgres = End({"app": "postgres"}, {"kubernetes.io/metadata.name": "data"})
@@ -93,4 +121,12 @@ def test_every_peer_says_which_pods_it_means(rendering: Renderer) -> None:
     peers = [peer for policy in rendering().of_kind("NetworkPolicy") for peer in peers_of(policy)]
 
     assert peers
-    assert [peer for peer in peers if not peer.get("podSelector", {}).get("matchLabels")] == []
+    assert [peer for peer in peers if not names_pods(peer) and not is_one_address(peer)] == []
+
+
+def names_pods(peer: Mapping[str, Any]) -> bool:
+    return bool(peer.get("podSelector", {}).get("matchLabels"))
+
+
+def is_one_address(peer: Mapping[str, Any]) -> bool:
+    return "ipBlock" in peer and ip_network(peer["ipBlock"]["cidr"]).num_addresses == 1
