@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.guards.manifests import RENDERINGS, Rendering, complete, development, examples, production
+from tests.guards.manifests import (
+    RENDERINGS,
+    Rendering,
+    complete,
+    complete_openshift,
+    development,
+    examples,
+    openshift,
+    production,
+)
 from tests.guards.network import End, leaves, peers_of, reaches
 
 Renderer = Callable[[], Rendering]
@@ -48,13 +57,33 @@ def test_the_service_reaches_its_servers_and_names_and_nothing_else() -> None:
     assert not leaves(server, End({}, PLATFORM), 443)
 
 
-@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
-def test_the_service_and_its_jobs_ask_for_names_and_redis_does_not(protocol: str) -> None:
-    dns = End({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"})
-    asking = {pod.owner for pod in complete().pods if leaves(End(pod.labels), dns, 53, protocol)}
+DNS = End({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"})
+OPENSHIFT_DNS = End(
+    {"dns.operator.openshift.io/daemonset-dns": "default"}, {"kubernetes.io/metadata.name": "openshift-dns"}
+)
 
-    assert asking == {pod.owner for pod in complete().pods if pod.is_ours}
-    assert not leaves(End(complete().server.labels), End(dns.labels, PLATFORM), 53, protocol)
+
+@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
+@pytest.mark.parametrize(
+    ("rendering", "dns", "port"), [(complete, DNS, 53), (complete_openshift, OPENSHIFT_DNS, 5353)]
+)
+def test_the_service_and_its_jobs_ask_for_names_and_redis_does_not(
+    rendering: Renderer, dns: End, port: int, protocol: str
+) -> None:
+    pods, elsewhere = list(rendering().pods), End(dns.labels, PLATFORM)
+
+    def asking(whom: End) -> set[str]:
+        return {pod.owner for pod in pods if leaves(End(pod.labels), whom, port, protocol, among=rendering())}
+
+    assert asking(dns) == {pod.owner for pod in pods if pod.is_ours}
+    assert asking(elsewhere) == set()
+
+
+def test_openshift_does_not_reach_the_names_of_other_clusters() -> None:
+    server = End(openshift().server.labels)
+
+    assert not leaves(server, DNS, 53, "UDP", among=openshift())
+    assert not leaves(server, OPENSHIFT_DNS, 53, "UDP", among=openshift())
 
 
 def test_the_collector_is_reached_only_where_tracing_is_on() -> None:

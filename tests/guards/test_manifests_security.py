@@ -11,7 +11,9 @@ from tests.guards.manifests import (
     Pod,
     Rendering,
     complete,
+    complete_openshift,
     development,
+    openshift,
     production,
     template,
 )
@@ -33,7 +35,7 @@ def violations(pod: Pod) -> Iterator[str]:
     """Yield what the restricted Pod Security Standard forbids, and a writable root besides."""
     security, own = pod.spec.get("securityContext", {}), pod.container.get("securityContext", {})
     faults = {
-        "runs as root": not security.get("runAsNonRoot") or security.get("runAsUser", 0) == 0,
+        "runs as root": not security.get("runAsNonRoot") or security.get("runAsUser") == 0,
         "has no seccomp profile": security.get("seccompProfile") != {"type": "RuntimeDefault"},
         "keeps capabilities": own.get("capabilities") != {"drop": ["ALL"]},
         "may gain privileges": own.get("allowPrivilegeEscalation") is not False or own.get("privileged"),
@@ -51,11 +53,27 @@ def test_the_namespace_enforces_the_restricted_standard() -> None:
     assert production().get("Namespace").labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@each_rendering
-def test_our_pods_run_as_1001_and_no_pod_gets_a_token_by_itself(rendering: Renderer) -> None:
-    ours = [pod for pod in rendering().pods if pod.is_ours]
+@pytest.mark.parametrize("rendering", [production, development, complete])
+def test_our_pods_run_as_1001_and_read_their_secrets_by_group(rendering: Renderer) -> None:
+    contexts = [pod.spec["securityContext"] for pod in rendering().pods if pod.is_ours]
 
-    assert {pod.spec["securityContext"]["runAsUser"] for pod in ours} == {1001}
+    assert {(context["runAsUser"], context["fsGroup"]) for context in contexts} == {(1001, 1001)}
+
+
+@pytest.mark.parametrize("rendering", [openshift, complete_openshift])
+def test_openshift_chooses_users_and_groups(rendering: Renderer) -> None:
+    fixed = {"runAsUser", "runAsGroup", "fsGroup"}
+    contexts = [
+        (pod.owner, context)
+        for pod in rendering().pods
+        for context in (pod.spec["securityContext"], pod.container["securityContext"])
+    ]
+
+    assert [owner for owner, context in contexts if fixed & context.keys()] == []
+
+
+@each_rendering
+def test_no_pod_gets_a_token_by_itself(rendering: Renderer) -> None:
     assert {pod.spec["automountServiceAccountToken"] for pod in rendering().pods} == {False}
     assert rendering().get("ServiceAccount").body["automountServiceAccountToken"] is False
 

@@ -15,6 +15,7 @@ from tests.guards.manifests import (
     Rendering,
     complete,
     development,
+    openshift,
     production,
     template,
 )
@@ -58,6 +59,12 @@ def test_production_asks_the_api_server_and_limits_each_caller(tmp_path: Path) -
     assert settings.auth.kubernetes.export_verb == "list"
     assert settings.rate_limit.reads == Rate(3000, 60)
     assert settings.rate_limit.writes == Rate(30000, 60)
+
+
+def test_openshift_has_the_configuration_of_production() -> None:
+    assert openshift().get("ConfigMap", "datastorage-config") == production().get(
+        "ConfigMap", "datastorage-config"
+    )
 
 
 def test_development_asks_nobody(tmp_path: Path) -> None:
@@ -105,7 +112,7 @@ def test_the_runtime_directory_is_where_the_service_looks_for_it(rendering: Rend
     assert mounts["runtime"] == str(POD_DIRECTORY)
 
 
-@pytest.mark.parametrize("rendering", [production, complete])
+@pytest.mark.parametrize("rendering", [production, complete, openshift])
 def test_all_pods_together_fit_the_default_connections_of_postgresql(
     rendering: Renderer, tmp_path: Path
 ) -> None:
