@@ -17,6 +17,8 @@ from tests.guards.source import ROOT
 K8S = ROOT / "k8s"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 OPTIONS = ("autoscaling", "redis", "tracing")
+EXAMPLES = ("ingress.example.yaml", "rolebindings.example.yaml")
+CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "Namespace"}
 Labels = Mapping[str, str]
 
 
@@ -143,21 +145,38 @@ def development() -> Rendering:
 
 
 @cache
+def openshift() -> Rendering:
+    """Return the overlay as it ships."""
+    return render("openshift", K8S / "overlays" / "openshift")
+
+
+@cache
 def complete() -> Rendering:
     """Return production with every option, as an overlay of one's own adds them."""
+    return with_components("production with options", OPTIONS)
+
+
+@cache
+def complete_openshift() -> Rendering:
+    """Return the same for OpenShift, whose component comes last."""
+    return with_components("openshift with options", (*OPTIONS, "openshift"))
+
+
+def with_components(name: str, components: tuple[str, ...]) -> Rendering:
+    """Render production with components, in this order."""
     with tempfile.TemporaryDirectory() as folder:
         # kustomize wants relative paths, also through links.
         here = Path(folder).resolve()
         document = {
             "namespace": "datastorage",
             "resources": [os.path.relpath(K8S / "overlays" / "production", here)],
-            "components": [os.path.relpath(K8S / "components" / option, here) for option in OPTIONS],
+            "components": [os.path.relpath(K8S / "components" / option, here) for option in components],
         }
         (here / "kustomization.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-        return render("production with options", here)
+        return render(name, here)
 
 
-RENDERINGS = (production, development, complete)
+RENDERINGS = (production, development, complete, openshift, complete_openshift)
 
 
 def render(name: str, folder: Path) -> Rendering:
@@ -173,6 +192,12 @@ def template() -> list[Object]:
     """Return what the operator creates by hand."""
     text = (K8S / "secrets.template.yaml").read_text(encoding="utf-8")
     return [Object(body) for body in yaml.safe_load_all(text)]
+
+
+def examples() -> Rendering:
+    """Return what the operator copies and applies beside an overlay with ``components/access``."""
+    texts = [(K8S / "components" / "access" / name).read_text(encoding="utf-8") for name in EXAMPLES]
+    return Rendering("examples", "---\n".join(texts))
 
 
 def matches(selector: Labels, labels: Labels) -> bool:

@@ -18,6 +18,9 @@ MADE_BY_PROGRAM = {"DataStorageHighMetricCardinality"}
 """Tested by ``tests/alerts/__main__.py``: its test needs more series than a person would write down."""
 
 EXPECTED = {
+    "AuthBackendDown": "critical",
+    "AuthPolicyInvalid": "warning",
+    "AuthRefusals": "warning",
     "CircuitOpen": "critical",
     "ConnectionLimit": "warning",
     "DLQActive": "warning",
@@ -46,6 +49,7 @@ EXPECTED = {
     "SlowQueries": "warning",
     "ValidationSpike": "warning",
     "WorkerCrash": "warning",
+    "WritesRateLimited": "warning",
 }
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
@@ -55,6 +59,24 @@ def test_every_alert_is_there_with_its_severity() -> None:
     assert {rule["alert"]: rule["labels"]["severity"] for rule in RULES} == {
         f"DataStorage{name}": severity for name, severity in EXPECTED.items()
     }
+
+
+ACCESS = {
+    "AuthBackendDown": ('increase(datastorage_auth_requests_total{result="unavailable"}[2m])) > 0', "1m"),
+    "AuthPolicyInvalid": ("datastorage_auth_policy_valid == 0", "5m"),
+    "AuthRefusals": ("rate(datastorage_auth_refusals_total[5m])) > 1", "10m"),
+    "WritesRateLimited": ('increase(datastorage_rate_limited_total{permission="write"}[5m])) > 0', "5m"),
+}
+"""What the contract says about alerts of access control; an aggregation may stand before it."""
+
+
+@pytest.mark.parametrize("name", ACCESS)
+def test_alerts_of_access_control_have_their_condition(name: str) -> None:
+    (rule,) = [rule for rule in RULES if rule["alert"] == f"DataStorage{name}"]
+
+    condition, patience = ACCESS[name]
+    assert rule["expr"].endswith(condition)
+    assert rule["for"] == patience
 
 
 @each_rule

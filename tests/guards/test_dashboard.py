@@ -15,7 +15,16 @@ DASHBOARD: dict[str, Any] = json.loads(SOURCE.read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES: list[dict[str, Any]] = DASHBOARD["templating"]["list"]
 
+ACCESS = {
+    "Access refusals by reason": ["datastorage_auth_refusals_total"],
+    "Access requests by mode and result": ["datastorage_auth_requests_total"],
+    "Access reviews p99": ["datastorage_auth_review_duration_seconds_bucket"],
+    "Rate limited": ["datastorage_rate_limited_total", "datastorage_rate_limit_backend_errors_total"],
+}
+"""The panels of the row about access, and what each shows."""
+
 EXPECTED = {
+    *ACCESS,
     "Pods up",
     "Version",
     "Readiness by pod",
@@ -101,6 +110,17 @@ def test_the_warning_steps_of_the_queue_are_lines() -> None:
 
     assert [step["value"] for step in steps] == [None, 0.80, 0.90, 0.95]
     assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] == {"mode": "line"}
+
+
+def test_the_row_about_access_shows_who_is_refused_and_held_back() -> None:
+    titles = [panel["title"] for panel in DASHBOARD["panels"]]
+    row = DASHBOARD["panels"][titles.index("Access") + 1 :][: len(ACCESS)]
+    shown = {
+        panel["title"]: [re.findall(r"datastorage_\w+", target["expr"])[0] for target in panel["targets"]]
+        for panel in row
+    }
+
+    assert shown == ACCESS
 
 
 def test_panels_have_their_own_place_and_number() -> None:

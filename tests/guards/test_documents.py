@@ -70,3 +70,10 @@ def test_no_document_is_empty() -> None:
     assert [
         label(document) for document in DOCUMENTS if not document.read_text(encoding="utf-8").strip()
     ] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=label)
+def test_manifests_named_exist(document: Path) -> None:
+    named = re.findall(r"\bk8s/(?:[\w.-]+/)*[\w.-]*\w", document.read_text(encoding="utf-8"))
+
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -10,17 +10,20 @@ import pytest
 
 from datastorage import __version__
 from tests.guards.manifests import (
+    CLUSTER_SCOPED,
     K8S,
     RENDERINGS,
     Object,
     Pod,
     Rendering,
     complete,
+    examples,
     matches,
     production,
     render,
     template,
 )
+from tests.guards.network import selects
 from tests.guards.promql import TARGET, exported
 
 VERSIONS = ("1.28", "1.31", "1.34", "1.37")
@@ -32,7 +35,7 @@ Renderer = Callable[[], Rendering]
 @pytest.mark.parametrize("version", VERSIONS)
 @each_rendering
 def test_every_object_is_valid_for_each_version(rendering: Renderer, version: str) -> None:
-    for each in (*rendering().objects, *template()):
+    for each in (*rendering().objects, *template(), *examples().objects):
         if each.kind not in CUSTOM:
             kubernetes_validate.validate(each.body, version, strict=True)
 
@@ -41,6 +44,8 @@ def test_everything_of_a_deployment_is_there() -> None:
     kinds = {each.kind for each in complete().objects}
 
     assert kinds == {
+        "ClusterRole",
+        "ClusterRoleBinding",
         "ConfigMap",
         "CronJob",
         "Deployment",
@@ -59,9 +64,10 @@ def test_everything_of_a_deployment_is_there() -> None:
 
 @each_rendering
 def test_every_object_is_in_our_namespace_and_labelled(rendering: Renderer) -> None:
-    objects = [each for each in rendering().objects if each.kind != "Namespace"]
+    objects = [*rendering().objects, *examples().objects]
+    inside = [each for each in objects if each.kind not in CLUSTER_SCOPED]
 
-    assert [each.name for each in objects if each.body["metadata"].get("namespace") != "datastorage"] == []
+    assert [each.name for each in inside if each.body["metadata"].get("namespace") != "datastorage"] == []
     assert [each.name for each in objects if each.labels.get("app") != "datastorage"] == []
     assert rendering().get("Namespace").name == "datastorage"
 
@@ -252,11 +258,13 @@ def test_the_prepare_step_holds_all_that_the_migration_needs() -> None:
         (each.kind, each.name) for each in first
     }
     assert ("ServiceAccount", pod.spec["serviceAccountName"]) in {(each.kind, each.name) for each in first}
-    assert any(
-        matches(each.spec["podSelector"]["matchLabels"], pod.labels)
-        for each in first
-        if each.kind == "NetworkPolicy"
-    )
+    policies = [
+        each
+        for each in production().of_kind("NetworkPolicy")
+        if selects(each.spec["podSelector"], pod.labels)
+    ]
+    assert {each.name for each in policies} == {"datastorage-dns", "datastorage-jobs"}
+    assert [each.name for each in policies if each not in first] == []
     assert {each.kind for each in first}.isdisjoint({"Deployment", "CronJob"})
 
 

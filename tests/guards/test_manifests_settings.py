@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datastorage.platform.server.startup import POD_DIRECTORY
-from datastorage.settings import Settings
+from datastorage.settings import Rate, Settings
 from tests.guards.manifests import (
     K8S,
     RENDERINGS,
@@ -15,6 +15,7 @@ from tests.guards.manifests import (
     Rendering,
     complete,
     development,
+    openshift,
     production,
     template,
 )
@@ -34,21 +35,40 @@ WATCHDOG = timedelta(seconds=1)
 def test_the_service_accepts_its_configuration(rendering: Renderer, tmp_path: Path) -> None:
     settings = load(rendering(), rendering().server, tmp_path)
 
-    # The Redis of the manifests is reached without TLS, which strict security warns about (access.md 10).
-    strict_only = ["redis.tls.enabled is false: security.strict wants passwords and queued records encrypted"]
-    assert list(settings.warnings) == (strict_only if settings.security.strict else [])
+    assert settings.warnings == ()
     assert (settings.server.port, settings.server.metrics_port) == (8080, 9090)
     assert settings.database.user == "datastorage_app"
     assert settings.database.password == "REPLACE_ME"
     assert settings.logging.format == "json"
 
 
-def test_production_is_strict_and_verifies_the_server(tmp_path: Path) -> None:
+def test_production_is_strict_and_verifies_its_servers(tmp_path: Path) -> None:
     settings = load(production(), production().server, tmp_path)
 
     assert settings.security.strict
     assert not settings.server.readiness_requires_database, "in an outage the queue takes writes"
     assert settings.database.ssl_mode == "verify-full"
+    assert settings.redis.tls.enabled
+    assert settings.redis.tls.ca_file == tmp_path / "tls" / "redis-ca.crt"
+
+
+def test_production_asks_the_api_server_and_limits_each_caller(tmp_path: Path) -> None:
+    settings = load(production(), production().server, tmp_path)
+
+    assert settings.auth.mode == ("kubernetes",)
+    assert settings.auth.kubernetes.export_verb == "list"
+    assert settings.rate_limit.reads == Rate(3000, 60)
+    assert settings.rate_limit.writes == Rate(30000, 60)
+
+
+def test_openshift_has_the_configuration_of_production() -> None:
+    assert openshift().get("ConfigMap", "datastorage-config") == production().get(
+        "ConfigMap", "datastorage-config"
+    )
+
+
+def test_development_asks_nobody(tmp_path: Path) -> None:
+    assert load(development(), development().server, tmp_path).auth.mode == ("none",)
 
 
 def test_development_talks_to_the_redis_it_brings(tmp_path: Path) -> None:
@@ -92,7 +112,7 @@ def test_the_runtime_directory_is_where_the_service_looks_for_it(rendering: Rend
     assert mounts["runtime"] == str(POD_DIRECTORY)
 
 
-@pytest.mark.parametrize("rendering", [production, complete])
+@pytest.mark.parametrize("rendering", [production, complete, openshift])
 def test_all_pods_together_fit_the_default_connections_of_postgresql(
     rendering: Renderer, tmp_path: Path
 ) -> None:
@@ -145,7 +165,7 @@ def mounted(rendering: Rendering, pod: Pod, folder: Path) -> Mapping[str, str]:
     }
     paths = {mount["name"]: mount["mountPath"] for mount in pod.container["volumeMounts"]}
     for volume in pod.spec["volumes"]:
-        if "emptyDir" in volume:
+        if volume.keys() & {"emptyDir", "projected"}:
             continue
         secret = volume.get("secret", {}).get("secretName")
         source = ("Secret", secret) if secret else ("ConfigMap", volume["configMap"]["name"])

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.builders import EVENTS, an_event
 from tests.support.http import Answer, assert_problem
 from tests.support.review_server import ACCESS_REVIEWS, TOKEN_REVIEWS, ReviewServer
 from tests.support.service import ServiceProcess
+from tests.support.waiting import eventually
 
 CHALLENGE = 'Bearer realm="datastorage"'
 NDJSON = "application/x-ndjson"
@@ -171,6 +173,18 @@ def test_refusals_are_counted_and_logged_without_the_token(caller: Caller, guard
     assert secret not in guarded.log
     lines = [line for line in guarded.log_lines if line.get("request_id") == request_id]
     assert {"Request refused", "HTTP request"} >= {line["msg"] for line in lines}
+
+
+def test_refusals_of_a_token_are_found_by_digits_of_its_hash(caller: Caller, guarded: ServiceProcess) -> None:
+    token = "never-to-be-seen-0816"
+    digits = sha256(token.encode()).hexdigest()[:12]
+
+    def is_noted() -> bool:
+        # Of many refusals in one second some are not logged.
+        refused(caller.get(EVENTS, token))
+        return any(line.get("token_id") == digits for line in guarded.log_lines)
+
+    eventually(is_noted)
 
 
 def _unsigned(**claims: float) -> str:

@@ -142,6 +142,20 @@ def test_a_secret_field_is_redacted_at_any_depth(output: Output, name: str) -> N
     assert output.only["outer"] == [{"inner": {name: REDACTED}}]
 
 
+@pytest.mark.parametrize("value", ["0123456789ab", None])
+def test_digits_of_a_tokens_hash_are_shown(value: str | None, output: Output) -> None:
+    logger.warning("refused", extra={"token_id": value})
+
+    assert output.only["token_id"] == value
+
+
+@pytest.mark.parametrize("value", ["0123456789abcdef0", "dst_0123", {"kid": "0123"}])
+def test_what_may_be_the_token_itself_is_not_shown_as_its_digits(value: object, output: Output) -> None:
+    logger.warning("refused", extra={"token_id": value})
+
+    assert output.only["token_id"] == REDACTED
+
+
 @pytest.mark.parametrize("name", ["author", "authority", "status", "path", "key", "secondary"])
 def test_a_field_that_only_resembles_a_secret_is_kept(name: str) -> None:
     assert redact(name, "Ada") == "Ada"
