@@ -2,10 +2,10 @@
 
 The decorator stands above a view, below the route of a Flask blueprint::
 
-    @blueprint.post("/events")
-    @operation(Permission.WRITE, body=AuditEventSchema, answers=RECORDED, problems=WRITE_PROBLEMS)
-    def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
-        return current(AuditService).record(event)
+    @blueprint.post("")
+    @operation(Permission.WRITE, body=NotificationSchema, answers=(...), problems=(...))
+    def create_notification(notification: Notification) -> NotificationRecorded | NotificationParked:
+        return current(NotificationService).record(notification)
 
 The view gets what its readers make of the path, the query and the body, in this order, and returns an
 outcome; ``answers`` say how each type of outcome is sent, so a view has no ``if``. ``door.run`` carries
