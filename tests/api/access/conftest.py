@@ -27,8 +27,8 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
 
 @pytest.fixture(scope="session")
 def guarded(reviews: ReviewServer, start_service: StartService) -> ServiceProcess:
-    """A service with one worker, in mode ``kubernetes``."""
-    return start_service(**reviews.settings, SERVER_WORKERS="1")
+    """A service with one worker, in mode ``kubernetes``, that goes on refusing bad tokens with 401."""
+    return start_service(**reviews.settings, SERVER_WORKERS="1", RATE_LIMIT_FAILURES="off")
 
 
 @pytest.fixture
