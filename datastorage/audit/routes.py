@@ -106,9 +106,17 @@ def create_event_by_older_name(caller: Caller, event: AuditEvent) -> Recorded | 
 @operation(
     Permission.READ,
     query=AuditSearch,
+    audited=True,
     exports=asks_for_lines,
     answers=(
-        Answer(EventPage, 200, EventPage, "One page of events.", links=(NEXT_PAGE,)),
+        Answer(
+            EventPage,
+            200,
+            EventPage,
+            "One page of events.",
+            links=(NEXT_PAGE,),
+            rows=lambda page: len(page.data),
+        ),
         Answer(
             EventExport,
             200,
@@ -146,7 +154,8 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
 @operation(
     Permission.READ,
     path=EventIdPath,
-    answers=(Answer(Raw, 200, STORED, "The event."),),
+    audited=True,
+    answers=(Answer(Raw, 200, STORED, "The event.", rows=lambda _: 1),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
 def get_event(event_id: UUID) -> Raw:
