@@ -178,6 +178,13 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
     has_client_id: Annotated[bool, Member(
         "Whether the id came with the request.", is_queued=False, shown=Shown.NEVER
     )] = False
+    # Default and claim look alike, and only a claim is kept when a person sends the event.
+    has_client_actor_type: Annotated[bool, Member(
+        "Whether the type of the actor came with the request.", is_queued=False, shown=Shown.NEVER
+    )] = False
+    has_client_actor_id: Annotated[bool, Member(
+        "Whether the id of the actor came with the request.", is_queued=False, shown=Shown.NEVER
+    )] = False
 
     # fmt: on
 
@@ -193,7 +200,9 @@ _ANSWERED_FIRST = (
 MEMBERS = optional_last(in_order(members_of(AuditEvent), _ANSWERED_FIRST))
 """The members of an event in the order of answers."""
 
-normalised = Normaliser(AuditEvent, supplied=("event_id", "has_client_id"))
+normalised = Normaliser(
+    AuditEvent, supplied=("event_id", "has_client_id", "has_client_actor_type", "has_client_actor_id")
+)
 """Makes an event of what a client sent or the queue kept."""
 
 _PAYLOAD: Final = Payload(AuditEvent)

@@ -7,7 +7,7 @@ again; after minutes, or when the process ends, it is given up, and the log has 
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from threading import Condition, Thread
@@ -42,35 +42,59 @@ class _Entry(NamedTuple):
 
 
 class Journal:
-    """A bounded queue and the thread that empties it."""
+    """A bounded queue and the thread that empties it.
+
+    Args:
+        recorder: writes the events.
+        metrics: counts those that are lost without an attempt to write them.
+        on_lost: told of every event that is given up.
+    """
 
     capacity = 2000
     """Events that may wait, each of some kilobytes; further ones are dropped."""
+    dispensable_capacity = 1000
+    """How many may wait when one comes that is dispensable: a flood of those must leave room for others."""
     gathering_seconds = 0.05
     """How long an event waits for others; a transaction of ten costs about as much as one alone."""
     retry_pause_seconds = 1.0
     retry_budget_seconds = 300.0
     """How long an event is tried again, from when it was submitted."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        metrics: Metrics,
+        on_lost: Callable[[AuditEvent], object] = lambda _: None,
+    ) -> None:
         self._recorder = recorder
         self._metrics = metrics
+        self._on_lost = on_lost
         self._changed = Condition()
         self._waiting: deque[_Entry] = deque()
         self._in_hand: list[_Entry] = []
         self._is_closing = False
         self._thread = Thread(target=self._run, name="audit-journal", daemon=True)
 
-    def submit(self, event: AuditEvent) -> None:
-        """Take over an event; returns at once and raises nothing. A full journal drops it."""
+    def submit(self, event: AuditEvent, *, is_dispensable: bool = False) -> bool:
+        """Take over an event, or drop it when the journal is full; returns at once and raises nothing.
+
+        Args:
+            event: what to write.
+            is_dispensable: whether it is one of many that must not take the room of the others.
+
+        Returns:
+            whether the journal has it.
+        """
+        capacity = self.dispensable_capacity if is_dispensable else self.capacity
         with self._changed:
-            has_room = len(self._waiting) < self.capacity and not self._is_closing
+            has_room = len(self._waiting) < capacity and not self._is_closing
             if has_room:
                 self._waiting.append(_Entry(event, monotonic_seconds()))
                 if len(self._waiting) in {1, BATCH_ROWS}:  # the thread need not wake for every event
                     self._changed.notify()
         if not has_room:
             self._lose_untried([event])
+        return has_room
 
     def start(self) -> None:
         """Start the thread; after the fork, never before."""
@@ -93,7 +117,7 @@ class Journal:
             failure = failure_of(partial(self._write, entries))
             if failure is not None:
                 logger.error("Writing audit events failed", exc_info=failure)
-                _lose([entry.event for entry in entries])
+                self._lose([entry.event for entry in entries])
             with self._changed:
                 self._in_hand = []
 
@@ -117,7 +141,7 @@ class Journal:
                 self._record(events)
             except DataStorageError:
                 if self._pause() or monotonic_seconds() >= give_up_at:
-                    _lose(events)
+                    self._lose(events)
                     return
             else:
                 return
@@ -141,7 +165,7 @@ class Journal:
         except (InvalidInput, Conflict):
             if len(events) == 1:
                 logger.exception("An audit event of our own was refused")
-                _lose(events)
+                self._lose(events)
                 return
             for event in events:
                 self._record([event])
@@ -149,12 +173,12 @@ class Journal:
     def _lose_untried(self, events: Sequence[AuditEvent]) -> None:
         for event in events:
             self._metrics.audit_traces.labels(event.event_category, "failure").inc()
-        _lose(events)
+        self._lose(events)
 
-
-def _lose(events: Sequence[AuditEvent]) -> None:
-    """Log which events are stored nowhere: the audit trail lacks them."""
-    for event in events:
-        names = ("event_id", "event_type", "correlation_id")
-        extra = {name: str(getattr(event, name)) for name in names}
-        logger.error("Audit event lost", extra=extra)
+    def _lose(self, events: Sequence[AuditEvent]) -> None:
+        """Log which events are stored nowhere: the audit trail lacks them."""
+        for event in events:
+            names = ("event_id", "event_type", "correlation_id")
+            extra = {name: str(getattr(event, name)) for name in names}
+            logger.error("Audit event lost", extra=extra)
+            self._on_lost(event)

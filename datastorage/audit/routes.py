@@ -5,6 +5,7 @@ from uuid import UUID
 from flask import Blueprint
 from msgspec import Raw
 
+from datastorage.audit.attribution import attributed
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.export import EventExport
 from datastorage.audit.model import (
@@ -22,6 +23,7 @@ from datastorage.audit.parameters import NDJSON, AuditSearch, asks_for_lines
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
+from datastorage.platform.access.caller import Caller
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
@@ -56,47 +58,65 @@ READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-t
 
 
 @blueprint.post("/events")
-@operation(Permission.WRITE, body=AuditEventSchema, answers=RECORDED, problems=WRITE_PROBLEMS)
-def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+@operation(
+    Permission.WRITE,
+    body=AuditEventSchema,
+    wants_caller=True,
+    answers=RECORDED,
+    problems=WRITE_PROBLEMS,
+)
+def create_event(caller: Caller, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event.
 
-    Sent again with the same `event_id` and content it is stored once.
+    Sent again with the same `event_id` and content it is stored once. A person is the actor of what it
+    sends: `actor_type` becomes `user` and `actor_id` its name; whom the body named instead is kept in
+    `event_metadata.claimed_actor`.
     """
-    return current(AuditService).record(event)
+    return current(AuditService).record(attributed(event, caller.identity))
 
 
 @blueprint.post("/events/batch")
 @operation(
     Permission.WRITE,
     body=AuditBatch,
+    wants_caller=True,
     answers=BATCH_RECORDED,
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-def create_events(events: list[AuditEvent]) -> BatchRecorded | BatchParked:
-    """Write a batch of audit events, all or none."""
-    return current(AuditService).record_batch(events)
+def create_events(caller: Caller, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
+    """Write a batch of audit events, all or none; a person is the actor of each that it sends."""
+    return current(AuditService).record_batch([attributed(event, caller.identity) for event in events])
 
 
 @blueprint.post("")
 @operation(
     Permission.WRITE,
     body=AuditEventSchema,
+    wants_caller=True,
     answers=RECORDED,
     problems=WRITE_PROBLEMS,
     successor="/api/v1/audit/events",
 )
-def create_event_by_older_name(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+def create_event_by_older_name(caller: Caller, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event (older name of `POST /api/v1/audit/events`)."""
-    return current(AuditService).record(event)
+    return current(AuditService).record(attributed(event, caller.identity))
 
 
 @blueprint.get("/events")
 @operation(
     Permission.READ,
     query=AuditSearch,
+    audited=True,
     exports=asks_for_lines,
     answers=(
-        Answer(EventPage, 200, EventPage, "One page of events.", links=(NEXT_PAGE,)),
+        Answer(
+            EventPage,
+            200,
+            EventPage,
+            "One page of events.",
+            links=(NEXT_PAGE,),
+            rows=lambda page: len(page.data),
+        ),
         Answer(
             EventExport,
             200,
@@ -134,7 +154,8 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
 @operation(
     Permission.READ,
     path=EventIdPath,
-    answers=(Answer(Raw, 200, STORED, "The event."),),
+    audited=True,
+    answers=(Answer(Raw, 200, STORED, "The event.", rows=lambda _: 1),),
     problems=(*READ_PROBLEMS, "not-found"),
 )
 def get_event(event_id: UUID) -> Raw:

@@ -79,8 +79,10 @@ class AuditEventSchema(QuickContract):
 
     @post_load
     def make_event(self, data: dict[str, Any], **_: Any) -> AuditEvent:
-        """Apply every default and fix the identity: from here on the event does not change."""
+        """Apply every default and fix the identity: from here on only a person's name is put in."""
         data["has_client_id"] = data["event_id"] is not None
+        data["has_client_actor_type"] = bool(data["actor_type"])
+        data["has_client_actor_id"] = bool(data["actor_id"])
         data["event_id"] = data["event_id"] or new_event_id()
         return normalised(data)
 

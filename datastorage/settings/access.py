@@ -74,6 +74,7 @@ class AuthSettings:
         trusted_proxies: whose identity headers count.
         cache_ttl: how long an answer of the API server counts, except for ``admin``.
         stale_writes: how long an account goes on writing while the API server does not answer.
+        audit_reads: whose reads of audit records leave an event.
         metrics_permission: what a scrape of the metrics port needs.
     """
 
@@ -87,4 +88,5 @@ class AuthSettings:
     kubernetes: KubernetesAuthSettings = field(default_factory=KubernetesAuthSettings)
     cache_ttl: timedelta = setting(kinds.duration("0s", "60s"), "10s")
     stale_writes: timedelta = setting(kinds.duration("0s", "1h"), "5m")
+    audit_reads: str = setting(kinds.choice("off", "people", "all"), "off")
     metrics_permission: str = setting(kinds.choice("none", "read"), "none")

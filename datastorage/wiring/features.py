@@ -11,6 +11,7 @@ from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
 from datastorage.audit.reader import AuditReader
+from datastorage.audit.reads import ReadTrail, loss_counter
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema
 from datastorage.audit.service import AuditService
 from datastorage.audit.store import AuditStore
@@ -48,6 +49,7 @@ from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.platform.server.shared import SharedFlag
+from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.settings import Settings
 from datastorage.tables import SCHEMA_REVISION
 from datastorage.wiring.services import Services
@@ -126,18 +128,26 @@ def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
             store=notifications, queue=queue, attempts=attempts, metrics=metrics, clock=clock
         ),
     )
+    add_journal(services, settings, clock)
     partitions = PartitionWorker(months, settings, metrics, clock)
     services.loops.append(
         Loop("partitions", partitions.run_once, MAINTENANCE_INTERVAL, retry_interval=RETRY_INTERVAL)
     )
 
 
-def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
-    """Add the workflow catalogue, which needs the audit service for events of its own."""
+def add_journal(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add what writes events in the background, and the reads that leave one."""
     metrics = services[Metrics]
-    journal = Journal(services[AuditService], metrics)
+    journal = Journal(services[AuditService], metrics, loss_counter(metrics))
     services.starters.append(journal.start)
     services.closers.append(journal.close)
+    trail = ReadTrail(journal, metrics, clock)
+    services.add(journal, AuditedReads(settings.auth.audit_reads, trail.write))
+
+
+def add_workflows(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add the workflow catalogue, which needs the journal for events of its own."""
+    metrics, journal = services[Metrics], services[Journal]
     store = WorkflowStore(services[Database])
     maximum_event_bytes = settings.limits.max_event_data_bytes
     services.add(

@@ -41,7 +41,7 @@ _REPORTED_WHEN_DISABLED = ("disabled_by", "disabled_reason")
 class Journal(Protocol):
     """Takes events over and writes them in the background."""
 
-    def submit(self, event: AuditEvent) -> None:
+    def submit(self, event: AuditEvent) -> object:
         """Return at once, and never raise."""
 
 
@@ -148,24 +148,27 @@ def _found(result: SearchResult, row: Found) -> _Found:
     )
 
 
-def created(workflow: StoredWorkflow) -> AuditEvent:
-    """Return the event of a registered version."""
+def created(workflow: StoredWorkflow, *, metadata: str) -> AuditEvent:
+    """Return the event of a registered version; ``metadata`` says who asked for it."""
     members = workflow.members()
-    return _catalogue_event("created", "create", members, {name: members[name] for name in _CREATED_MEMBERS})
+    payload = {name: members[name] for name in _CREATED_MEMBERS}
+    return _catalogue_event("created", "create", members, payload, metadata)
 
 
-def updated(workflow: StoredWorkflow, changed: Iterable[str], *, is_disable: bool) -> AuditEvent:
+def updated(
+    workflow: StoredWorkflow, changed: Iterable[str], *, is_disable: bool, metadata: str
+) -> AuditEvent:
     """Return the event of an update: the new value of every changed field, and always the status."""
     members = workflow.members()
     reported = {name: members.get(name) for name in (*_ALWAYS_REPORTED, *changed)}
     if is_disable:
         reported |= {name: members[name] for name in _REPORTED_WHEN_DISABLED if name in members}
     payload = {"workflow_id": members["workflow_id"], "updated_fields": reported}
-    return _catalogue_event("updated", "update", members, payload)
+    return _catalogue_event("updated", "update", members, payload, metadata)
 
 
 def _catalogue_event(
-    what: str, action: str, members: Mapping[str, msgspec.Raw], payload: dict[str, Any]
+    what: str, action: str, members: Mapping[str, msgspec.Raw], payload: dict[str, Any], metadata: str
 ) -> AuditEvent:
     envelope = {
         "version": VERSION,
@@ -183,6 +186,7 @@ def _catalogue_event(
         resource_id=workflow_id,
         correlation_id=workflow_id,
         event_data=json.encode(envelope),
+        event_metadata=metadata,
     )
 
 

@@ -27,7 +27,11 @@ THOUSANDTH = Decimal("0.001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a caller wants changed; ``None`` is "leave it"."""
+    """What a caller wants changed; ``None`` is "leave it".
+
+    Attributes:
+        person: the person who wants it; then this name counts, whomever the change names.
+    """
 
     status: str | None = None
     disabled_by: str | None = None
@@ -38,6 +42,12 @@ class Change:
     total_executions: int | None = None
     successful_executions: int | None = None
     actual_success_rate: Decimal | None = None
+    person: str | None = None
+
+    @property
+    def named(self) -> tuple[str | None, str | None]:
+        """Whom it names, who changes before who disables."""
+        return self.updated_by, self.disabled_by
 
 
 def apply(change: Change, stored: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -52,14 +62,16 @@ def apply(change: Change, stored: dict[str, Any], now: datetime) -> dict[str, An
         StatusConflict: the status cannot follow the stored one.
         InvalidInput: more successes than executions.
     """
-    wanted = {
-        **_status_columns(change, stored, now),
-        **_counter_columns(change, stored),
-        "updated_by": change.updated_by or change.disabled_by or stored["updated_by"],
-    }
+    wanted = {**_status_columns(change, stored, now), **_counter_columns(change, stored)}
     if change.deprecation_notice is not None:
         wanted["deprecation_notice"] = change.deprecation_notice
-    return {name: value for name, value in wanted.items() if value != stored[name]}
+    changed = {name: value for name, value in wanted.items() if value != stored[name]}
+    by = change.updated_by or change.disabled_by
+    if change.person is not None and (changed or by):
+        by = change.person
+    if by and by != stored["updated_by"]:
+        changed["updated_by"] = by
+    return changed
 
 
 def check_transition(old: str, new: str) -> None:
@@ -75,7 +87,7 @@ def check_transition(old: str, new: str) -> None:
 def _status_columns(change: Change, stored: dict[str, Any], now: datetime) -> dict[str, Any]:
     new = change.status or stored["status"]
     check_transition(stored["status"], new)
-    given = _given_words(change)
+    given = _given_words(change, is_transition=new != stored["status"])
     if new == stored["status"]:
         # Told again why and by whom: the words change, the moment does not.
         return {name: value for name, value in given.items() if value is not None and new == DISABLED}
@@ -84,13 +96,16 @@ def _status_columns(change: Change, stored: dict[str, Any], now: datetime) -> di
     return {"status": new, "disabled_at": now if new == DISABLED else None, **given}
 
 
-def _given_words(change: Change) -> dict[str, str | None]:
-    return {
+def _given_words(change: Change, *, is_transition: bool) -> dict[str, str | None]:
+    given = {
         # Empty text says nothing; stored it would look like an answer.
         "disabled_by": change.disabled_by or change.updated_by or None,
         "disabled_reason": change.disabled_reason or change.reason or None,
         "status_reason": change.reason or change.disabled_reason or None,
     }
+    if change.person is not None and (is_transition or any(given.values())):
+        given["disabled_by"] = change.person  # who gives a new reason answers for it
+    return given
 
 
 def _counter_columns(change: Change, stored: dict[str, Any]) -> dict[str, Any]:

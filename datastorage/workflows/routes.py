@@ -7,6 +7,7 @@ from flask.blueprints import BlueprintSetupState
 from msgspec import Raw
 from werkzeug.routing import BaseConverter
 
+from datastorage.platform.access.caller import Caller
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.operations import Answer, operation
@@ -74,6 +75,7 @@ THE_WORKFLOW = Answer(StoredWorkflow, 200, WORKFLOW, "The workflow.", body=_as_i
 @operation(
     Permission.WRITE,
     body=NewWorkflowSchema,
+    wants_caller=True,
     answers=(
         Answer(
             Created,
@@ -88,12 +90,12 @@ THE_WORKFLOW = Answer(StoredWorkflow, 200, WORKFLOW, "The workflow.", body=_as_i
     problems=(*WRITE_PROBLEMS, "conflict"),
     failure="Failed to create workflow",
 )
-def create_workflow(workflow: Workflow) -> Created:
+def create_workflow(caller: Caller, workflow: Workflow) -> Created:
     """Register a workflow version.
 
     It becomes the latest version of its name, whatever its version string and status.
     """
-    return current(WorkflowService).create(workflow)
+    return current(WorkflowService).create(workflow, caller.identity)
 
 
 @blueprint.get("")
@@ -131,16 +133,17 @@ def get_workflow(workflow_id: UUID) -> StoredWorkflow:
     Permission.ADMIN,
     path=WorkflowIdPath,
     body=ChangeSchema,
+    wants_caller=True,
     answers=(THE_WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "immutable-field-violation", "not-found", "workflow-status-conflict"),
     failure="Failed to update workflow",
 )
-def update_workflow(workflow_id: UUID, change: Change) -> StoredWorkflow:
+def update_workflow(caller: Caller, workflow_id: UUID, change: Change) -> StoredWorkflow:
     """Change the status or the counters of a workflow version.
 
     Everything else never changes: register a new version instead.
     """
-    return current(WorkflowService).update(workflow_id, change)
+    return current(WorkflowService).update(workflow_id, change, caller.identity)
 
 
 @blueprint.patch("/<workflow_id>/disable")
@@ -148,13 +151,14 @@ def update_workflow(workflow_id: UUID, change: Change) -> StoredWorkflow:
     Permission.ADMIN,
     path=WorkflowIdPath,
     body=DisableSchema,
+    wants_caller=True,
     answers=(THE_WORKFLOW,),
     problems=(*WRITE_PROBLEMS, "not-found", "workflow-status-conflict"),
     failure="Failed to disable workflow",
 )
-def disable_workflow(workflow_id: UUID, change: Change) -> StoredWorkflow:
+def disable_workflow(caller: Caller, workflow_id: UUID, change: Change) -> StoredWorkflow:
     """Disable a workflow version, with a reason or without."""
-    return current(WorkflowService).update(workflow_id, change)
+    return current(WorkflowService).update(workflow_id, change, caller.identity)
 
 
 @blueprint.get("/by-name/<any_text:workflow_name>/versions")

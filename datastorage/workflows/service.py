@@ -4,12 +4,16 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
+from datastorage.audit.attribution import metadata_of_request
 from datastorage.errors import Conflict, Fault, InvalidInput, NotFound, RowRefused
+from datastorage.platform.access.identity import Identity
 from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.metrics.timing import timed_query, timed_write
@@ -51,14 +55,17 @@ class WorkflowService:
         self._metrics = metrics
         self._settings = settings
 
-    def create(self, workflow: Workflow) -> Created:
-        """Register a version; it becomes the latest of its name.
+    def create(self, workflow: Workflow, identity: Identity) -> Created:
+        """Register a version; it becomes the latest of its name, and a person its author.
 
         Raises:
             InvalidInput: its content hash is wrong and the policy is to enforce it.
             Conflict: the version exists, with whatever content.
         """
         self._check_content_hash(workflow)
+        metadata = metadata_of_request(identity, [workflow.created_by])
+        if identity.is_person:
+            workflow = structs.replace(workflow, created_by=identity.name)
         with self._measured_write("Workflow created", workflow_name=workflow.workflow_name) as logged:
             stored = self._store.add(workflow)
             logged["outcome"] = "created" if stored else "conflict"
@@ -66,10 +73,10 @@ class WorkflowService:
         if stored is None:
             detail = f"Workflow '{workflow.workflow_name}' version '{workflow.version}' already exists"
             raise Conflict(detail, title="Workflow Already Exists")
-        self._journal.submit(events.created(stored))
+        self._journal.submit(events.created(stored, metadata=metadata))
         return Created(stored)
 
-    def update(self, workflow_id: UUID, change: Change) -> StoredWorkflow:
+    def update(self, workflow_id: UUID, change: Change, identity: Identity) -> StoredWorkflow:
         """Change what may change of a workflow and return it as it is afterwards.
 
         Raises:
@@ -77,6 +84,8 @@ class WorkflowService:
             StatusConflict: the status cannot follow the stored one.
             InvalidInput: more successes than executions.
         """
+        if identity.is_person:
+            change = replace(change, person=identity.name)
         with self._measured_write("Workflow updated", workflow_id=str(workflow_id)) as logged:
             outcome = self._store.change(workflow_id, lambda row, now: lifecycle.apply(change, row, now))
             logged["count"] = len(outcome[1]) if outcome else 0
@@ -85,7 +94,8 @@ class WorkflowService:
         workflow, changed = outcome
         if changed:
             is_disable = change.status == lifecycle.DISABLED
-            self._journal.submit(events.updated(workflow, changed, is_disable=is_disable))
+            metadata = metadata_of_request(identity, change.named)
+            self._journal.submit(events.updated(workflow, changed, is_disable=is_disable, metadata=metadata))
         return workflow
 
     def find(self, workflow_id: UUID) -> StoredWorkflow:

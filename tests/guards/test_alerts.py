@@ -18,6 +18,7 @@ MADE_BY_PROGRAM = {"DataStorageHighMetricCardinality"}
 """Tested by ``tests/alerts/__main__.py``: its test needs more series than a person would write down."""
 
 EXPECTED = {
+    "AuditReadsDropped": "warning",
     "AuthBackendDown": "critical",
     "AuthPolicyInvalid": "warning",
     "AuthRefusals": "warning",

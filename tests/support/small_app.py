@@ -11,6 +11,7 @@ from datastorage.platform.access.modes.none import NoneMode
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.door import Door
 from datastorage.platform.web.http_metrics import HttpMetrics
@@ -52,6 +53,7 @@ def small_app(
         AccessControl: open_to_all(metrics),
         Refusals: Refusals(metrics),
         Quotas: no_quotas(metrics),
+        AuditedReads: AuditedReads("off", lambda _: None),
         **(services or {}),
     }
     app.register_blueprint(blueprint)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.identity import Identity
 from datastorage.platform.access.permissions import Permission
 
@@ -38,6 +39,17 @@ class Granted:
     def may(self, permission: Permission) -> bool:
         """Look at the permissions."""
         return permission in self.permissions
+
+
+class Forbidden(AccessRefused):
+    """The ``caller`` is known and lacks ``permission``."""
+
+    slug = "forbidden"
+
+    def __init__(self, permission: Permission, caller: Caller) -> None:
+        detail = f"permission {permission} is missing"
+        super().__init__(detail, "authorization_denied", mode=caller.identity.mode, permission=permission)
+        self.caller = caller
 
 
 class Mode(Protocol):

@@ -5,9 +5,9 @@ from hashlib import sha256
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.platform.access.caller import Caller, Mode
+from datastorage.platform.access.caller import Caller, Forbidden, Mode
 from datastorage.platform.access.credentials import Credentials
-from datastorage.platform.access.errors import AccessRefused, Forbidden, Unauthorized
+from datastorage.platform.access.errors import AccessRefused, Unauthorized
 from datastorage.platform.access.lru import Recent
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.clock import monotonic_seconds
@@ -52,13 +52,13 @@ class AccessControl:
         """
         try:
             caller = self._recognised(Credentials.of(environ), permission)
-            mode = caller.identity.mode
             if permission is not Permission.IDENTITY and not caller.may(permission):
-                raise Forbidden(permission, mode=mode)
+                raise Forbidden(permission, caller)
         except AccessRefused as refusal:
             self._metrics.auth_requests.labels(refusal.mode, _RESULTS[refusal.slug]).inc()
             raise
         self._remember(environ)
+        mode = caller.identity.mode
         self._metrics.auth_requests.labels(mode, "stale" if caller.is_stale else "accepted").inc()
         return caller
 

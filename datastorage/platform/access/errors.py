@@ -37,16 +37,6 @@ class Unauthorized(AccessRefused):
         return cls("the bearer token was not accepted", reason, mode=mode, is_bad_token=True)
 
 
-class Forbidden(AccessRefused):
-    """The caller is known and lacks ``permission``."""
-
-    slug = "forbidden"
-
-    def __init__(self, permission: str, *, mode: str) -> None:
-        detail = f"permission {permission} is missing"
-        super().__init__(detail, "authorization_denied", mode=mode, permission=permission)
-
-
 class AccessUnknown(AccessRefused):
     """Whoever knows the caller or its permissions does not answer: send the request again."""
 

@@ -10,7 +10,7 @@ MAX_NAME_CHARS: Final = 255
 MAX_GROUPS: Final = 500
 SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 class Kind(StrEnum):
@@ -26,7 +26,7 @@ class Identity:
     """One caller.
 
     Attributes:
-        name: 1 to 255 characters, none of them a control character.
+        name: 1 to 255 characters, none of them a control character or half of a surrogate pair.
         kind: service, person, or nobody in particular.
         mode: the mode that found out.
         groups: at most 500 names.
@@ -40,6 +40,11 @@ class Identity:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is a person, who writes under no other name."""
+        return self.kind is Kind.PERSON
 
 
 def is_name(text: object) -> TypeGuard[str]:

@@ -146,6 +146,8 @@ class Metrics:
     rate_limit_backend_errors = counter("Limits that Redis did not count in time")
     auth_policy_valid = gauge("1 if the newest policy and tokens are in force", mode="mostrecent")
 
+    audit_reads = counter("Events about reads of audit records", each(outcome=("submitted", "dropped")))
+
     # Processes
     worker_exits = counter("Worker processes that ended", each(reason=("exit", "signal", "timeout")))
     shutting_down = gauge("1 during graceful shutdown", mode="max")

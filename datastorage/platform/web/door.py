@@ -21,6 +21,7 @@ from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.platform.web.current import EXTENSION, services_of_request
 from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
 from datastorage.platform.web.http_metrics import HttpMetrics
@@ -53,6 +54,8 @@ def run(admission: Admission, grounds: Grounds) -> Reply:
     answer = endpoint.answer_of[type(outcome)]
     if answer.log is not None:
         request.log_fields = answer.log(outcome)
+    if answer.rows is not None:
+        request.rows = answer.rows(outcome)
     return answer.reply(outcome)
 
 
@@ -91,6 +94,7 @@ class Door:
         self._grounds = Grounds(routes, port, max_body_bytes, access, quotas)
         self._services[Grounds] = self._grounds
         self._metrics = metrics
+        self._audited_reads: AuditedReads = self._services[AuditedReads]
         # No redirects are ever sent: a doubled slash is an unknown path like any other.
         app.url_map.merge_slashes = False
         app.register_error_handler(Exception, self._problem_in_flask)
@@ -107,6 +111,7 @@ class Door:
             return self._send(request, reply, start_response, [])
         metrics.begin()
         reply = self._answer(request)
+        self._audited_reads.note(request, reply)
         labels = (*request.labels, str(reply.status))
         log_request(request, reply, metrics.clock() - request.started_seconds)
         observe = partial(metrics.observe, labels, request.started_seconds)

@@ -11,6 +11,7 @@ from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, NotFound, Overloaded
+from datastorage.platform.access.caller import Forbidden
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.errors import Unauthorized
 from datastorage.platform.access.permissions import Permission
@@ -141,6 +142,9 @@ def authorise(request: Request, grounds: Grounds) -> None:
             request.caller = grounds.access.admit(request.environ, request.permission)
         except Unauthorized:
             grounds.quotas.count_failure(request.environ)
+            raise
+        except Forbidden as refusal:
+            request.caller = refusal.caller  # who is refused is known: log and audit trail name the caller
             raise
 
 

@@ -2,10 +2,10 @@
 
 The decorator stands above a view, below the route of a Flask blueprint::
 
-    @blueprint.post("/events")
-    @operation(Permission.WRITE, body=AuditEventSchema, answers=RECORDED, problems=WRITE_PROBLEMS)
-    def create_event(event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
-        return current(AuditService).record(event)
+    @blueprint.post("")
+    @operation(Permission.WRITE, body=NotificationSchema, answers=(...), problems=(...))
+    def create_notification(notification: Notification) -> NotificationRecorded | NotificationParked:
+        return current(NotificationService).record(notification)
 
 The view gets what its readers make of the path, the query and the body, in this order, and returns an
 outcome; ``answers`` say how each type of outcome is sent, so a view has no ``if``. ``door.run`` carries
@@ -40,6 +40,7 @@ class Answer:
         announces: names of the headers that ``headers`` may add, for the API document.
         links: what can be asked next, for the API document.
         log: what the line about the request tells of the outcome.
+        rows: how many records an outcome shows.
         stream: whether ``body`` gives an iterable of bytes instead of a value for JSON.
     """
 
@@ -53,6 +54,7 @@ class Answer:
     announces: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     log: Callable[[Any], Mapping[str, object]] | None = None
+    rows: Callable[[Any], int] | None = None
     stream: bool = False
 
     def reply(self, outcome: Any) -> Reply:
@@ -78,6 +80,7 @@ class Operation:
         query: class of the reader of the query parameters.
         body: class of the reader of the JSON body.
         wants_caller: whether the first argument of the view is the caller.
+        audited: whether it shows audit records, so that asking for them leaves a trace.
         exports: tells of what was sent whether it asks for an export, for which ``export`` is needed instead.
         answers: one for each type of outcome.
         problems: slugs that the API document adds to those that every operation has.
@@ -92,6 +95,7 @@ class Operation:
     query: type | None = None
     body: type | None = None
     wants_caller: bool = False
+    audited: bool = False
     exports: Callable[[Sent], bool] | None = None
     answers: tuple[Answer, ...] = ()
     problems: tuple[str, ...] = ()
@@ -121,6 +125,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
     query: type | None = None,
     body: type | None = None,
     wants_caller: bool = False,
+    audited: bool = False,
     exports: Callable[[Sent], bool] | None = None,
     answers: tuple[Answer, ...] = (),
     problems: tuple[str, ...] = (),
@@ -137,6 +142,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
             query=query,
             body=body,
             wants_caller=wants_caller,
+            audited=audited,
             exports=exports,
             answers=answers,
             problems=problems,

@@ -74,11 +74,12 @@ class Request:
         caller: who sent it, ``None`` until it is known and where nobody asks.
         unrouted: why it asks for none, until that is answered.
         log_fields: what the line about the request tells beside what all of them do.
+        rows: how many records the answer shows, ``None`` when unknown.
     """
 
     __slots__ = (
         "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "quota",
-        "request_id", "started_seconds", "unrouted", "variables",
+        "request_id", "rows", "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -93,6 +94,7 @@ class Request:
         self.permission = Permission.IDENTITY
         self.caller: Caller | None = None
         self.log_fields: Mapping[str, object] = {}
+        self.rows: int | None = None
         self.quota: Quota | None = None
         self._sent: Sent | None = None
 

@@ -206,6 +206,37 @@ def test_full_journal_drops_the_newest_and_says_so(
     eventually(lambda: trail.stored == events[:3])
 
 
+def test_flood_of_dispensable_events_leaves_room_for_others(
+    start_journal: StartJournal, trail: Trail, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = start_journal(capacity=3)
+    journal.dispensable_capacity = 2
+    trail.gate.clear()
+    first, *flood, other = (an_audit_event() for _ in range(5))
+    journal.submit(first)
+    eventually(lambda: trail.attempts == 1)
+
+    taken = [journal.submit(event, is_dispensable=True) for event in flood]
+    is_other_taken = journal.submit(other)
+
+    assert (taken, is_other_taken) == ([True, True, False], True)
+    assert lost(caplog) == ids(flood[2])
+    trail.gate.set()
+    eventually(lambda: trail.stored == [first, *flood[:2], other])
+
+
+def test_whoever_counts_losses_learns_of_each(trail: Trail, metrics: Metrics) -> None:
+    told: list[AuditEvent] = []
+    journal = Journal(trail, metrics, told.append)
+    waiting, late = an_audit_event(), an_audit_event()
+    journal.submit(waiting)
+
+    journal.close()
+    journal.submit(late)
+
+    assert told == [waiting, late]
+
+
 def test_one_refused_event_does_not_keep_its_neighbours_out(
     start_journal: StartJournal, trail: Trail, caplog: pytest.LogCaptureFixture
 ) -> None:

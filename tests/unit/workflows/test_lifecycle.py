@@ -124,6 +124,49 @@ def test_empty_words_are_no_words() -> None:
     assert apply(change, stored(), NOW) == {"status": "disabled", "disabled_at": NOW}
 
 
+# What a person changes
+
+
+def ana(**wanted: Any) -> Change:
+    return Change(person="ana", **wanted)
+
+
+@pytest.mark.parametrize(
+    "words", [{}, {"updated_by": "bob"}, {"disabled_by": "bob"}, {"updated_by": "ana"}], ids=str
+)
+def test_person_disables_under_its_name_whomever_it_names(words: dict[str, str]) -> None:
+    changed = apply(ana(status="disabled", **words), stored(), NOW)
+
+    assert (changed["disabled_by"], changed["updated_by"]) == ("ana", "ana")
+
+
+@pytest.mark.parametrize("change", [ana(), ana(status="disabled"), ana(total_executions=0)])
+def test_person_who_changes_nothing_is_not_written_down(change: Change) -> None:
+    assert apply(change, A_DISABLED_ROW, NOW) == {}
+
+
+def test_person_who_counts_has_not_disabled() -> None:
+    changed = apply(ana(total_executions=2), A_DISABLED_ROW, NOW)
+
+    assert changed["updated_by"] == "ana"
+    assert "disabled_by" not in changed
+
+
+def test_person_answers_for_the_reason_it_gives() -> None:
+    changed = apply(ana(reason="broken"), A_DISABLED_ROW, NOW)
+
+    assert (changed["disabled_by"], changed["disabled_reason"]) == ("ana", "broken")
+
+
+def test_person_who_enables_leaves_nobody_who_disabled() -> None:
+    changed = apply(ana(status="active", disabled_by="bob"), A_DISABLED_ROW, NOW)
+
+    assert (changed["disabled_by"], changed["updated_by"]) == (None, "ana")
+
+
+# Counters
+
+
 @pytest.mark.parametrize(
     ("change", "rate"),
     [

@@ -13,6 +13,7 @@ from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web import gates
+from datastorage.platform.web.audited_reads import AuditedReads, Read
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.requests import NO_THREAD, REFUSAL, Request
@@ -112,6 +113,26 @@ def test_head_answers_like_get_without_a_body(client: FlaskClient) -> None:
     answer = client.head("/lines")
 
     assert (answer.status_code, answer.content_type, answer.data) == (200, "text/plain", b"")
+
+
+@pytest.mark.parametrize("way", ["door", "flask"])
+def test_read_is_told_of_with_its_answer(way: str) -> None:
+    told: list[Read] = []
+    shelf = Blueprint("shelf", __name__)
+    shown = Answer(Said, 200, None, "It is shown.", body=lambda said: said.text, rows=lambda _: 3)
+    show = operation(Permission.READ, audited=True, answers=(shown,))
+    add(shelf, "/records/<event_id>", operation(Permission.READ, audited=True)(fall))
+    add(shelf, "/records", show(lambda: Said("records")))
+    add(shelf, "/others", operation(Permission.READ, answers=(SPOKEN,))(lambda: Said("others")))
+    app = small_app(shelf, services={AuditedReads: AuditedReads("all", told.append)})
+    if way == "flask":
+        app.before_request(lambda: None)
+    client = app.test_client()
+
+    statuses = [client.get(path).status_code for path in ("/records", "/records/7", "/others")]
+
+    assert statuses == [200, 500, 201]
+    assert [(read.status, read.rows, read.asked_for) for read in told] == [(200, 3, None), (500, None, "7")]
 
 
 def test_refusal_of_a_reader_is_a_problem(client: FlaskClient, written: list[str]) -> None:
