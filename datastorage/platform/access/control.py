@@ -51,7 +51,7 @@ class AccessControl:
             AccessUnknown: this cannot be found out now.
         """
         try:
-            caller = self._recognised(Credentials.of(environ), permission)
+            caller = self._recognised(Credentials(environ), permission)
             mode = caller.identity.mode
             if permission is not Permission.IDENTITY and not caller.may(permission):
                 raise Forbidden(permission, mode=mode)
