@@ -85,10 +85,10 @@ class AuditReader:
         found = stretch_of([row[0] for row in rows], bound)
         if not wanted.include_total:
             return found, None
-        if len(rows) == wanted.limit:
+        if rows and rows[-1][1] is not None:
             return found, rows[-1][1]
         # Of a page that was cut PostgreSQL never got to the row beside which it counts.
-        return found, self._count(wanted) if found.is_cut else len(rows)
+        return found, self._count(wanted) if found.is_cut else len(found.texts)
 
     def _count(self, wanted: PageRequest) -> int:
         def work(connection: Connection) -> int:

@@ -16,7 +16,7 @@ from datastorage.platform.web import fields
 from datastorage.platform.web.accept import PathContract, QuickContract
 from datastorage.platform.web.contract import MAX_REPORTED_FAULTS, ArrayContract
 from datastorage.platform.web.documents import JsonObject
-from datastorage.platform.web.sizes import plain_sizes
+from datastorage.platform.web.sizes import exceeds
 from datastorage.settings import AuditSettings, LimitsSettings
 
 ALIASES = aliases_of(MEMBERS)
@@ -72,8 +72,8 @@ class AuditEventSchema(QuickContract):
     @marshmallow.validates_schema(skip_on_field_errors=False)
     def check_total_size(self, data: dict[str, Any], **_: Any) -> None:
         """Bound the documents together."""
-        texts = [data[name].encode("utf-8") for name in DOCUMENTS if data.get(name)]
-        if len(texts) > 1 and sum(plain_sizes(texts, self._maximum_bytes)) > self._maximum_bytes:
+        given = [data[name] for name in DOCUMENTS if data.get(name)]
+        if len(given) > 1 and exceeds([each.encode("utf-8") for each in given], self._maximum_bytes):
             message = f"with event_metadata exceeds the maximum size of {self._maximum_bytes} bytes"
             raise marshmallow.ValidationError(Fault(message, "too_large"), field_name="event_data")
 

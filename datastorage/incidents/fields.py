@@ -103,9 +103,10 @@ class Document(Judged):
         """Refuse other types, too deep nesting, and NUL anywhere."""
         if not isinstance(value, self.container):
             raise fields.refuse(f"must be {self.described}")
-        if json.is_deeper_than(value, MAX_DEPTH):
+        encoded = json.encode_within(value, MAX_DEPTH)
+        if encoded is None:
             raise fields.refuse(f"exceeds the maximum nesting depth of {MAX_DEPTH}")
-        text = json.encode(value).decode("utf-8")
+        text = encoded.decode("utf-8")
         # The escape may also be the text of a doubled backslash: look closer only when it shows up.
         if "\\u0000" in text and json.contains_nul(value):
             raise ValidationError(NUL)

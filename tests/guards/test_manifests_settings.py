@@ -57,6 +57,7 @@ def test_production_asks_the_api_server_and_limits_each_caller(tmp_path: Path) -
 
     assert settings.auth.mode == ("kubernetes",)
     assert settings.auth.kubernetes.export_verb == "list"
+    assert settings.auth.audit_reads == "people"
     assert settings.rate_limit.reads == Rate(3000, 60)
     assert settings.rate_limit.writes == Rate(30000, 60)
 

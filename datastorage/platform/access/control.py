@@ -51,7 +51,7 @@ class AccessControl:
             AccessUnknown: this cannot be found out now.
         """
         try:
-            caller = self._recognised(Credentials.of(environ), permission)
+            caller = self._recognised(Credentials(environ), permission)
             if permission is not Permission.IDENTITY and not caller.may(permission):
                 raise Forbidden(permission, caller)
         except AccessRefused as refusal:
@@ -64,7 +64,7 @@ class AccessControl:
 
     def may_admit(self, environ: WSGIEnvironment) -> bool:
         """Tell by the head alone whether any mode claims a request; nobody is asked."""
-        credentials = Credentials.of(environ)
+        credentials = Credentials(environ)
         return any(mode.claims(credentials) for mode in self._modes)
 
     def knows(self, environ: WSGIEnvironment) -> bool:

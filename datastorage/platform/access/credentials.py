@@ -1,9 +1,9 @@
 """What a request says about its caller, before anybody believes it."""
 
 import re
-from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, Self
+from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.platform.access.errors import Unauthorized
@@ -17,40 +17,49 @@ _NO_BEARER: Final = "the Authorization header must be: Bearer <token>"
 Address = IPv4Address | IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials of one request.
+    """The credentials of one request, each read when a mode asks for it: mode ``none`` alone never does."""
 
-    Attributes:
-        peer: the other end of the socket; ``None`` where it has no address.
-        token: the bearer token, ``None`` where there is none that could be one.
-        fault: why there is none.
-        user: what ``X-Auth-Request-User`` says; it counts from trusted proxies only.
-        groups: what ``X-Auth-Request-Groups`` says.
-    """
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
 
-    peer: Address | None
-    token: str | None
-    fault: Unauthorized | None
-    user: str
-    groups: str
+    @cached_property
+    def peer(self) -> Address | None:
+        """The other end of the socket; ``None`` where it has no address."""
+        return peer_of(self._environ)
 
-    @classmethod
-    def of(cls, environ: WSGIEnvironment) -> Self:
-        """Read the headers of a request."""
-        token, fault = _bearer_token(environ.get("HTTP_AUTHORIZATION", "").strip())
-        return cls(
-            peer=peer_of(environ),
-            token=token,
-            fault=fault,
-            user=environ.get("HTTP_X_AUTH_REQUEST_USER", ""),
-            groups=environ.get("HTTP_X_AUTH_REQUEST_GROUPS", ""),
-        )
+    @property
+    def token(self) -> str | None:
+        """The bearer token, ``None`` where there is none that could be one."""
+        return self._bearer[0]
+
+    @property
+    def fault(self) -> Unauthorized | None:
+        """Why there is none."""
+        return self._bearer[1]
 
     @property
     def has_authorization(self) -> bool:
         """Whether the request has an ``Authorization`` header, good or bad."""
         return self.fault is None or self.fault.reason != "missing_auth_header"
+
+    @property
+    def user(self) -> str:
+        """What ``X-Auth-Request-User`` says; it counts from trusted proxies only."""
+        return self._text("HTTP_X_AUTH_REQUEST_USER")
+
+    @property
+    def groups(self) -> str:
+        """What ``X-Auth-Request-Groups`` says."""
+        return self._text("HTTP_X_AUTH_REQUEST_GROUPS")
+
+    @cached_property
+    def _bearer(self) -> tuple[str | None, Unauthorized | None]:
+        return _bearer_token(self._text("HTTP_AUTHORIZATION").strip())
+
+    def _text(self, name: str) -> str:
+        text: str = self._environ.get(name, "")
+        return text
 
 
 def peer_of(environ: WSGIEnvironment) -> Address | None:

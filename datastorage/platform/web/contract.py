@@ -67,25 +67,28 @@ class Contract(marshmallow.Schema):
         return faults
 
     def opened(self, data: dict[str, Any], resource: str) -> dict[str, Any]:
-        """Decode the documents of an object, which stay as they were sent until it is their turn.
+        """Decode the documents of an object, which those of a large body are when it is their turn.
 
         Raises:
             InvalidInput: one of them has a number out of range.
         """
-        for name, field in self._documents.items():
+        for name, field in self._documents:
             sent = data.get(name)
             if isinstance(sent, msgspec.Raw):
                 data[name] = field.opened(bytes(sent), resource)
         return data
 
     @cached_property
-    def _documents(self) -> dict[str, JsonObject]:
-        return {name: field for name, field in self.load_fields.items() if isinstance(field, JsonObject)}
+    def _documents(self) -> Sequence[tuple[str, JsonObject]]:
+        return [(name, field) for name, field in self.load_fields.items() if isinstance(field, JsonObject)]
 
-    @cached_property
-    def known(self) -> Any:
-        """The type that the decoder makes of an object: what no field or alias names is skipped."""
-        types = {name: _type_of(field) for name, field in self.load_fields.items()}
+    def known(self, document: Any) -> Any:
+        """Return the type that the decoder makes of an object: what no field or alias names is skipped.
+
+        Args:
+            document: the type of documents.
+        """
+        types = {name: _type_of(field, document) for name, field in self.load_fields.items()}
         named = {alias: types[name] for alias, name in self.aliases.items()}
         return members(types | named | dict.fromkeys(self.also_read, Any))
 
@@ -124,12 +127,12 @@ class Faults(dict[str, Fault]):
     """Field errors of one object; a type of its own so that a loaded dict is never taken for them."""
 
 
-def _type_of(field: Any) -> Any:
+def _type_of(field: Any, document: Any) -> Any:
     """Return the type of a member: of an object with a contract of its own the known members."""
     if isinstance(field, JsonObject):
-        return msgspec.Raw
+        return document
     contract = getattr(field, "contract", None)
-    return contract.known | OTHERS if isinstance(contract, Contract) else Any
+    return contract.known(document) | OTHERS if isinstance(contract, Contract) else Any
 
 
 def _faults_at(path: str, messages: Any) -> Iterator[tuple[str, Fault]]:
@@ -146,7 +149,7 @@ class _Empty(msgspec.Struct, gc=False):
     """An object without its members."""
 
 
-_COUNTER = BodyDecoder(list[_Empty], b"[")
+_COUNTER = BodyDecoder(lambda _document: list[_Empty], b"[")
 
 
 class ArrayContract:
@@ -159,13 +162,16 @@ class ArrayContract:
         self.item = item
         self.resource = resource
         self.maximum = maximum
-        kind = GenericAlias(list, item.known if item.known is Any else item.known | OTHERS)
-        self._decoder = BodyDecoder(kind, b"[", exactly=item.exactly)
+        self._decoder = BodyDecoder(self._known, b"[", exactly=item.exactly)
 
     @property
     def field_names(self) -> frozenset[str]:
         """The names of the fields of an item."""
         return self.item.field_names
+
+    def _known(self, document: Any) -> Any:
+        known = self.item.known(document)
+        return GenericAlias(list, known if known is Any else known | OTHERS)
 
     def decode(self, body: bytes) -> Any:
         """Return the items of a request body with their known members.

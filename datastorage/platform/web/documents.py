@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 from datastorage.platform.web import json
 from datastorage.platform.web.characters import NUL
 from datastorage.platform.web.fields import JSON_OBJECT, Judged, refuse
-from datastorage.platform.web.sizes import is_far_too_large, plain_sizes
+from datastorage.platform.web.sizes import exceeds, is_far_too_large
 
 TOO_LARGE: Final = object()
 """Stands for a document that was not decoded, because it is too large whatever is in it."""
@@ -30,11 +30,11 @@ class JsonObject(Judged):
             raise self._too_large()
         if not isinstance(value, dict):
             raise refuse("must be a JSON object", "invalid_event_data")
-        if json.is_deeper_than(value, self.maximum_depth):
+        encoded = json.encode_within(value, self.maximum_depth)
+        if encoded is None:
             message = f"exceeds the maximum nesting depth of {self.maximum_depth}"
             raise refuse(message, "invalid_event_data")
-        encoded = json.encode(value)
-        if sum(plain_sizes([encoded], self.maximum_bytes)) > self.maximum_bytes:
+        if exceeds([encoded], self.maximum_bytes):
             raise self._too_large()
         text = encoded.decode("utf-8")
         # The escape may also be the text of a doubled backslash: look closer only when it shows up.

@@ -116,6 +116,18 @@ def encode_exactly(value: Any) -> bytes:
     return _exact_encoder.encode(value)
 
 
+def encode_within(value: Any, depth: int) -> bytes | None:
+    """Return compact UTF-8 JSON, ``None`` where objects and arrays nest beyond ``depth`` levels."""
+    try:
+        encoded = encode(value)
+    except RecursionError:
+        return None
+    # Most documents have fewer brackets than they may have levels: counting takes a tenth of the time.
+    if encoded.count(b"{") + encoded.count(b"[") > depth and is_deeper_than(value, depth):
+        return None
+    return encoded
+
+
 def is_deeper_than(value: Any, depth: int) -> bool:
     """Tell whether objects and arrays nest beyond ``depth`` levels, without recursing that far."""
     level = [value]

@@ -28,7 +28,7 @@ class Refusals:
     def note(self, refusal: AccessRefused, request: Request, status: int) -> None:
         """Count and log one; the log has digits of the token's hash, never the token."""
         self._metrics.auth_refusals.labels(refusal.reason).inc()
-        token = Credentials.of(request.environ).token
+        token = Credentials(request.environ).token
         self._log.warn(
             "Request refused",
             reason=refusal.reason,

@@ -24,6 +24,11 @@ _MOST_GROWTH: Final = _LONGEST_PLAIN_BYTES // len("1e9")
 _STRING_OR_POWER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?)[1-9](?:\.(\d+))?[eE]([+-]?\d+)')
 
 
+def exceeds(documents: Sequence[bytes], most: int) -> bool:
+    """Tell whether documents have more than ``most`` bytes together, with numbers in plain form."""
+    return sum(map(len, documents)) * _MOST_GROWTH > most and sum(plain_sizes(documents, most)) > most
+
+
 def plain_sizes(documents: Sequence[bytes], most: int) -> list[int]:
     """Return the size of each document, with numbers in plain form where that decides.
 
@@ -35,8 +40,6 @@ def plain_sizes(documents: Sequence[bytes], most: int) -> list[int]:
         most: bytes that all may have together.
     """
     sizes = [len(each) for each in documents]
-    if sum(sizes) * _MOST_GROWTH <= most:
-        return sizes
     # Nearly every body ends here: too few of the letter for any number to matter.
     letters = sum(each.count(b"e") + each.count(b"E") for each in documents)
     if sum(sizes) + letters * _LONGEST_PLAIN_BYTES <= most:
@@ -93,8 +96,8 @@ def check_documents(data: Mapping[str, Any], names: Collection[str], most: int) 
     """
     given = {name: data[name] for name in names if data.get(name)}
     texts = [each.encode("utf-8") if isinstance(each, str) else encode(each) for each in given.values()]
-    sizes = plain_sizes(texts, most)
-    if sum(sizes) > most:
+    if exceeds(texts, most):
+        sizes = plain_sizes(texts, most)
         largest = max(zip(sizes, given, strict=True), key=lambda each: each[0])[1]
         fault = Fault(f"exceeds the maximum size of {most} bytes, all JSON members together", "too_large")
         raise ValidationError(fault, field_name=largest)

@@ -17,6 +17,11 @@ from datastorage.platform.db.stretches import UNIT_BYTES, Bound, Stretch, stretc
         (["a" * 9], Stretch(["a" * 9])),
         (["a" * 9, None], Stretch(["a" * 9], has_more=True, is_cut=True)),
         (["a" * 9, "b"], Stretch(["a" * 9], has_more=True, is_cut=True)),
+        (["a", None, "bb", None, "ccc"], Stretch(["a", "bb", "ccc"])),
+        ([None, "a" * 9], Stretch(["a" * 9])),
+        ([None, "a" * 9, None], Stretch(["a" * 9], has_more=True, is_cut=True)),
+        (["a", "b", "c", None, "d"], Stretch(["a", "b", "c"], has_more=True)),
+        (["a", "b", "c", None], Stretch(["a", "b", "c"], has_more=True)),
         (["ää", "öö", "c"], Stretch(["ää"], has_more=True, is_cut=True)),
     ],
 )

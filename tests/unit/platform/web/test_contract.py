@@ -2,11 +2,15 @@
 
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from datastorage.errors import BatchSizeExceeded, InvalidInput
+from datastorage.platform.web import json
 from datastorage.platform.web.accept import QuickContract
-from datastorage.platform.web.contract import ArrayContract
+from datastorage.platform.web.bodies import SMALL_BYTES
+from datastorage.platform.web.contract import ArrayContract, Contract, Faults
+from datastorage.platform.web.documents import JsonObject
 from datastorage.platform.web.fields import Integer, Text
 from datastorage.platform.web.nested import Nested
 
@@ -51,6 +55,35 @@ def test_only_known_members_are_decoded(body: bytes, known: Any) -> None:
 
 def test_known_members_keep_the_order_in_which_they_were_sent() -> None:
     assert list(Person().decode(b'{"age":1,"x":2,"name":"A"}')) == ["age", "name"]
+
+
+class Report(QuickContract):
+    resource = "report"
+
+    details = JsonObject(maximum_bytes=2 * SMALL_BYTES, maximum_depth=3)
+
+
+@pytest.mark.parametrize("contract", [Report(), ArrayContract(Report(), resource="reports", maximum=1)])
+@pytest.mark.parametrize("characters", [1, SMALL_BYTES])
+def test_documents_of_a_large_body_stay_text_until_they_are_judged(contract: Any, characters: int) -> None:
+    details = {"x": "y" * characters}
+    body = json.encode({"details": details} if isinstance(contract, Contract) else [{"details": details}])
+
+    decoded = contract.decode(body)
+    [document] = (decoded if isinstance(contract, Contract) else decoded[0]).values()
+    loaded = contract.read(decoded)
+
+    assert isinstance(document, msgspec.Raw) == (characters == SMALL_BYTES)
+    [judged] = (loaded if isinstance(contract, Contract) else loaded[0]).values()
+    assert json.decode(judged.encode(), "report") == details
+
+
+@pytest.mark.parametrize("depth", [3, 4, 400, 900])
+def test_document_of_any_depth_is_judged(depth: int) -> None:
+    body = b'{"details":' + b'{"x":' * depth + b"1" + b"}" * depth + b"}"
+    faults = Report().faults_or_loaded(Report().opened(Report().decode(body), "report"))
+
+    assert isinstance(faults, Faults) == (depth > 3)
 
 
 def test_items_that_are_no_objects_stay_to_be_named() -> None:
