@@ -2,10 +2,10 @@
 
 import re
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
+from datastorage.platform.access.addresses import Address, peer_of
 from datastorage.platform.access.errors import Unauthorized
 
 MAX_TOKEN_CHARS: Final = 8000
@@ -13,8 +13,6 @@ MAX_TOKEN_CHARS: Final = 8000
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _NO_TOKEN: Final = "a bearer token is required"  # noqa: S105 - a sentence
 _NO_BEARER: Final = "the Authorization header must be: Bearer <token>"
-
-Address = IPv4Address | IPv6Address
 
 
 class Credentials:
@@ -60,15 +58,6 @@ class Credentials:
     def _text(self, name: str) -> str:
         text: str = self._environ.get(name, "")
         return text
-
-
-def peer_of(environ: WSGIEnvironment) -> Address | None:
-    """Return the address of the socket's other end; IPv4 within IPv6 as IPv4."""
-    try:
-        address = ip_address(environ.get("REMOTE_ADDR", ""))
-    except ValueError:  # a Unix socket
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _bearer_token(header: str) -> tuple[str | None, Unauthorized | None]:

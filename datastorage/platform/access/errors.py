@@ -1,9 +1,9 @@
 """Why a gate keeps a caller out."""
 
-from collections.abc import Sequence
 from typing import Self
 
 from datastorage.errors import DataStorageError
+from datastorage.platform.access.rates import Quota
 
 
 class AccessRefused(DataStorageError):
@@ -53,20 +53,15 @@ class RateLimited(AccessRefused):
     Attributes:
         status: the HTTP status where an installation has chosen one, ``None`` for that of the table.
         retry_after_seconds: until a request would pass.
-        quota: the fields of the answer that tell the limit.
+        quota: what is enforced, and where the caller stands.
     """
 
     slug = "rate-limit-exceeded"
 
     def __init__(
-        self,
-        detail: str,
-        reason: str,
-        status: int | None,
-        retry_after_seconds: int,
-        quota: Sequence[tuple[str, str]],
+        self, detail: str, reason: str, quota: Quota, *, status: int | None, mode: str = "unknown"
     ) -> None:
-        super().__init__(detail, reason)
+        super().__init__(detail, reason, mode=mode)
         self.status = status
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = quota.reset_seconds
         self.quota = quota

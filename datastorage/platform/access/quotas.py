@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.platform.access.credentials import Address, peer_of
+from datastorage.platform.access.addresses import Address, key_of, peer_of
 from datastorage.platform.access.errors import RateLimited
 from datastorage.platform.access.identity import Identity, Kind
 from datastorage.platform.access.permissions import Permission
-from datastorage.platform.access.rates import Quota, key_of
+from datastorage.platform.access.rates import Quota
 from datastorage.platform.metrics import Metrics
 
 if TYPE_CHECKING:
     # Its library is loaded where there is a limit.
     from datastorage.platform.access.counting import RateLimit
+
+
+_CALLER: Final = "too many requests"
+_ADDRESS: Final = "too many refused requests from this address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,8 @@ class Quotas:
         if self.failures is not None:
             quota = self.failures.look(key_of(self._client_of(environ)))
             if quota.is_exceeded:
-                raise self._refusal(quota, permission, "failure_limit", "failures")
+                self.metrics.rate_limited.labels("failures", permission).inc()
+                raise self._refusal(quota, permission, "failure_limit", _ADDRESS)
 
     def count_failure(self, environ: WSGIEnvironment) -> None:
         """Count refused credentials against the address that sent them."""
@@ -66,15 +71,15 @@ class Quotas:
         is_anonymous = identity.kind is Kind.ANONYMOUS
         quota = limit.count(key_of(self._client_of(environ)) if is_anonymous else f"name:{identity.name}")
         if quota.is_exceeded:
-            raise self._refusal(quota, permission, "rate_limit", "identity")
+            self.metrics.rate_limited.labels("identity", permission).inc()
+            raise self._refusal(quota, permission, "rate_limit", _CALLER, mode=identity.mode)
         return quota
 
-    def _refusal(self, quota: Quota, permission: Permission, reason: str, kind: str) -> RateLimited:
-        self.metrics.rate_limited.labels(kind, permission).inc()
+    def _refusal(
+        self, quota: Quota, permission: Permission, reason: str, detail: str, *, mode: str = "unknown"
+    ) -> RateLimited:
         status = self.write_status if permission is Permission.WRITE else None
-        too_many = "too many refused requests from this address"
-        detail = too_many if kind == "failures" else "too many requests"
-        return RateLimited(detail, reason, status, quota.reset_seconds, quota.headers)
+        return RateLimited(detail, reason, quota, status=status, mode=mode)
 
     def _client_of(self, environ: WSGIEnvironment) -> Address | None:
         """Return the address of the client; a trusted proxy tells it, others may tell what they like."""

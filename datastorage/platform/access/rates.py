@@ -1,14 +1,8 @@
 """How many requests a caller may send, and where it stands (access.md 6)."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
-from typing import Final
 
-from datastorage.platform.access.credentials import Address
 from datastorage.settings import Rate
-
-_NETWORK_BITS: Final = 64
-"""Of an IPv6 address: whoever has one has the rest of its network as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +31,3 @@ class Quota:
             ("RateLimit-Policy", policy),
             ("RateLimit", f'"{self.policy}";r={self.remaining};t={self.reset_seconds}'),
         ]
-
-
-def key_of(address: Address | None) -> str:
-    """Return under which key an address is counted."""
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _NETWORK_BITS), strict=False))
-    return str(address or "unknown")

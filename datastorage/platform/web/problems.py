@@ -154,7 +154,7 @@ def _headers_of(error: DataStorageError) -> Headers:
     if isinstance(error, Unauthorized):
         headers.append(("WWW-Authenticate", CHALLENGE + BAD_TOKEN * error.is_bad_token))
     if isinstance(error, RateLimited):
-        headers += error.quota
+        headers += error.quota.headers
     return headers
 
 

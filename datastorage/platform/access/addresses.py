@@ -1,0 +1,26 @@
+"""Addresses of callers: the other end of a socket, and under which key one is counted."""
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+from wsgiref.types import WSGIEnvironment
+
+Address = IPv4Address | IPv6Address
+
+_NETWORK_BITS: Final = 64
+"""Of an IPv6 address: whoever has one has the rest of its network as well."""
+
+
+def peer_of(environ: WSGIEnvironment) -> Address | None:
+    """Return the address of the socket's other end; IPv4 within IPv6 as IPv4."""
+    try:
+        address = ip_address(environ.get("REMOTE_ADDR", ""))
+    except ValueError:  # a Unix socket
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def key_of(address: Address | None) -> str:
+    """Return under which key an address is counted."""
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, _NETWORK_BITS), strict=False))
+    return str(address or "unknown")
