@@ -33,12 +33,17 @@ def run(tmp_path: Path) -> Run:
 
     def run(statements: str) -> str:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-        return subprocess.check_output(  # noqa: S603 - the script is ours
+        finished = subprocess.run(  # noqa: S603 - the script is ours
             [sys.executable, "-W", "error", "-c", f"{PREAMBLE}\n{statements}"],
             env=environment,
+            # Pipes, also for what goes wrong: the limit is for files, and pytest would give it one.
+            capture_output=True,
             text=True,
-            timeout=30,
+            check=False,
+            timeout=60,
         )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
 
     return run
 
