@@ -12,7 +12,7 @@ from datastorage.tables import audit_events
 from tests.api.access.conftest import Caller
 from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, OLDER_NAME, an_event
-from tests.support.http import Answer, Api, assert_problem
+from tests.support.http import Answer, assert_problem
 from tests.support.isolated import IsolatedService
 from tests.support.proxy import ANA, BOB, GATEWAY, behind_proxy
 from tests.support.stored import stored_event
@@ -107,10 +107,10 @@ def test_service_names_whom_it_acts_for(proxied: Caller, owner: Connection) -> N
     assert actor_of(stored_event(owner, silent["correlation_id"])) == ("service", "gateway-service", None)
 
 
-def test_without_access_control_events_stay_as_sent(api: Api, owner: Connection) -> None:
+def test_without_access_control_events_stay_as_sent(start_service: StartService, owner: Connection) -> None:
     event = an_event(actor_type="user", actor_id="bob")
 
-    assert api.post(EVENTS, event).status == 201
+    assert start_service().api.post(EVENTS, event).status == 201
 
     assert actor_of(stored_event(owner, event["correlation_id"])) == ("user", "bob", None)
 

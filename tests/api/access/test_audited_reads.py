@@ -15,7 +15,7 @@ from tests.api.access.conftest import VERBS, Caller
 from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, unique
 from tests.support.exposition import Scrape
-from tests.support.http import Api, assert_problem
+from tests.support.http import assert_problem
 from tests.support.isolated import IsolatedService
 from tests.support.proxy import ANA, GATEWAY, USER, WRITER, behind_proxy
 from tests.support.review_server import Account, ReviewServer
@@ -177,10 +177,12 @@ def test_everybody_leaves_one_where_all_are_audited(audited_all: Caller, owner: 
     ]
 
 
-def test_nobody_leaves_one_unless_it_is_asked_for(api: Api, audited: Caller, owner: Connection) -> None:
+def test_nobody_leaves_one_unless_it_is_asked_for(
+    start_service: StartService, audited: Caller, owner: Connection
+) -> None:
     request_id, headers = named({})
 
-    assert api.request("GET", EVENTS, headers=headers).status == 200
+    assert start_service().api.request("GET", EVENTS, headers=headers).status == 200
 
     wait_for_the_journal(audited, owner)
     assert traces(owner, request_id) == []

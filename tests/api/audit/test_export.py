@@ -250,7 +250,7 @@ def test_client_that_hangs_up_makes_room_for_another_export(
 ) -> None:
     reader = SlowReader(isolated.api, long_export)
     reader.read_line()
-    assert Scrape(isolated.api).value("exports_active", kind="audit") == 1
+    eventually(lambda: Scrape(isolated.api).value("exports_active", kind="audit") == 1)
 
     reader.close()
 
