@@ -25,7 +25,7 @@ class KubernetesAuthSettings:
         review_timeout: of each review.
     """
 
-    api_url: str = setting(kinds.url(), "https://kubernetes.default.svc")
+    api_url: str = setting(kinds.url("https"), "https://kubernetes.default.svc")
     ca_file: Path = setting(kinds.text(then=Path), str(_SERVICE_ACCOUNT / "ca.crt"))
     token_file: Path = setting(kinds.text(then=Path), str(_SERVICE_ACCOUNT / "token"))
     namespace: str | None = optional(kinds.text())

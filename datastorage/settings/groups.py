@@ -141,5 +141,5 @@ class TelemetrySettings:
     """Tracing."""
 
     enabled: bool = setting(kinds.flag(), "false")
-    otlp_endpoint: str | None = optional(kinds.url())
+    otlp_endpoint: str | None = optional(kinds.url("http", "https"))
     sample_ratio: float = setting(kinds.number(0, 1), "0.1")

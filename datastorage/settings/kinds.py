@@ -249,9 +249,9 @@ def _network(raw: str) -> IPv4Network | IPv6Network:
         raise ValidationError("must be a network such as 10.0.0.0/8") from error
 
 
-def url() -> Field[str]:
-    """An http or https URL."""
-    return text(URL(require_tld=False, schemes={"http", "https"}, error="must be an http or https URL"))
+def url(*schemes: str) -> Field[str]:
+    """A URL with one of ``schemes``."""
+    return text(URL(require_tld=False, schemes=set(schemes), error=f"must be an {' or '.join(schemes)} URL"))
 
 
 def origin() -> Field[str]:

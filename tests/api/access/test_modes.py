@@ -18,9 +18,10 @@ from datastorage.platform.access.tokens import hash_of, new_token
 from tests.api.access.conftest import Caller
 from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
+from tests.support.exposition import Scrape
 from tests.support.http import Answer, assert_problem
 from tests.support.issuer import AUDIENCE, Issuer, issuer
-from tests.support.review_server import TOKEN_REVIEWS, ReviewServer
+from tests.support.review_server import TOKEN_REVIEWS, Account, ReviewServer
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
 
@@ -82,6 +83,20 @@ def test_none_behind_another_mode_takes_callers_without_credentials_to_read_and_
     unauthorized(caller.get(EVENTS, Authorization="Basic x"))
     assert caller.get(WHOAMI).json["name"] == "old-client"
     assert caller.get("/health").json["auth"] == "kubernetes,none"
+
+
+def test_token_for_another_audience_is_refused(start_service: StartService, reviews: ReviewServer) -> None:
+    for audience in ("datastorage", "elsewhere"):
+        account = f"system:serviceaccount:kubernaut-system:{audience}"
+        reviews.accounts[audience] = Account(account, frozenset({"get"}), audiences=(audience,))
+    settings = reviews.settings | {"AUTH_KUBERNETES_AUDIENCES": "datastorage", "SERVER_WORKERS": "1"}
+    service = start_service(**settings)
+    caller = Caller(service.api)
+
+    assert caller.get(EVENTS, "datastorage").status == 200
+    assert unauthorized(caller.get(EVENTS, "elsewhere")) == "the bearer token was not accepted"
+    refusals = Scrape(service.metrics_api).value("auth_refusals_total", reason="invalid_token_audience")
+    assert refusals == 1
 
 
 # proxy
