@@ -6,7 +6,7 @@ from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.platform.access.caller import Caller, Forbidden, Mode
-from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.credentials import KNOWN_SECONDS, Credentials
 from datastorage.platform.access.errors import AccessRefused, Unauthorized
 from datastorage.platform.access.lru import Recent
 from datastorage.platform.access.permissions import Permission
@@ -18,10 +18,7 @@ _RESULTS: Final = {
     "forbidden": "forbidden",
     "auth-unavailable": "unavailable",
 }
-
-
 MOST_KNOWN: Final = 2000
-KNOWN_SECONDS: Final = 600.0
 
 
 class AccessControl:

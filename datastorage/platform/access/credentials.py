@@ -9,6 +9,8 @@ from datastorage.platform.access.addresses import Address, peer_of
 from datastorage.platform.access.errors import Unauthorized
 
 MAX_TOKEN_CHARS: Final = 8000
+KNOWN_SECONDS: Final = 600.0
+"""A token that was accepted so long ago is known: its bearer is no stranger."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _NO_TOKEN: Final = "a bearer token is required"  # noqa: S105 - a sentence

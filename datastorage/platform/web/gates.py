@@ -127,7 +127,9 @@ def check_failures(request: Request, grounds: Grounds) -> None:
     Raises:
         RateLimited: it has.
     """
-    if request.permission is not Permission.NOTHING and not grounds.access.knows(request.environ):
+    if request.permission is Permission.NOTHING or grounds.quotas.failures is None:
+        return
+    if not grounds.access.knows(request.environ):
         grounds.quotas.check_failures(request.environ, request.permission)
 
 

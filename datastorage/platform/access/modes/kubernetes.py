@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from datastorage.platform.access.account import NEVER, Account
 from datastorage.platform.access.claims import claims_of, expiry_of
-from datastorage.platform.access.credentials import Credentials
+from datastorage.platform.access.credentials import KNOWN_SECONDS, Credentials
 from datastorage.platform.access.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, Kind, is_name, kind_of
 from datastorage.platform.access.lru import Recent
@@ -30,8 +30,6 @@ MOST_ACCEPTED: Final = 1500
 MOST_REFUSED: Final = 500
 """A quarter of the 2000 tokens that a worker remembers: a flood of bad ones evicts no good one."""
 REFUSED_SECONDS: Final = 2.0
-KNOWN_SECONDS: Final = 600.0
-"""A token that was accepted so long ago is no stranger."""
 EXPIRED_SECONDS: Final = 60.0
 """A token that expired longer ago is refused without a review."""
 WARNED_SECONDS: Final = 60.0
