@@ -5,7 +5,6 @@ it only costs a place in the poller: clients that are silent, stop in the middle
 thread, and each of them has a deadline. Only chunked bodies are read by threads, a few at a time.
 """
 
-import select
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
@@ -20,9 +19,9 @@ from datastorage.platform.server.arrival import Arrival, Stage
 from datastorage.platform.server.body_budget import BodyBudget
 from datastorage.platform.server.goodbyes import Goodbyes
 from datastorage.platform.server.slow_clients import CONTINUE
+from datastorage.platform.server.sockets import has_queued, read_queued
 from datastorage.platform.web.requests import LATE, NO_ROOM
 
-CHUNK_BYTES: Final = 64 * 1024
 CHUNKED_THREADS: Final = 4
 """Threads of a worker that may read chunked bodies at once."""
 ROOM_SECONDS: Final = 1.0
@@ -209,12 +208,9 @@ class Arrivals:
         conn.waits_for = None
 
     def _read(self, conn: Any, _sock: object) -> None:
-        try:
-            chunk = conn.sock.recv(CHUNK_BYTES, MSG_DONTWAIT)
-        except BlockingIOError:
+        chunk = read_queued(conn.sock)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
         if not chunk:
             self._leave(conn)
             self._close(conn)
@@ -282,10 +278,3 @@ class Wait(Enum):
 READING: Final = frozenset({Wait.SILENT, Wait.HEAD, Wait.BODY})
 REASONS: Final = {Wait.SILENT: "silent", Wait.HEAD: "head_timeout"}
 """Label of a connection that is closed without an answer."""
-
-
-def has_queued(source: Any) -> bool:
-    """Return whether there is something to read on a connection, or to accept at a listener."""
-    poll = select.poll()
-    poll.register(source, select.POLLIN)
-    return bool(poll.poll(0))

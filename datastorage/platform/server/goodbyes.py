@@ -9,15 +9,15 @@ from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
 from selectors import EVENT_READ, BaseSelector
-from socket import MSG_DONTWAIT, SHUT_WR
+from socket import SHUT_WR
 from typing import Any, Final
 
 from datastorage.platform.clock import monotonic_seconds
+from datastorage.platform.server.sockets import read_queued
 
 GOODBYE_SECONDS: Final = 2.0
 GOODBYES: Final = 16
 """Connections of a worker that are read at once; further ones are closed."""
-_READ_BYTES: Final = 64 * 1024
 
 
 class Goodbyes:
@@ -52,12 +52,9 @@ class Goodbyes:
             self._end(conn)
 
     def _read(self, conn: Any, _sock: object) -> None:
-        try:
-            chunk = conn.sock.recv(_READ_BYTES, MSG_DONTWAIT)
-        except BlockingIOError:
+        chunk = read_queued(conn.sock)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
         self._dropped[conn] += len(chunk)
         if not chunk:
             self._end(conn)

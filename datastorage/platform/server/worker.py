@@ -24,7 +24,7 @@ from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.answering import Answering
-from datastorage.platform.server.arrivals import Actions, has_queued
+from datastorage.platform.server.arrivals import Actions
 from datastorage.platform.server.conformance import check_head
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.lanes import Lanes, start_all
@@ -35,6 +35,7 @@ from datastorage.platform.server.shared import InFlightRequests, SharedFlag
 from datastorage.platform.server.shares import Share
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.slow_readers import SlowReaders
+from datastorage.platform.server.sockets import has_queued
 from datastorage.platform.server.thread_queue import ClassLimits
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.gates import Grounds
