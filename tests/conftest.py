@@ -1,6 +1,6 @@
 """Four families of fixtures: servers, database, settings, service."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine
@@ -9,6 +9,7 @@ from datastorage.settings import Settings
 from tests.support.http import Api
 from tests.support.servers import Servers, TestDatabase, migrated_database, running_servers
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService, started_services
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +58,10 @@ def settings(database: TestDatabase, redis_url: str) -> Settings:
     """Defaults, on the test servers."""
     return Settings.from_environ(
         {
-            "DATASTORAGE_DATABASE_URL": plain(database.app_url),
+            "DATASTORAGE_DATABASE_URL": _plain(database.app_url),
             "DATASTORAGE_REDIS_URL": redis_url,
         }
     )
-
-
-StartService = Callable[..., ServiceProcess]
 
 
 @pytest.fixture(scope="session")
@@ -71,17 +69,8 @@ def start_service(
     database: TestDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartService]:
     """Start further services: ``start_service(LIMITS_MAX_EVENT_AGE="off")``; stopped at the end."""
-    started: list[ServiceProcess] = []
-
-    def start(**changed: str) -> ServiceProcess:
-        directory = tmp_path_factory.mktemp("service")
-        service = ServiceProcess(directory, plain(database.app_url), redis_url, **changed)
-        started.append(service)
-        return service.start()
-
-    yield start
-    for service in started:
-        service.stop()
+    with started_services(database, redis_url, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +85,6 @@ def api(service: ServiceProcess) -> Api:
     return service.api
 
 
-def plain(url: object) -> str:
-    """Return a URL as libpq reads it, with its password."""
+def _plain(url: object) -> str:
     rendered: str = url.set(drivername="postgresql").render_as_string(hide_password=False)  # type: ignore[attr-defined]
     return rendered

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS
 from tests.support.http import Api
+from tests.support.started import StartService
 
 CONSOLE = "https://console.example"
 PREFLIGHT = {

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 import datastorage
 from datastorage.tables import audit_events
-from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, NOTIFICATIONS, a_notification, an_event, now, rfc3339
 from tests.support.exposition import Scrape
 from tests.support.isolated import IsolatedService
 from tests.support.service import REVISION, ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 from tests.support.writes import created
 

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from datastorage.settings import ServerSettings
-from tests.conftest import StartService
 from tests.support.builders import EVENTS
 from tests.support.processes import descendants
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.timeline import kill
 from tests.support.waiting import eventually
 

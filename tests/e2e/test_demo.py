@@ -16,9 +16,9 @@ import pytest
 import urllib3
 
 from datastorage.demo.content import EVENT_TYPES, SHELF
-from tests.conftest import StartService
 from tests.support.http import Api
 from tests.support.service import ServiceProcess, free_port
+from tests.support.started import StartService
 
 
 def run_demo(url: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.hostile_bodies import hostile_bodies, memory_mib, send_in_turns, watched_memory
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 POD_MIB = 512

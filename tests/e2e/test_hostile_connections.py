@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import JSON, Api, assert_problem
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 HALF_HEAD = b"POST /api/v1/audit/events HTTP/1.1\r\nHost: localhost\r\nContent-Le"

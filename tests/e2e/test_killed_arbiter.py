@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.dev import Processes
 from tests.support.processes import descendants
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 QUICKLY_SECONDS = 10

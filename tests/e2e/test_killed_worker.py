@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection, Engine, text
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.processes import descendants
+from tests.support.started import StartService
 from tests.support.stored import count_events
 from tests.support.timeline import Watched, kill
 from tests.support.waiting import eventually

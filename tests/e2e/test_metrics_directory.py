@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.processes import descendants
+from tests.support.started import StartService
 from tests.support.timeline import Watched, kill
 from tests.support.waiting import eventually
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, unique
 from tests.support.exposition import Scrape
 from tests.support.http import JSON, Answer, Api, assert_problem
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 INCIDENTS = "/api/v1/incidents"

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from tests.conftest import StartService
 from tests.support.rolling import roll
+from tests.support.started import StartService
 
 
 def test_nobody_notices_that_both_pods_are_replaced(start_service: StartService, owner: Connection) -> None:

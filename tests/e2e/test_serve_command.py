@@ -12,12 +12,12 @@ import pytest
 import urllib3
 from sqlalchemy import Connection, text
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, now, rfc3339
 from tests.support.exposition import Scrape
 from tests.support.http import Api, assert_problem
 from tests.support.processes import descendants
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 QUICKLY_SECONDS = 8

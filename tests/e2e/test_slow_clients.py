@@ -9,12 +9,12 @@ from http.client import HTTPException
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, unique
 from tests.support.http import Answer, Api, assert_problem
 from tests.support.raw_exchange import answer_in, dripped, exchange, opened
 from tests.support.raw_http import SlowReader
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 TIMEOUT_SECONDS = 2

@@ -12,11 +12,11 @@ from uuid import uuid4
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, unique
 from tests.support.collector import Collector, ReceivedSpan, collecting
 from tests.support.http import JSON
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 

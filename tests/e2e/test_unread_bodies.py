@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.conversation import Conversation
 from tests.support.exposition import Scrape
 from tests.support.http import Api
 from tests.support.raw_exchange import answer_in, everything, opened
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 HOST = b"Host: localhost\r\n"

@@ -6,14 +6,14 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import urllib3
 
 from tests.lab.ledger import NO_ANSWER, Ledger
 from tests.support.builders import BATCH, EVENTS, an_event, now, rfc3339
 from tests.support.http import Api
+from tests.support.threads import Running
 
 BATCH_EVENTS = 5
 
@@ -33,7 +33,7 @@ class Mix:
     months: tuple[str, ...] = ()
 
 
-class Load:
+class Load(Running):
     """Clients that send until told to stop.
 
     Args:
@@ -50,18 +50,6 @@ class Load:
             threading.Thread(target=self._send, args=(url, seed), name=f"client-{seed}")
             for seed in range(mix.clients)
         ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
 
     def _send(self, url: str, seed: int) -> None:
         api = Api(url)

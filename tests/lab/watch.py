@@ -2,20 +2,19 @@
 
 import time
 from threading import Event, Thread
-from types import TracebackType
-from typing import Self
 
 import urllib3
 
 from tests.support.processes import pss_mib
 from tests.support.service import ServiceProcess
+from tests.support.threads import Running
 
 PROBE_SECONDS = 1.0
 """How soon a probe has to be answered: half of what the manifests allow."""
 PATH = "/health/live"
 
 
-class Watch:
+class Watch(Running):
     """Probes on connections of their own, as a kubelet's are.
 
     Args:
@@ -34,18 +33,6 @@ class Watch:
             Thread(target=self._probe, args=(service.metrics_port,), name="probe-metrics"),
             Thread(target=self._weigh, name="memory"),
         ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
 
     def _probe(self, port: int) -> None:
         while not self._stopping.wait(1):

@@ -4,8 +4,8 @@ import logging
 
 from sqlalchemy import Connection
 
-from tests.conftest import StartService
 from tests.support.rolling import roll
+from tests.support.started import StartService
 
 logger = logging.getLogger(__name__)
 

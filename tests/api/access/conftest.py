@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import StartService, plain
 from tests.support.http import Answer, Api
 from tests.support.review_server import Account, ReviewServer, review_server
 from tests.support.servers import TestDatabase
 from tests.support.service import ServiceProcess
+from tests.support.started import StartService, started_services
 
 VERBS = {
     "W": frozenset({"create"}),
@@ -31,16 +31,8 @@ def start_service(
     database: TestDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartService]:
     """Start services that stop with their module: all of them at once would take every connection."""
-    started: list[ServiceProcess] = []
-
-    def start(**changed: str) -> ServiceProcess:
-        directory = tmp_path_factory.mktemp("service")
-        started.append(ServiceProcess(directory, plain(database.app_url), redis_url, **changed))
-        return started[-1].start()
-
-    yield start
-    for service in started:
-        service.stop()
+    with started_services(database, redis_url, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")

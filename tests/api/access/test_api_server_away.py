@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.api.access.conftest import VERBS, Caller
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.http import Answer, assert_problem
 from tests.support.review_server import Account, ReviewServer, review_server
+from tests.support.started import StartService
 from tests.support.waiting import eventually
 
 WHOAMI = "/api/v1/whoami"

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, select
 
 from datastorage.tables import audit_events
 from tests.api.access.conftest import Caller
-from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, OLDER_NAME, an_event
 from tests.support.http import Answer, assert_problem
 from tests.support.isolated import IsolatedService
 from tests.support.proxy import ANA, BOB, GATEWAY, behind_proxy
+from tests.support.started import StartService
 from tests.support.stored import stored_event
 from tests.support.waiting import eventually
 from tests.support.workflow_builders import WORKFLOWS, a_workflow

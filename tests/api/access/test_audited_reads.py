@@ -12,13 +12,13 @@ from sqlalchemy import Connection, NullPool, Row, create_engine, select, text
 
 from datastorage.tables import audit_events
 from tests.api.access.conftest import VERBS, Caller
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, unique
 from tests.support.exposition import Scrape
 from tests.support.http import assert_problem
 from tests.support.isolated import IsolatedService
 from tests.support.proxy import ANA, GATEWAY, USER, WRITER, behind_proxy
 from tests.support.review_server import Account, ReviewServer
+from tests.support.started import StartService
 from tests.support.stored import count_events
 from tests.support.waiting import eventually
 

@@ -9,9 +9,9 @@ import yaml
 
 from datastorage.platform.access.tokens import hash_of, new_token
 from tests.api.access.conftest import Caller
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.http import Answer, assert_problem
+from tests.support.started import StartService
 
 TOKEN = new_token()
 

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from datastorage.platform.access.tokens import hash_of, new_token
 from tests.api.access.conftest import Caller
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import Answer, assert_problem
 from tests.support.issuer import AUDIENCE, Issuer, issuer
 from tests.support.review_server import TOKEN_REVIEWS, Account, ReviewServer
+from tests.support.started import StartService
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
 

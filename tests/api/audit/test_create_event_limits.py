@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import Connection
 
-from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, NOTIFICATIONS, OLDER_NAME, a_notification, an_event
 from tests.support.http import Api, assert_problem
+from tests.support.started import StartService
 from tests.support.stored import count_events, stored_event
 
 MAXIMUM_BODY_BYTES = 4096

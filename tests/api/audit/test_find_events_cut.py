@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from datastorage.audit.tables import audit_events
-from tests.conftest import StartService
 from tests.support.builders import EVENTS, an_event, now, unique
 from tests.support.event_rows import an_event_row
 from tests.support.http import Api
+from tests.support.started import StartService
 from tests.support.writes import batch_created, created
 
 MIB = 1024 * 1024

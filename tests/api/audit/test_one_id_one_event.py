@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, func, insert, select
 
 from datastorage.tables import audit_event_ids, audit_events
-from tests.conftest import StartService
 from tests.support.builders import BATCH, EVENTS, an_event, now, rfc3339, unique
 from tests.support.event_rows import an_event_row
 from tests.support.http import Answer, Api, assert_problem
+from tests.support.started import StartService
 from tests.support.stored import count_events, stored_event
 from tests.support.writes import batch_created, created
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from datastorage.tables import remediation_workflow_catalog as catalog
-from tests.conftest import StartService
 from tests.support.builders import ABSENT, FREE_TEXT, HIDDEN_CHARACTERS, unique
 from tests.support.http import Api, assert_problem
+from tests.support.started import StartService
 from tests.support.workflow_builders import WORKFLOWS, a_workflow, labels
 
 REQUIRED = (

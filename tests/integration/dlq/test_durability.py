@@ -7,7 +7,6 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import Self
 
 import pytest
 import redis
@@ -21,6 +20,7 @@ from tests.integration.dlq.conftest import Lines
 from tests.lab.slow_disk import COMPILER, SlowDisk, SlowRedis
 from tests.support.pods import EVENTS, NO_PARTITION, Pod, connect
 from tests.support.service import free_port
+from tests.support.threads import Running
 from tests.support.waiting import eventually
 
 WITHOUT_WAITAOF = {"rename-command WAITAOF": ""}
@@ -34,7 +34,7 @@ def disk(tmp_path: Path) -> SlowDisk:
     return SlowDisk(tmp_path / "disk")
 
 
-class Clients:
+class Clients(Running):
     """Threads that queue events one by one until told to stop; ``acknowledged`` is what they were promised.
 
     Args:
@@ -54,17 +54,10 @@ class Clients:
             with suppress(QueueUnusable):
                 self.acknowledged.update(pod.park_events(1))
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__(kind, error, trace)
         self._client.close()
 
 

@@ -16,17 +16,8 @@ from datastorage.platform.access.permissions import Permission
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.operations import Answer, operation
+from tests.support.clocks import Seconds
 from tests.support.small_app import SAID, Said, add, says, small_app
-
-
-class Seconds:
-    """A clock that stands until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -15,21 +15,12 @@ from datastorage.platform.server.goodbyes import GOODBYES, Goodbyes
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.settings import ServerSettings
+from tests.support.clocks import Seconds
 
 GET = b"GET / HTTP/1.1\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 LARGE = 2 * SMALL_BODY_BYTES
 NO_SLOW_READERS = SlowReaders(1, 0, lambda _reason, _address: None)
-
-
-class Seconds:
-    """A clock that stands until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def posting(length: int, path: bytes = b"/") -> bytes:

@@ -8,17 +8,8 @@ import pytest
 
 from datastorage.platform.server.quiet_socket import QuietSocket
 from datastorage.platform.server.slow_readers import RATE_SECONDS, Sending, SlowReaders
+from tests.support.clocks import Seconds
 from tests.support.waiting import eventually
-
-
-class Seconds:
-    """A clock that stands until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class End:

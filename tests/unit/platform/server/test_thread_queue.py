@@ -6,6 +6,7 @@ import pytest
 
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.thread_queue import ClassLimits, ThreadQueue
+from tests.support.clocks import Seconds
 
 READ, WRITE = RequestClass
 
@@ -16,16 +17,6 @@ class Conn:
 
     request_class: RequestClass
     waited_seconds: float = 0.0
-
-
-class Seconds:
-    """A clock that stands until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

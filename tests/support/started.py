@@ -1,0 +1,28 @@
+"""Services that are started with changed settings, and stopped together."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.servers import TestDatabase
+from tests.support.service import ServiceProcess
+
+StartService = Callable[..., ServiceProcess]
+
+
+@contextmanager
+def started_services(
+    database: TestDatabase, redis_url: str, directories: pytest.TempPathFactory
+) -> Iterator[StartService]:
+    """Yield what starts a service; the services are stopped at the end."""
+    url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
+    started: list[ServiceProcess] = []
+
+    def start(**changed: str) -> ServiceProcess:
+        started.append(ServiceProcess(directories.mktemp("service"), url, redis_url, **changed))
+        return started[-1].start()
+
+    yield start
+    for service in started:
+        service.stop()
