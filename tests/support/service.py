@@ -1,7 +1,9 @@
 """The service as users meet it: a process under gunicorn, reached over HTTP."""
 
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -146,12 +148,24 @@ class ServiceProcess:
         self.stop()
 
 
+# Below the ports of outgoing connections, one of which could take a port before its user binds it.
+_PORTS = range(10_000, 32_000)
+_untried = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
+
+
 def free_port() -> int:
-    """Return a TCP port that nothing listens on right now."""
+    """Return a TCP port that nothing listens on right now, each time another one."""
+    return next(port for port in _untried if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def environment_of_a_service() -> dict[str, str]:

@@ -134,6 +134,20 @@ class Desk:
         """Return the metrics as they are now."""
         return Scrape(self._api)
 
+    def scrape_at_depth(self, depth: int) -> Scrape:
+        """Return the metrics once they show this depth of the events' queue.
+
+        A periodic reading that began before a write may show the depth before it for a moment.
+        """
+        scrapes: list[Scrape] = []
+
+        def shows_it() -> bool:
+            scrapes.append(self.scrape())
+            return scrapes[-1].value("dlq_depth", stream="events") == depth
+
+        eventually(shows_it)
+        return scrapes[-1]
+
     def run(self, statement: str) -> None:
         """Change the schema as its owner."""
         with self._isolated.owner() as owner:

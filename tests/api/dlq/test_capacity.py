@@ -94,7 +94,7 @@ def test_every_level_of_a_filling_queue_is_said_and_shown(start_proxied: StartPr
     for level in list(LEVELS)[1:]:
         proxied.desk.fill(level - proxied.desk.depth() - 1)
         assert proxied.api.post(EVENTS, an_event()).status == 202
-        seen[level] = proxied.desk.scrape()
+        seen[level] = proxied.desk.scrape_at_depth(level)
 
     def said() -> list[dict[str, Any]]:
         return [line for line in proxied.service.log_lines if line["msg"] in SAID.values()]
