@@ -47,7 +47,10 @@ class Answering:
             if not conn.drop_body() or self._is_shutting_down():
                 response.force_close()
             conn.sock.hold_next()
-            return start_response(*arguments)
+            write = start_response(*arguments)
+            if response.response_length is None:
+                conn.sock.limit_unsent()
+            return write
 
         return self._application(environ, start)
 

@@ -14,6 +14,10 @@ PIECE_BYTES: Final = 64 * 1024
 """How much of an answer is sent at once to a client that does not take all of it."""
 
 
+UNSENT_BYTES: Final = 128 * 1024
+"""How much of a stream the kernel holds beyond what is on its way to the client."""
+
+
 class QuietSocket(socket.socket):
     """The socket of an accepted connection; takes it over from the object that ``accept`` returned.
 
@@ -45,6 +49,14 @@ class QuietSocket(socket.socket):
     def hold_next(self) -> None:
         """Keep what is sent next, the head of an answer, until its body or ``release`` comes."""
         self._holds_next = True
+
+    def limit_unsent(self) -> None:
+        """Let a stream run ahead of its client by ``UNSENT_BYTES`` only.
+
+        The kernel would take megabytes from an export at once: a burst of work which others wait for, and
+        memory that counts as ours, for a client that may take hours to read it.
+        """
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Send everything, together with what was held."""

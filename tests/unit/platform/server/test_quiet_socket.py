@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from datastorage.platform.server.quiet_socket import QuietSocket
+from datastorage.platform.server.quiet_socket import PIECE_BYTES, UNSENT_BYTES, QuietSocket
 from datastorage.platform.server.slow_readers import SlowReaders
 
 
@@ -96,3 +98,32 @@ def test_mode_is_what_was_set_last(pair: tuple[QuietSocket, socket.socket], time
 
     assert quiet.gettimeout() == timeout
     assert quiet.getblocking() is (timeout != 0.0)
+
+
+def test_stream_runs_only_a_little_ahead_of_a_client_that_does_not_read() -> None:
+    taken = {is_limited: taken_unread(is_limited=is_limited) for is_limited in (False, True)}
+
+    assert UNSENT_BYTES <= taken[True] <= UNSENT_BYTES + 2 * PIECE_BYTES
+    assert taken[False] > 4 * taken[True]
+
+
+def taken_unread(*, is_limited: bool) -> int:
+    """Return how many bytes the kernel takes for a client that reads none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        ours = QuietSocket(accepted, "192.0.2.1", SlowReaders(1, 0, lambda _reason, _address: None))
+        ours.setblocking(False)
+        if is_limited:
+            ours.limit_unsent()
+        with closing(ours):
+            return sum(iter(partial(taken_at_once, ours), 0))
+
+
+def taken_at_once(ours: QuietSocket) -> int:
+    """Return how much of a piece the kernel takes."""
+    try:
+        return ours.send(bytes(PIECE_BYTES))
+    except BlockingIOError:
+        return 0
