@@ -4,12 +4,14 @@ A pool of threads waits at one timeout; here each request has its own. There are
 in the pool, so a request that has one never waits inside the pool.
 """
 
-from threading import BoundedSemaphore
+from queue import Empty, SimpleQueue
 
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.request_class import RequestClass, standing_of_request
 
-Held = tuple[BoundedSemaphore, ...]
+# A queue counts in C; a semaphore is Python code behind a lock that all threads need all the time.
+_Places = SimpleQueue[None]
+Held = tuple[_Places, ...]
 
 
 class Slots:
@@ -21,10 +23,10 @@ class Slots:
     """
 
     def __init__(self, share: int, reads: int) -> None:
-        self._all = BoundedSemaphore(share)
+        self._all = _places(share)
         self._of_class: dict[RequestClass, Held] = dict.fromkeys(RequestClass, (self._all,))
         if reads < share:
-            self._of_class[RequestClass.READ] = (BoundedSemaphore(reads), self._all)
+            self._of_class[RequestClass.READ] = (_places(reads), self._all)
 
     def take(self, seconds: float) -> Held:
         """Return a place for ``give_back``, or nothing if none was free in time.
@@ -37,7 +39,9 @@ class Slots:
         deadline = monotonic_seconds() + seconds
         taken: Held = ()
         for each in self._of_class[request_class]:
-            if not each.acquire(timeout=max(0.0, deadline - monotonic_seconds())):
+            try:
+                each.get(timeout=max(0.0, deadline - monotonic_seconds()))
+            except Empty:
                 self.give_back(taken)
                 return ()
             taken += (each,)
@@ -47,4 +51,11 @@ class Slots:
     def give_back(taken: Held) -> None:
         """Release what ``take`` returned."""
         for each in reversed(taken):
-            each.release()
+            each.put(None)
+
+
+def _places(number: int) -> _Places:
+    places = _Places()
+    for _ in range(number):
+        places.put(None)
+    return places

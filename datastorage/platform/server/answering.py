@@ -6,7 +6,7 @@ from threading import get_ident
 from typing import Any
 
 from datastorage.platform.server.slow_clients import PatientConnection
-from datastorage.platform.web.requests import ROUTE, UNMATCHED
+from datastorage.platform.web.requests import REFUSAL, ROUTE, UNMATCHED, WAITED_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class Answering:
         """Answer a request."""
         conn = self._conns[get_ident()]
         response = start_response.__self__  # gunicorn passes a bound method
-        environ.update(conn.facts)
+        environ[REFUSAL] = conn.arrival.refusal
+        environ[WAITED_SECONDS] = conn.waited_seconds
         conn.environ = environ
 
         def start(*arguments: Any) -> Any:

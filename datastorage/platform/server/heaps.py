@@ -13,7 +13,7 @@ _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
 """The numbers of ``mallopt(3)``."""
 
-LARGE_BLOCK_BYTES: Final = 256 * 1024
+LARGE_BLOCK_BYTES: Final = 2 * 1024 * 1024
 HEAPS: Final = 2
 
 

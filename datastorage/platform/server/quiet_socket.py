@@ -14,6 +14,8 @@ PIECE_BYTES: Final = 64 * 1024
 """How much of an answer is sent at once to a client that does not take all of it."""
 
 
+_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
+"""As a number: to combine the flags of the module builds an object each time."""
 UNSENT_BYTES: Final = 128 * 1024
 """How much of a stream the kernel holds beyond what is on its way to the client."""
 
@@ -64,13 +66,20 @@ class QuietSocket(socket.socket):
             self._holds_next, self._held = False, bytes(data)
             return
         held, self._held = self._held, b""
-        whole = held + data if held else data
+        if held and len(data) > PIECE_BYTES:
+            # A copy of a page for each client that reads slowly would be megabytes.
+            self._send_whole(held, flags)
+            self._send_whole(data, flags)
+        else:
+            self._send_whole(held + data if held else data, flags)
+
+    def _send_whole(self, whole: Any, flags: int) -> None:
         try:
-            sent = self.send(whole, flags | socket.MSG_DONTWAIT)
+            sent = self.send(whole, flags | _AT_ONCE)
         except BlockingIOError:
             sent = 0
         if self._sending is not None:
-            self._sending.sent(sent)
+            self._sending.sent(sent, unread_bytes=len(whole) - sent)
         if sent < len(whole):
             self._send_rest(memoryview(whole)[sent:])
 
@@ -82,8 +91,8 @@ class QuietSocket(socket.socket):
         try:
             while rest:
                 sent = self.send(rest[:PIECE_BYTES])
-                self._sending.sent(sent)
                 rest = rest[sent:]
+                self._sending.sent(sent, unread_bytes=len(rest))
         finally:
             self._sending.unblocks()
 

@@ -19,7 +19,6 @@ from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.arrival import Arrival
 from datastorage.platform.server.quiet_socket import QuietSocket
 from datastorage.platform.server.slow_readers import SlowReaders
-from datastorage.platform.web.requests import REFUSAL, WAITED_SECONDS
 from datastorage.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -101,11 +100,6 @@ class PatientConnection(TConn):
         self.has_unread_body = True  # until the application has answered
         self.parser.unreader.expects_continue = self.arrival.expects_continue
         self.parser.unreader.unread(self.arrival.hand_over())
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """What the server knows about the request, for its WSGI environ."""
-        return {REFUSAL: self.arrival.refusal, WAITED_SECONDS: self.waited_seconds}
 
     def drop_body(self) -> bool:
         """Drop what is left of a body; return whether all of it was here, so that a request can follow."""

@@ -1,14 +1,15 @@
 """Clients that take their answer slowly each hold a thread: only a few may while requests wait for one.
 
 A client is a slow reader as soon as sending to it has blocked for a second, until its answer is sent. Beyond
-``server.max_slow_readers`` the one that has been slow longest is cut when a request waits for a thread, and
-at any time one that takes less than ``server.min_send_rate``. ``server.write_timeout`` ends a client that
-takes nothing at all.
+``server.max_slow_readers`` the one that has been slow longest is cut when a request waits for a thread. At
+any time one is cut that takes less than ``server.min_send_rate``, and those that have been slow longest when
+all together leave more unread than fits into memory. ``server.write_timeout`` ends a client that takes
+nothing at all.
 """
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,6 +19,8 @@ from datastorage.platform.clock import monotonic_seconds
 
 SLOW_SECONDS: Final = 1.0
 """How long a send blocks before its client counts as slow."""
+MOST_UNREAD_BYTES: Final = 48 * 1024 * 1024
+"""What the slow readers of one worker may leave unread: a page can have megabytes, which stay in memory."""
 RATE_SECONDS: Final = 30.0
 """Over how many seconds of blocked sends the rate of an answer is measured."""
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -45,6 +48,7 @@ class Sending:
         slow_since: when its client became a slow reader, if it is one.
         window_seconds: of blocked sends, since the rate was last judged.
         window_bytes: sent in them.
+        unread_bytes: of the send under way.
     """
 
     sock: Cuttable
@@ -53,14 +57,16 @@ class Sending:
     slow_since: float | None = None
     window_seconds: float = 0.0
     window_bytes: int = field(default=0)
+    unread_bytes: int = 0
 
     def blocks(self) -> None:
         """Note that a send begins to block."""
         self.blocked_since = monotonic_seconds()
 
-    def sent(self, sent_bytes: int) -> None:
-        """Note that the client took some bytes."""
+    def sent(self, sent_bytes: int, *, unread_bytes: int) -> None:
+        """Note that the client took some bytes, and how much is left."""
         self.window_bytes += sent_bytes
+        self.unread_bytes = unread_bytes
 
     def unblocks(self) -> None:
         """Note that the send is over."""
@@ -132,14 +138,28 @@ class SlowReaders:
         now = monotonic_seconds()
         with self._lock:
             slow = [each for each in self._sending if each.is_slow(now)]
+            slow.sort(key=_slow_since)
             doomed = {each for each in self._sending if each.is_below(self._bytes_per_second, now)}
             if is_thread_wanted and len(slow) - len(doomed) > self._maximum:
-                doomed.add(min(slow, key=_slow_since))
+                doomed.add(slow[0])
+            doomed |= _beyond(MOST_UNREAD_BYTES, slow)
             for each in doomed:
                 self._sending.discard(each)
                 _reset(each.sock)
         for each in doomed:
             self._tell("slow_reader", each.address)
+
+
+def _beyond(bound_bytes: int, slow: Sequence[Sending]) -> set[Sending]:
+    """Return those that have been slow longest, so many that what the others leave unread fits."""
+    unread = sum(each.unread_bytes for each in slow)
+    beyond = set()
+    for each in slow:
+        if unread <= bound_bytes:
+            break
+        unread -= each.unread_bytes
+        beyond.add(each)
+    return beyond
 
 
 def _slow_since(sending: Sending) -> float:

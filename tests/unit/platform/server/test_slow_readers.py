@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from datastorage.platform.server.quiet_socket import QuietSocket
-from datastorage.platform.server.slow_readers import RATE_SECONDS, Sending, SlowReaders
+from datastorage.platform.server.slow_readers import MOST_UNREAD_BYTES, RATE_SECONDS, Sending, SlowReaders
 from tests.support.clocks import Seconds
 from tests.support.waiting import eventually
 
@@ -90,7 +90,7 @@ def test_client_below_the_rate_is_cut(readers: SlowReaders, clock: Seconds) -> N
     for _ in range(int(RATE_SECONDS)):
         clock.now += 1
         for sending, taken in ((dripping, 900), (steady, 1100)):
-            sending.sent(taken)
+            sending.sent(taken, unread_bytes=0)
         readers.cut(is_thread_wanted=False)
 
     assert (drip.is_cut, stream.is_cut) == (True, False)
@@ -112,7 +112,7 @@ def test_time_in_which_nothing_is_sent_does_not_count(readers: SlowReaders, cloc
 
 def test_rate_is_measured_anew_after_each_window(readers: SlowReaders, clock: Seconds) -> None:
     sending, end = blocked(readers)
-    sending.sent(1_000_000)
+    sending.sent(1_000_000, unread_bytes=0)
     clock.now += RATE_SECONDS
     readers.cut(is_thread_wanted=False)
     assert not end.is_cut
@@ -121,6 +121,21 @@ def test_rate_is_measured_anew_after_each_window(readers: SlowReaders, clock: Se
     readers.cut(is_thread_wanted=False)
 
     assert end.is_cut
+
+
+def test_those_slow_longest_are_cut_when_too_much_is_left_unread(
+    readers: SlowReaders, clock: Seconds
+) -> None:
+    pages = []
+    for _ in range(4):
+        sending, end = blocked(readers)
+        sending.sent(100_000_000, unread_bytes=MOST_UNREAD_BYTES // 3 + 1)
+        pages.append(end)
+        clock.now += 2
+
+    readers.cut(is_thread_wanted=False)
+
+    assert [page.is_cut for page in pages] == [True, True, False, False]
 
 
 @pytest.fixture
