@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -82,7 +83,7 @@ def new_token_command(
         click.echo(json.dumps({"token": token, "entry": entry}, indent=2))
         return
     click.echo(f"Token, shown only now: {token}\n\nUnder `tokens:` in auth.tokens_file:\n")
-    click.echo(yaml.safe_dump([entry], sort_keys=False).rstrip())
+    click.echo(textwrap.indent(yaml.safe_dump([entry], sort_keys=False).rstrip(), "  "))
 
 
 @click.command()
