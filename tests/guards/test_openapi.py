@@ -21,7 +21,12 @@ SHOWN: dict[str, list[str]] = {"bearer": []}
 UNDOCUMENTED = {
     ("/docs", "get"),  # the page that shows the document
     ("/docs/", "get"),
+    ("/docs/initializer.js", "get"),
     ("/docs/{path}", "get"),
+    ("/console/login", "get"),  # pages for people
+    ("/console/login", "post"),
+    ("/console/logout", "post"),
+    ("/console/static/{name}", "get"),
     ("/metrics", "get"),  # Prometheus text format; its rows are in docs/metrics.md
     ("/openapi.json", "get"),  # the document itself
     ("/api/v1/incidents/batch", "get"),  # says that "batch" is no id of an incident, as clients expect
