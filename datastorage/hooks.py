@@ -24,6 +24,7 @@ from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.access.files import AccessFiles
+from datastorage.platform.access.session_keys import SessionKeys
 from datastorage.platform.access.watched import BadFileError
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database, application_name
@@ -39,7 +40,7 @@ from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
 from datastorage.platform.web.current import EXTENSION
-from datastorage.settings import AuthSettings, Settings, environment
+from datastorage.settings import AuthSettings, ConsoleSettings, Settings, environment
 from datastorage.wiring import Services, build_services
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class Hooks:
         self._settings = settings
         self._secrets = secrets
         self._adopt = adopt
-        self._access_files = AccessFiles(None, None)
+        self._session_keys = SessionKeys.random()  # of all workers, and of those after a reload
+        self._access_files = AccessFiles(AuthSettings(), ConsoleSettings(), self._session_keys)
         self._is_shutting_down = SharedFlag()
         self._connections = Shares()
 
@@ -92,7 +94,7 @@ class Hooks:
         arbiter.prepare(
             shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
         )
-        self._access_files = _require_access_files(self._settings.auth)
+        self._access_files = _require_access_files(self._settings, self._session_keys)
         _require_suitable_database(self._settings)
         _require_durable_queue(self._settings)
 
@@ -103,7 +105,7 @@ class Hooks:
     def _reload(self, arbiter: Any, shutdown: Shutdown) -> bool:
         """Adopt what file, secret files and environment say now, unless it is wrong; return whether."""
         settings = reload_settings({**environment(), **self._secrets}, self._settings)
-        files = None if settings is None else _access_files(settings.auth)
+        files = None if settings is None else _access_files(settings, self._session_keys)
         if settings is None or files is None:
             return False
         self._access_files = files
@@ -159,10 +161,11 @@ class Hooks:
                 logger.error("DLQ drain failed", exc_info=failure)
 
 
-def _access_files(auth: AuthSettings) -> AccessFiles | None:
+def _access_files(settings: Settings, own_keys: SessionKeys) -> AccessFiles | None:
     """Return the files that access control needs, ``None``, with the reason in the log, if they are bad."""
+    auth = settings.auth
     try:
-        files = AccessFiles(auth.policy_file, auth.tokens_file)
+        files = AccessFiles(auth, settings.console, own_keys)
     except BadFileError as error:
         logger.error("Failed to load access policy", extra={"error": str(error)})
         return None
@@ -173,13 +176,13 @@ def _access_files(auth: AuthSettings) -> AccessFiles | None:
     return files
 
 
-def _require_access_files(auth: AuthSettings) -> AccessFiles:
+def _require_access_files(settings: Settings, own_keys: SessionKeys) -> AccessFiles:
     """Return the files that access control needs.
 
     Raises:
         SystemExit: with code 1; the log says what is wrong with them.
     """
-    files = _access_files(auth)
+    files = _access_files(settings, own_keys)
     if files is None:
         raise SystemExit(1)
     return files

@@ -120,6 +120,8 @@ def _environ(stack: Stack, port: int, metrics_port: int) -> dict[str, str]:
     return {
         "DATASTORAGE_LOGGING_FORMAT": "console",
         "DATASTORAGE_LOGGING_LEVEL": "warn",
+        # What asks for a named caller can be tried without tokens.
+        "DATASTORAGE_AUTH_ANONYMOUS_NAME": "dev",
         **environment(),
         "DATASTORAGE_DATABASE_URL": stack.postgres.url(DATABASE, user=APP_ROLE),
         "DATASTORAGE_REDIS_URL": stack.redis.url,

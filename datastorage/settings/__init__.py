@@ -6,7 +6,12 @@ every mistake. Which keys exist, with defaults and bounds, is declared on the fi
 ``docs/settings.md`` is the same table for operators.
 """
 
-from datastorage.settings.access import AuthSettings, KubernetesAuthSettings, RateLimitSettings
+from datastorage.settings.access import (
+    AuthSettings,
+    ConsoleSettings,
+    KubernetesAuthSettings,
+    RateLimitSettings,
+)
 from datastorage.settings.errors import SettingsError
 from datastorage.settings.groups import (
     AuditSettings,
@@ -35,6 +40,7 @@ __all__ = [
     "SECRET_VARIABLES",
     "AuditSettings",
     "AuthSettings",
+    "ConsoleSettings",
     "DatabaseSettings",
     "IncidentsSettings",
     "KubernetesAuthSettings",

@@ -11,6 +11,8 @@ from datastorage.settings.rates import Rate
 from datastorage.settings.sources import environment
 
 MODES = ("none", "proxy", "kubernetes", "jwt", "static")
+BEARER_MODES = frozenset({"kubernetes", "jwt", "static"})
+"""Modes whose callers show a token, which people at a browser do by a session."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes mounts token, certificate and namespace of a pod's own account."""
 
@@ -65,6 +67,19 @@ class RateLimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """Sessions of people at the pages under ``/console``.
+
+    Attributes:
+        session_key_file: the keys that seal sessions; a random one for each start when unset.
+        session_ttl: how long a session lasts; it also ends with the token in it.
+    """
+
+    session_key_file: Path | None = optional(kinds.file())
+    session_ttl: timedelta = setting(kinds.duration("5m", "12h"), "1h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSettings:
     """Access control.
 
@@ -90,3 +105,8 @@ class AuthSettings:
     stale_writes: timedelta = setting(kinds.duration("0s", "1h"), "5m")
     audit_reads: str = setting(kinds.choice("off", "people", "all"), "off")
     metrics_permission: str = setting(kinds.choice("none", "read"), "none")
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether a mode asks callers for a bearer token."""
+        return not BEARER_MODES.isdisjoint(self.mode)

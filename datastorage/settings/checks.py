@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from operator import ge, le, lt, ne
 from typing import Any
 
+from datastorage.settings.access import BEARER_MODES
 from datastorage.settings.keys import Key
 
 Values = Mapping[str, Any]
@@ -142,6 +143,9 @@ _WARNINGS: Checks = {
     "audit.max_batch_size is below 1000:"
     " existing clients send up to 1000 and drop a refused batch": lambda of: (
         of["audit.max_batch_size"] < _USUAL_BATCH_SIZE
+    ),
+    "console.session_key_file is unset: sessions end with the process, hold on one pod only": lambda of: (
+        of["console.session_key_file"] is None and not BEARER_MODES.isdisjoint(of["auth.mode"])
     ),
     "redis.tls.enabled is false: security.strict wants passwords and queued records encrypted": lambda of: (
         of["security.strict"] and not of["redis.tls.enabled"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from datastorage.settings.access import AuthSettings, RateLimitSettings
+from datastorage.settings.access import AuthSettings, ConsoleSettings, RateLimitSettings
 from datastorage.settings.groups import (
     AuditSettings,
     IncidentsSettings,
@@ -35,6 +35,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     rate_limit: RateLimitSettings = field(default_factory=RateLimitSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)

@@ -1,4 +1,4 @@
-"""Check 11: whoever vouches for callers can be asked."""
+"""Check 11: whoever vouches for callers can be asked, and sessions of people hold on every pod."""
 
 from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.permissions import Permission
@@ -31,4 +31,9 @@ def access(subject: Subject, _seconds: float) -> str:
                 "check auth.kubernetes.api_url, ca_file and token_file, and whether the service's account is"
                 " bound to system:auth-delegator",
             ) from refusal
+    if settings.auth.takes_tokens and settings.console.session_key_file is None:
+        raise Doubtful(
+            f"access control by {modes} is ready, but sessions of the console hold on one pod, until it ends",
+            "put a key in a file and name it in console.session_key_file, see docs/access.md",
+        )
     return f"access control by {modes} is ready"

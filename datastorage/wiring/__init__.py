@@ -6,6 +6,7 @@
 from datetime import timedelta
 from pkgutil import resolve_name
 
+from datastorage.console import error_pages
 from datastorage.platform.access.files import AccessFiles
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database, application_name
@@ -13,6 +14,7 @@ from datastorage.platform.logs import line_writers
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.shared import SharedFlag
+from datastorage.platform.web.html import ErrorPages
 from datastorage.settings import Settings, environment
 from datastorage.wiring import features
 from datastorage.wiring.access import add_access
@@ -43,7 +45,7 @@ def build_services(
         settings: the whole configuration.
         clock: the server's now; tests pass their own.
         is_shutting_down: the flag shared by all workers, one of its own when absent.
-        access_files: the policy and the tokens, read now when absent.
+        access_files: the policy, the tokens and the keys of sessions, read now when absent.
 
     Raises:
         BadFileError: they cannot be used.
@@ -52,8 +54,9 @@ def build_services(
     services.add(services, settings, is_shutting_down or SharedFlag())
     features.add_readers(services, settings, clock)
     add_metrics(services, settings)
-    files = access_files or AccessFiles(settings.auth.policy_file, settings.auth.tokens_file)
+    files = access_files or AccessFiles(settings.auth, settings.console)
     add_access(services, settings, files, clock)
+    services.add(ErrorPages(error_pages.show))
     add_database(services, settings)
     features.add_queue(services, settings, clock)
     if settings.telemetry.enabled:

@@ -1,4 +1,4 @@
-"""Access control: the modes that the settings name, in their order, and the limits."""
+"""Access control: the modes that the settings name, in their order, the limits, and sessions."""
 
 from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
@@ -12,6 +12,7 @@ from datastorage.platform.access.modes.proxy import ProxyMode
 from datastorage.platform.access.modes.static import StaticMode
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
+from datastorage.platform.access.sessions import Sessions
 from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
@@ -38,7 +39,7 @@ def add_access(services: Services, settings: Settings, files: AccessFiles, clock
         metrics,
         metrics_permission=Permission.NOTHING if is_scrape_open else Permission.READ,
     )
-    services.add(control, Refusals(metrics), _quotas(services, settings))
+    services.add(control, Refusals(metrics), _quotas(services, settings), _sessions(parts))
 
     def look() -> None:
         files.look()
@@ -51,11 +52,11 @@ def control_of(settings: Settings) -> AccessControl:
     """Return access control for the time of one command.
 
     Raises:
-        BadFileError: the policy or the tokens cannot be used.
+        BadFileError: the policy, the tokens or the keys of sessions cannot be used.
     """
     services = Services()
     services.add(Metrics())
-    files = AccessFiles(settings.auth.policy_file, settings.auth.tokens_file)
+    files = AccessFiles(settings.auth, settings.console)
     add_access(services, settings, files, utc_now)
     return services[AccessControl]
 
@@ -73,6 +74,17 @@ def _quotas(services: Services, settings: Settings) -> Quotas:
         write_status=int(settings.rate_limit.write_status),
         is_trusted_proxy=settings.server.is_trusted_proxy,
         metrics=services[Metrics],
+    )
+
+
+def _sessions(parts: Parts) -> Sessions:
+    settings, keys = parts.settings, parts.files.session_keys
+    return Sessions(
+        keys=keys,
+        seal=resolve_name(f"{REMOTE}:Seal")(keys) if settings.auth.takes_tokens else None,
+        longest=settings.console.session_ttl,
+        is_trusted_proxy=settings.server.is_trusted_proxy,
+        clock=parts.clock,
     )
 
 

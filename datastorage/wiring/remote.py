@@ -1,4 +1,4 @@
-"""Modes that ask others over the network, and limits: their libraries are loaded where they are used."""
+"""What only some installations need, with the libraries for it: modes that ask others, limits, sessions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +13,15 @@ from datastorage.platform.access.keys import FETCH_INTERVAL, IssuerKeys
 from datastorage.platform.access.modes.jwt import JwtMode
 from datastorage.platform.access.modes.kubernetes import KubernetesMode
 from datastorage.platform.access.reviews import Reviews
+from datastorage.platform.access.sealing import Seal
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Rate, Settings
 from datastorage.wiring.parts import Parts
 from datastorage.wiring.services import Services
+
+__all__ = ["Seal", "jwt", "kubernetes", "rate_limit"]
 
 LIMIT_TIMEOUT: Final = timedelta(milliseconds=20)
 STRANGERS_SHARE: Final = 4

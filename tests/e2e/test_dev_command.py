@@ -45,6 +45,7 @@ def test_it_says_where_everything_is(shared: DevProcess) -> None:
         "redis": "connected",
         "auth": "none",
     }
+    assert shared.api.get("/api/v1/whoami").json["name"] == "dev"
     assert f"service      http://127.0.0.1:{shared.port}\n" in shared.output
     assert f"metrics      http://127.0.0.1:{shared.metrics_port}/metrics\n" in shared.output
     assert f"data         {shared.data}\n" in shared.output

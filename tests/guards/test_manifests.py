@@ -123,7 +123,7 @@ def test_resources_and_volumes_have_the_promised_values() -> None:
     assert "configMap" in mounts["/etc/datastorage"]
     assert {
         path: volume["secret"]["defaultMode"] for path, volume in mounts.items() if "secret" in volume
-    } == {"/etc/datastorage/secrets/db": 0o440, "/etc/datastorage/secrets/redis": 0o440}
+    } == {f"/etc/datastorage/secrets/{name}": 0o440 for name in ("db", "redis", "console")}
 
 
 def test_migrations_run_as_the_owner_and_give_up_after_four_attempts() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from datastorage.app import create_app
 from datastorage.openapi import as_yaml, default_document, default_settings
@@ -16,10 +17,16 @@ from datastorage.platform.web.routing import Routes
 from tests.guards.source import ROOT
 
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
+SHOWN: dict[str, list[str]] = {"bearer": []}
 UNDOCUMENTED = {
     ("/docs", "get"),  # the page that shows the document
     ("/docs/", "get"),
+    ("/docs/initializer.js", "get"),
     ("/docs/{path}", "get"),
+    ("/console/login", "get"),  # pages for people
+    ("/console/login", "post"),
+    ("/console/logout", "post"),
+    ("/console/static/{name}", "get"),
     ("/metrics", "get"),  # Prometheus text format; its rows are in docs/metrics.md
     ("/openapi.json", "get"),  # the document itself
     ("/api/v1/incidents/batch", "get"),  # says that "batch" is no id of an incident, as clients expect
@@ -57,6 +64,28 @@ def test_every_route_is_documented_and_nothing_else(app: Flask, described: dict[
     }
 
     assert {(path, method) for path, method, _ in operations(described)} == routed - UNDOCUMENTED
+
+
+def test_linter_finds_no_error(described: dict[str, Any]) -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+
+
+def test_every_operation_says_what_a_caller_has_to_show(described: dict[str, Any]) -> None:
+    needed = {
+        (path, method): (operation["security"], operation["x-permission"] == "nothing")
+        for path, method, operation in operations(described)
+    }
+    wrong = {
+        place for place, (security, is_open) in needed.items() if security != ([] if is_open else [SHOWN])
+    }
+
+    assert wrong == set()
+    assert SHOWN.keys() == described["components"]["securitySchemes"].keys()
+    assert {path for (path, _), (_, is_open) in needed.items() if is_open} == {
+        "/health",
+        "/health/live",
+        "/health/ready",
+    }
 
 
 def test_every_parameter_says_what_it_means(described: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -10,6 +11,9 @@ from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.modes.none import NoneMode
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
+from datastorage.platform.access.session_keys import SessionKeys
+from datastorage.platform.access.sessions import Sessions
+from datastorage.platform.clock import utc_now
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.platform.web.current import EXTENSION
@@ -54,6 +58,7 @@ def small_app(
         Refusals: Refusals(metrics),
         Quotas: no_quotas(metrics),
         AuditedReads: AuditedReads("off", lambda _: None),
+        Sessions: no_sessions(),
         **(services or {}),
     }
     app.register_blueprint(blueprint)
@@ -68,6 +73,17 @@ def open_to_all(metrics: Metrics) -> AccessControl:
     """Return access control that is off."""
     mode = NoneMode("anonymous", is_alone=True)
     return AccessControl([mode], metrics, metrics_permission=Permission.NOTHING)
+
+
+def no_sessions() -> Sessions:
+    """Return what opens none, because no mode takes tokens."""
+    return Sessions(
+        keys=SessionKeys.random(),
+        seal=None,
+        longest=timedelta(hours=1),
+        is_trusted_proxy=lambda _: False,
+        clock=utc_now,
+    )
 
 
 def no_quotas(metrics: Metrics) -> Quotas:

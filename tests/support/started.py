@@ -13,14 +13,17 @@ StartService = Callable[..., ServiceProcess]
 
 @contextmanager
 def started_services(
-    database: TestDatabase, redis_url: str, directories: pytest.TempPathFactory
+    database: TestDatabase,
+    redis_url: str,
+    directories: pytest.TempPathFactory,
+    kind: type[ServiceProcess] = ServiceProcess,
 ) -> Iterator[StartService]:
-    """Yield what starts a service; the services are stopped at the end."""
+    """Yield what starts a service of a kind; the services are stopped at the end."""
     url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
     started: list[ServiceProcess] = []
 
     def start(**changed: str) -> ServiceProcess:
-        started.append(ServiceProcess(directories.mktemp("service"), url, redis_url, **changed))
+        started.append(kind(directories.mktemp("service"), url, redis_url, **changed))
         return started[-1].start()
 
     yield start

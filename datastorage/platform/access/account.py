@@ -17,6 +17,8 @@ class Account:
     identity: Identity
     accepted_at: float
     expires_at: float
+    token_expires_at: float | None
+    """When the token itself ends, in Unix seconds."""
     lock: Lock = field(default_factory=Lock)
     decisions: dict[str, tuple[bool, float]] = field(default_factory=dict)
     written_at: float = NEVER

@@ -1,5 +1,6 @@
 """Addresses of callers: the other end of a socket, and under which key one is counted."""
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from wsgiref.types import WSGIEnvironment
@@ -17,6 +18,16 @@ def peer_of(environ: WSGIEnvironment) -> Address | None:
     except ValueError:  # a Unix socket
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def came_by_tls(environ: WSGIEnvironment, is_trusted_proxy: Callable[[str], bool]) -> bool:
+    """Tell whether a client's connection is encrypted, here or, as a trusted proxy says, in front of it."""
+    if environ.get("wsgi.url_scheme") == "https":
+        return True
+    # The right-most protocol is the one that the proxy itself has seen.
+    said = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+    peer = peer_of(environ) if said == "https" else None
+    return peer is not None and is_trusted_proxy(str(peer))
 
 
 def key_of(address: Address | None) -> str:

@@ -20,6 +20,10 @@ class Caller(Protocol):
     def is_stale(self) -> bool:
         """Whether this rests on an old answer, because nobody gives a new one."""
 
+    @property
+    def expires_at(self) -> float | None:
+        """When the credentials end, in Unix seconds; ``None`` where they do not, or nobody knows."""
+
     def may(self, permission: Permission) -> bool:
         """Tell whether the caller has ``permission``.
 
@@ -35,6 +39,7 @@ class Granted:
     identity: Identity
     permissions: frozenset[Permission]
     is_stale: bool = False
+    expires_at: float | None = None
 
     def may(self, permission: Permission) -> bool:
         """Look at the permissions."""

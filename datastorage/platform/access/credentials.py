@@ -12,6 +12,9 @@ MAX_TOKEN_CHARS: Final = 8000
 KNOWN_SECONDS: Final = 600.0
 """A token that was accepted so long ago is known: its bearer is no stranger."""
 
+ENDED_SESSION: Final = "datastorage.ended_session"
+"""Key of the WSGI environ: the request has a session that does not count any more."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _NO_TOKEN: Final = "a bearer token is required"  # noqa: S105 - a sentence
 _NO_BEARER: Final = "the Authorization header must be: Bearer <token>"
@@ -40,7 +43,7 @@ class Credentials:
 
     @property
     def has_authorization(self) -> bool:
-        """Whether the request has an ``Authorization`` header, good or bad."""
+        """Whether the request has an ``Authorization`` header or a session, good or bad."""
         return self.fault is None or self.fault.reason != "missing_auth_header"
 
     @property
@@ -55,7 +58,10 @@ class Credentials:
 
     @cached_property
     def _bearer(self) -> tuple[str | None, Unauthorized | None]:
-        return _bearer_token(self._text("HTTP_AUTHORIZATION").strip())
+        header = self._text("HTTP_AUTHORIZATION").strip()
+        if not header and ENDED_SESSION in self._environ:
+            return None, Unauthorized(_NO_TOKEN, "session_invalid")
+        return _bearer_token(header)
 
     def _text(self, name: str) -> str:
         text: str = self._environ.get(name, "")

@@ -37,6 +37,15 @@ class Unauthorized(AccessRefused):
         return cls("the bearer token was not accepted", reason, mode=mode, is_bad_token=True)
 
 
+class CsrfFailed(AccessRefused):
+    """A form does not come from a page that was made for this session."""
+
+    slug = "csrf-failed"
+
+    def __init__(self) -> None:
+        super().__init__("the form is too old or came from another site", "csrf_failed")
+
+
 class AccessUnknown(AccessRefused):
     """Whoever knows the caller or its permissions does not answer: send the request again."""
 

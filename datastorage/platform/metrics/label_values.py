@@ -20,6 +20,8 @@ AUTH_REFUSALS: Final = (
     "review_unavailable",
     "failure_limit",
     "rate_limit",
+    "csrf_failed",
+    "session_invalid",
 )
 ENQUEUE_FAILURES: Final = (
     "redis_unavailable",

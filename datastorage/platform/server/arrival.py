@@ -19,6 +19,7 @@ _JUDGED: Final = {
     "content-encoding": "HTTP_CONTENT_ENCODING",
     "authorization": "HTTP_AUTHORIZATION",
     "x-auth-request-user": "HTTP_X_AUTH_REQUEST_USER",
+    "cookie": "HTTP_COOKIE",
 }
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 

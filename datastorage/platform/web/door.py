@@ -19,12 +19,15 @@ from datastorage.errors import DataStorageError
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
+from datastorage.platform.access.sessions import Sessions
 from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.platform.web.current import EXTENSION, services_of_request
-from datastorage.platform.web.gates import Admission, Grounds, admit, is_probe
+from datastorage.platform.web.gates import Admission, Grounds, admit, body_limit, is_probe
+from datastorage.platform.web.html import page_headers
 from datastorage.platform.web.http_metrics import HttpMetrics
+from datastorage.platform.web.media_types import FORM
 from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
 from datastorage.platform.web.replies import Headers, Reply
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID, Request
@@ -49,7 +52,7 @@ def run(admission: Admission, grounds: Grounds) -> Reply:
     if request.method == "OPTIONS":
         methods = grounds.routes.methods_of(request.path)
         return Reply(200, [("Allow", ", ".join(methods)), ("Content-Length", "0")])
-    arguments = _read(request, endpoint, grounds.max_body_bytes)
+    arguments = _read(request, endpoint, grounds)
     outcome = endpoint.operation.act(*arguments)
     answer = endpoint.answer_of[type(outcome)]
     if answer.log is not None:
@@ -59,15 +62,21 @@ def run(admission: Admission, grounds: Grounds) -> Reply:
     return answer.reply(outcome)
 
 
-def _read(request: Request, endpoint: Endpoint, max_body_bytes: int) -> list[Any]:
+def _read(request: Request, endpoint: Endpoint, grounds: Grounds) -> list[Any]:
     """Return the arguments of the view: the caller, and what is in the path, the query and the body."""
     arguments: list[Any] = [request.caller] if endpoint.operation.wants_caller else []
+    if endpoint.operation.wants_request:
+        arguments.append(request)
     if endpoint.path is not None:
         arguments.append(endpoint.path.read(request.variables))
     if (query := endpoint.query) is not None:
         arguments.append(query.read(request.sent(query.resource, slug=query.encoding_slug)))
     if (body := endpoint.body) is not None:
-        arguments.append(body.read(body.decode(request.read_body(max_body_bytes, body.resource))))
+        data = body.decode(request.read_body(body_limit(endpoint, grounds), body.resource))
+        if endpoint.body_type is FORM:
+            request.form = data
+            grounds.sessions.check_form(request.environ, data)
+        arguments.append(body.read(data))
     return arguments
 
 
@@ -88,10 +97,14 @@ class Door:
         self._services: dict[type, Any] = app.extensions[EXTENSION]
         routes = self._services[Routes] = Routes(app, self._services)
         self._services[Metrics].know_fields(routes.field_names)
-        access = self._services[AccessControl]
-        quotas = self._services[Quotas]
-        port, max_body_bytes = str(settings.metrics_port), settings.max_body_bytes
-        self._grounds = Grounds(routes, port, max_body_bytes, access, quotas)
+        self._grounds = Grounds(
+            routes=routes,
+            metrics_port=str(settings.metrics_port),
+            max_body_bytes=settings.max_body_bytes,
+            access=self._services[AccessControl],
+            quotas=self._services[Quotas],
+            sessions=self._services[Sessions],
+        )
         self._services[Grounds] = self._grounds
         self._metrics = metrics
         self._audited_reads: AuditedReads = self._services[AuditedReads]
@@ -181,6 +194,9 @@ class Door:
         self, request: Request, reply: Reply, start_response: StartResponse, ends: list[Callable[[], None]]
     ) -> Iterable[bytes]:
         """Begin to send; ``ends`` are called when it is over."""
+        if reply.is_page:
+            is_encrypted = self._grounds.sessions.is_encrypted(request.environ)
+            reply.headers += page_headers(reply.headers, is_encrypted=is_encrypted)
         start_response(reply.status_line, _complete(request, reply))
         body, is_sent = reply.body, request.method != "HEAD"
         if isinstance(body, bytes):

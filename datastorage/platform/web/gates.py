@@ -11,16 +11,19 @@ from typing import Final
 from wsgiref.types import WSGIEnvironment
 
 from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, NotFound, Overloaded
-from datastorage.platform.access.caller import Forbidden
+from datastorage.platform.access.caller import Caller, Forbidden
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.errors import Unauthorized
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
+from datastorage.platform.access.sessions import Sessions, is_of_console
 from datastorage.platform.request_class import Standing, standing_of_request
 from datastorage.platform.web.requests import NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
 METRICS: Final = "/metrics"
+ROOT: Final = "/"
+"""The one unknown path that is no secret."""
 PROBES: Final = ("/health", METRICS)
 
 
@@ -34,6 +37,7 @@ class Grounds:
         max_body_bytes: the largest body.
         access: knows the callers.
         quotas: knows how much each of them may send.
+        sessions: opens the sessions of people at a browser.
     """
 
     routes: Routes
@@ -41,6 +45,7 @@ class Grounds:
     max_body_bytes: int
     access: AccessControl
     quotas: Quotas
+    sessions: Sessions
 
 
 def identify(request: Request, _grounds: Grounds) -> None:
@@ -102,7 +107,9 @@ def _is_export(request: Request, endpoint: Endpoint) -> bool:
 
 
 def _is_open(request: Request, routes: Routes) -> bool:
-    """Tell whether a path has other methods, which need nothing."""
+    """Tell whether a path is the root, or has other methods, which need nothing."""
+    if request.path == ROOT:
+        return True
     if not isinstance(request.unrouted, MethodNotAllowed):
         return False
     others = (
@@ -117,8 +124,20 @@ def check_body_head(request: Request, grounds: Grounds) -> None:
     Raises:
         UnsupportedMediaType, RequestTooLarge: it is one.
     """
-    if request.endpoint is not None and request.endpoint.body is not None:
-        request.check_body_head(grounds.max_body_bytes)
+    endpoint = request.endpoint
+    if endpoint is not None and endpoint.body is not None:
+        request.check_body_head(endpoint.body_type, body_limit(endpoint, grounds))
+
+
+def body_limit(endpoint: Endpoint, grounds: Grounds) -> int:
+    """Return the most bytes of a body that an endpoint takes."""
+    return min(endpoint.body_type.most_bytes, grounds.max_body_bytes)
+
+
+def open_session(request: Request, grounds: Grounds) -> None:
+    """Let the token in the cookie of the console count as sent; elsewhere the cookie means nothing."""
+    if is_of_console(request.path):
+        grounds.sessions.open(request.environ)
 
 
 def check_failures(request: Request, grounds: Grounds) -> None:
@@ -178,6 +197,7 @@ GATES: Final[tuple[Gate, ...]] = (
     choose_lane,
     take_class,
     check_body_head,
+    open_session,
     check_failures,
     authorise,
     refuse_unknown_route,
@@ -217,11 +237,26 @@ def admit(request: Request, grounds: Grounds) -> Admission:
     return Admission(request, request.endpoint, passed=_PASSED)
 
 
+def authenticate(request: Request, grounds: Grounds, token: str) -> Caller:
+    """Find out who bears a token that a form has brought, by the gates that every token has to pass.
+
+    Raises:
+        AccessRefused: nobody accepts it, or its sender has tried too many others.
+    """
+    # As WSGI hands over a header: by Latin-1 characters.
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}".encode().decode("latin-1")
+    request.permission = Permission.IDENTITY
+    check_failures(request, grounds)
+    authorise(request, grounds)
+    assert request.caller is not None
+    return request.caller
+
+
 def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
     """Tell whether a request will be admitted, as far as its head tells, and its body read."""
     request = Request(environ, 0.0)
     try:
-        for gate in (choose_lane, check_body_head, refuse_unknown_route):
+        for gate in (choose_lane, check_body_head, open_session, refuse_unknown_route):
             gate(request, grounds)
     except DataStorageError:
         return False

@@ -14,7 +14,7 @@ operations out, and the API document reads the same value.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web import json
@@ -23,6 +23,7 @@ from datastorage.platform.web.replies import Reply
 from datastorage.platform.web.sent import Sent
 
 View = Callable[..., Any]
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Answer:
         schema: describes the body in the API document; ``None`` for what is not part of it.
         description: one sentence for the API document.
         media_type: of the body.
-        body: makes what is sent of the outcome; the outcome itself is sent without it.
+        body: makes what is sent of the outcome, as bytes unless it is JSON; the outcome itself is sent
+            without it.
         headers: further headers of an outcome.
         announces: names of the headers that ``headers`` may add, for the API document.
         links: what can be asked next, for the API document.
@@ -48,7 +50,7 @@ class Answer:
     status: int
     schema: Any
     description: str
-    media_type: str = "application/json"
+    media_type: str = _JSON
     body: Callable[[Any], Any] | None = None
     headers: Callable[[Any], Mapping[str, str]] | None = None
     announces: tuple[str, ...] = ()
@@ -63,7 +65,8 @@ class Answer:
         if self.stream:
             reply = Reply(self.status, [("Content-Type", self.media_type)], content)
         else:
-            reply = Reply.of_bytes(self.status, self.media_type, json.encode(content))
+            encoded = json.encode(content) if self.media_type == _JSON else content
+            reply = Reply.of_bytes(self.status, self.media_type, encoded)
         if self.headers is not None:
             reply.headers.extend(self.headers(outcome).items())
         return reply
@@ -80,6 +83,7 @@ class Operation:
         query: class of the reader of the query parameters.
         body: class of the reader of the JSON body.
         wants_caller: whether the first argument of the view is the caller.
+        wants_request: whether it is the request itself, as pages need it that deal with cookies.
         audited: whether it shows audit records, so that asking for them leaves a trace.
         exports: tells of what was sent whether it asks for an export, for which ``export`` is needed instead.
         answers: one for each type of outcome.
@@ -95,6 +99,7 @@ class Operation:
     query: type | None = None
     body: type | None = None
     wants_caller: bool = False
+    wants_request: bool = False
     audited: bool = False
     exports: Callable[[Sent], bool] | None = None
     answers: tuple[Answer, ...] = ()
@@ -125,6 +130,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
     query: type | None = None,
     body: type | None = None,
     wants_caller: bool = False,
+    wants_request: bool = False,
     audited: bool = False,
     exports: Callable[[Sent], bool] | None = None,
     answers: tuple[Answer, ...] = (),
@@ -142,6 +148,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
             query=query,
             body=body,
             wants_caller=wants_caller,
+            wants_request=wants_request,
             audited=audited,
             exports=exports,
             answers=answers,

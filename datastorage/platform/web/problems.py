@@ -1,4 +1,7 @@
-"""Problem documents (RFC 9457, DD-004): the only table from slug to status, and from error to answer."""
+"""Problem documents (RFC 9457, DD-004): the only table from slug to status, and from error to answer.
+
+Under the pages for people a problem is shown as one.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from datastorage.platform.logs.sparing import SparingWarnings
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web import json
 from datastorage.platform.web.current import current
+from datastorage.platform.web.html import ErrorPages, is_page
 from datastorage.platform.web.refusals import Refusals
 from datastorage.platform.web.replies import Headers, Reply
 from datastorage.platform.web.requests import Request
@@ -52,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "immutable-field-violation": Kind(400, "Bad Request"),
     "unauthorized": Kind(401, "Unauthorized"),
     "forbidden": Kind(403, "Forbidden"),
+    "csrf-failed": Kind(403, "Cross-Site Request Refused"),
     "not-found": Kind(404, "Not Found"),
     "method-not-allowed": Kind(405, "Method Not Allowed"),
     "request-timeout": Kind(408, "Request Timeout"),
@@ -179,6 +184,8 @@ def as_problem(reply: Reply, request: Request) -> Reply:
     """Return an answer that Flask or an extension made; errors keep their number and become problems."""
     if reply.status < HTTPStatus.BAD_REQUEST or ("Content-Type", MEDIA_TYPE) in reply.headers:
         return reply
+    if reply.is_page and is_page(request.path):
+        return reply
     slug = _slug_of(reply.status)
     phrase = HTTPStatus(reply.status).phrase if reply.status in _STATUSES else "Unknown Error"
     details = {
@@ -213,4 +220,6 @@ def _reply(slug: str, detail: str, request: Request, **members: Any) -> Reply:
     if slug == "request-too-large":
         current(Metrics).count_validation_failure("body", "too_large")
     problem = document(slug, detail, instance=request.path, request_id=request.request_id, **members)
+    if is_page(request.path):
+        return current(ErrorPages).show(problem, request)
     return Reply.of_bytes(problem["status"], MEDIA_TYPE, json.encode(problem))

@@ -21,17 +21,21 @@ class Reply:
         headers: names and values; ``Content-Type`` among them where there is a body.
         body: the bytes, or an iterable that is read while they are sent and closed at the end.
         cache_control: how long whom the answer serves.
+        is_page: whether browsers show it.
     """
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes | Iterable[bytes] = b""
     cache_control: str = "no-store"
+    is_page: bool = False
 
     @classmethod
     def of_bytes(cls, status: int, media_type: str, body: bytes) -> Self:
         """Return an answer whose length is known."""
-        return cls(status, [("Content-Type", media_type), ("Content-Length", str(len(body)))], body)
+        reply = cls(status, [("Content-Type", media_type), ("Content-Length", str(len(body)))], body)
+        reply.is_page = media_type.startswith("text/html")
+        return reply
 
     @classmethod
     def of_response(cls, response: WerkzeugResponse, environ: WSGIEnvironment) -> Self:
@@ -40,6 +44,7 @@ class Reply:
         kept = [header for header in headers if header[0].lower() != "cache-control"]
         reply = cls(response.status_code, kept, body)
         reply.cache_control = response.headers.get("Cache-Control", reply.cache_control)
+        reply.is_page = response.mimetype == "text/html"
         return reply
 
     @property

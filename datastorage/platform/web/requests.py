@@ -20,6 +20,7 @@ from datastorage.errors import (
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.logs import RequestContext, request_context
 from datastorage.platform.web.characters import NUL
+from datastorage.platform.web.media_types import BodyType
 from datastorage.platform.web.sent import Sent
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ _LATE = "the request body did not arrive in time"
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _TRACEPARENT_PATTERN = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _BROKEN_ESCAPE_PATTERN = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_JSON_TYPE_PATTERN = re.compile(r"application/(json|[\w.!#$&^+-]+\+json)", re.ASCII | re.IGNORECASE)
-_CHARSET_PATTERN = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
 
 class Request:
@@ -75,11 +74,12 @@ class Request:
         unrouted: why it asks for none, until that is answered.
         log_fields: what the line about the request tells beside what all of them do.
         rows: how many records the answer shows, ``None`` when unknown.
+        form: the fields of the form that was sent, empty until they are read.
     """
 
     __slots__ = (
-        "_sent", "caller", "endpoint", "environ", "log_fields", "method", "path", "permission", "quota",
-        "request_id", "rows", "started_seconds", "unrouted", "variables",
+        "_sent", "caller", "endpoint", "environ", "form", "log_fields", "method", "path", "permission",
+        "quota", "request_id", "rows", "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -96,6 +96,7 @@ class Request:
         self.log_fields: Mapping[str, object] = {}
         self.rows: int | None = None
         self.quota: Quota | None = None
+        self.form: Mapping[str, str] = {}
         self._sent: Sent | None = None
 
     def identify(self) -> None:
@@ -173,15 +174,15 @@ class Request:
         text = self.environ.get("CONTENT_LENGTH", "")
         return int(text) if text.isdecimal() else None
 
-    def check_body_head(self, limit: int) -> None:
+    def check_body_head(self, body_type: BodyType, limit: int) -> None:
         """Judge the body by the headers alone, before any of it is read.
 
         Raises:
-            UnsupportedMediaType: ``Content-Type`` is not JSON, or the body is compressed.
+            UnsupportedMediaType: ``Content-Type`` is not ``body_type``, or the body is compressed.
             RequestTooLarge: announced to be larger than ``limit`` bytes.
         """
-        if self.environ.get("CONTENT_TYPE") != "application/json":
-            _check_media_type(self.environ.get("CONTENT_TYPE", ""))
+        if self.environ.get("CONTENT_TYPE") != body_type.name:
+            body_type.check(self.environ.get("CONTENT_TYPE", ""))
         if self.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("the request body must not be compressed")
         announced = self.announced_bytes
@@ -245,15 +246,6 @@ def _query_fault(encoded: str) -> Fault | None:
     except UnicodeDecodeError:
         return Fault("must be UTF-8")
     return None
-
-
-def _check_media_type(content_type: str) -> None:
-    media_type, _, parameters = content_type.partition(";")
-    if media_type.strip() and not _JSON_TYPE_PATTERN.fullmatch(media_type.strip()):
-        raise UnsupportedMediaType("the request body must be application/json")
-    charset = _CHARSET_PATTERN.search(parameters)
-    if charset and charset[1].lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("the request body must be UTF-8")
 
 
 def too_large(limit: int) -> RequestTooLarge:

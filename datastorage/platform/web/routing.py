@@ -16,11 +16,15 @@ from werkzeug.routing import Rule
 
 from datastorage.errors import MethodNotAllowed, NotFound
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.access.sessions import is_of_console
 from datastorage.platform.request_class import RequestClass
+from datastorage.platform.web.forms import Form
+from datastorage.platform.web.media_types import FORM, JSON, BodyType
 from datastorage.platform.web.operations import Answer, Operation
 from datastorage.platform.web.readers import BodyReader, PathReader, QueryReader
 
 _VARIABLE = re.compile(r"<[^>]+>")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class RouteError(RuntimeError):
@@ -40,6 +44,7 @@ class Endpoint:
         path: reads the variables of the path, if the operation wants them.
         query: reads the query parameters, likewise.
         body: reads the body, likewise.
+        body_type: what the body has to be.
         answer_of: how each type of outcome is sent.
     """
 
@@ -51,6 +56,7 @@ class Endpoint:
     path: PathReader | None
     query: QueryReader | None
     body: BodyReader | None
+    body_type: BodyType
     answer_of: Mapping[type, Answer]
 
     @classmethod
@@ -59,7 +65,8 @@ class Endpoint:
 
         Raises:
             RouteError: it is no operation, so nothing says who may call it; a reader needs arguments and is
-                not among ``services``; two answers have the same type of outcome.
+                not among ``services``; two answers have the same type of outcome; a page takes something else
+                than a form.
         """
         if not isinstance(view, Operation):
             raise RouteError(f"route without permission: {rule.rule}")
@@ -75,6 +82,8 @@ class Endpoint:
                 raise RouteError(f"route with a wrong reader: {wanted.__name__} is no {kind.__name__}")
             return found
 
+        body = reader(view.body, BodyReader)
+        _require_form_of_pages(rule, body)
         return cls(
             operation=view,
             name=rule.endpoint,
@@ -83,7 +92,8 @@ class Endpoint:
             template=_VARIABLE.sub(":id", rule.rule),
             path=reader(view.path, PathReader),
             query=reader(view.query, QueryReader),
-            body=reader(view.body, BodyReader),
+            body=body,
+            body_type=FORM if isinstance(body, Form) else JSON,
             answer_of=answer_of,
         )
 
@@ -92,6 +102,17 @@ class Endpoint:
         """The names of all fields that a request may have."""
         readers = (each for each in (self.path, self.query, self.body) if each is not None)
         return frozenset().union(*(reader.field_names for reader in readers))
+
+
+def _require_form_of_pages(rule: Rule, body: BodyReader | None) -> None:
+    """Let every change by a page come in a form, for forms are what is checked against other sites.
+
+    Raises:
+        RouteError: it does not, or a form is sent to something else than a page.
+    """
+    changes = is_of_console(rule.rule) and not _READING.issuperset(rule.methods or ())
+    if changes != isinstance(body, Form):
+        raise RouteError(f"route of a page without a form, or form without a page: {rule.rule}")
 
 
 def _made(reader: type, rule: Rule) -> Any:
@@ -196,6 +217,7 @@ def _everything(methods: frozenset[str]) -> Endpoint:
         path=None,
         query=None,
         body=None,
+        body_type=JSON,
         answer_of={},
     )
 

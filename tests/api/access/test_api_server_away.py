@@ -102,6 +102,20 @@ def test_token_taken_away_ends_reads_and_writes_when_the_cache_does(
     assert patient.post(EVENTS, an_event(), "gone").status in {401, 503}
 
 
+def test_account_that_is_deleted_neither_reads_nor_writes_when_the_cache_ends(
+    patient: Caller, away: ReviewServer
+) -> None:
+    for name in ("deleted", "quiet"):
+        away.accounts[name] = Account(f"system:serviceaccount:ns:{name}", VERBS["M"])
+        assert patient.post(EVENTS, an_event(), name).status == 201
+        assert patient.get(EVENTS, name).status == 200
+    del away.accounts["deleted"], away.accounts["quiet"]
+
+    assert_problem(patient.patch("/api/v1/workflows/x/disable", b"{}", "deleted"), 401, "unauthorized")
+    eventually(lambda: patient.get(EVENTS, "quiet").status == 401)
+    assert patient.post(EVENTS, an_event(), "quiet").status == 401
+
+
 def test_permission_taken_away_counts_when_the_cache_ends(patient: Caller, away: ReviewServer) -> None:
     away.accounts["less"] = Account("system:serviceaccount:ns:less", VERBS["A"])
     assert patient.get(EVENTS, "less").status == 200

@@ -9,8 +9,11 @@ import yaml
 
 from datastorage.platform.access.tokens import hash_of, new_token
 from tests.api.access.conftest import Caller
+from tests.support.browser import Browser
 from tests.support.builders import EVENTS, an_event
+from tests.support.exposition import Scrape
 from tests.support.http import Answer, assert_problem
+from tests.support.isolated import IsolatedService
 from tests.support.started import StartService
 
 TOKEN = new_token()
@@ -84,6 +87,8 @@ def test_address_that_tries_too_many_credentials_is_kept_out_but_for_known_token
     )
     assert caller.get(EVENTS, TOKEN).status == 200
     assert caller.get("/health").status == 200
+    assert Browser(caller.api).log_in(new_token()).status == 429
+    assert Browser(caller.api).log_in(TOKEN).status == 303
 
 
 def test_forwarded_address_counts_from_a_trusted_proxy_only(
@@ -109,3 +114,19 @@ def test_pods_share_a_limit_in_redis(start_service: StartService, tokens: Path) 
     statuses = [pods[place % 2].get(EVENTS, TOKEN).status for place in range(60)]
 
     assert statuses.count(200) == 20
+
+
+def test_limit_in_a_redis_that_is_away_is_counted_by_the_worker(
+    isolated: IsolatedService, tokens: Path, tmp_path: Path
+) -> None:
+    settings = {"AUTH_MODE": "static", "AUTH_TOKENS_FILE": str(tokens), "SERVER_WORKERS": "1"}
+    limit = {"RATE_LIMIT_READS": "20/minute", "RATE_LIMIT_STORAGE": "redis"}
+    with isolated.another_service(tmp_path, **settings, **limit) as service:
+        caller = Caller(service.api)
+        assert caller.get(EVENTS, TOKEN).status == 200
+        isolated.redis.stop()
+
+        statuses = [caller.get(EVENTS, TOKEN).status for _ in range(30)]
+
+        assert statuses == [200] * 20 + [429] * 10
+        assert Scrape(service.metrics_api).value("rate_limit_backend_errors_total") >= 1

@@ -1,5 +1,7 @@
 """Which modes may stand together and what each of them needs (access.md 2.1); all mistakes at once."""
 
+from datetime import timedelta
+
 import pytest
 
 from datastorage.settings import Rate
@@ -60,3 +62,23 @@ def test_rates_and_modes_are_read(load: Load) -> None:
     assert [str(each) for each in settings.auth.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     assert (settings.rate_limit.reads, settings.rate_limit.writes) == (None, Rate(20, 1))
     assert settings.rate_limit.failures == Rate(60, 60)
+
+
+WITHOUT_KEY = "console.session_key_file is unset: sessions end with the process, hold on one pod only"
+
+
+@pytest.mark.parametrize(
+    ("mode", "warnings"), [("static", (WITHOUT_KEY,)), ("kubernetes,none", (WITHOUT_KEY,)), ("none", ())]
+)
+def test_mode_that_takes_tokens_warns_without_keys_for_sessions(
+    load: Load, mode: str, warnings: tuple[str, ...]
+) -> None:
+    assert load(auth={"mode": mode, **TOKENS}).warnings == warnings
+    assert load(auth={"mode": mode, **TOKENS}, console={"session_key_file": __file__}).warnings == ()
+
+
+def test_session_lasts_between_five_minutes_and_twelve_hours(load: Load, fail: Fail) -> None:
+    assert load(console={"session_ttl": "12h"}).console.session_ttl == timedelta(hours=12)
+    assert fail(console={"session_ttl": "4m59s"}).problems == (
+        "invalid session_ttl: console.session_ttl must be between 5m and 12h, got: 4m59s",
+    )

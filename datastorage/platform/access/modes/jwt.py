@@ -6,7 +6,7 @@ from typing import Any, Final
 import jwt
 
 from datastorage.platform.access.caller import Granted
-from datastorage.platform.access.claims import claims_of
+from datastorage.platform.access.claims import claims_of, expiry_of
 from datastorage.platform.access.credentials import Credentials
 from datastorage.platform.access.errors import AccessUnknown, Unauthorized
 from datastorage.platform.access.identity import MAX_GROUPS, Identity, is_name, kind_of
@@ -60,8 +60,10 @@ class JwtMode:
             return None
         if permission is Permission.ADMIN:
             self._policy.look()
-        identity = _identity(self._verified(token, issuer), issuer)
-        return Granted(identity, self._policy.value.permissions_of(identity))
+        claims = self._verified(token, issuer)
+        identity = _identity(claims, issuer)
+        permissions = self._policy.value.permissions_of(identity)
+        return Granted(identity, permissions, expires_at=expiry_of(claims))
 
     def _verified(self, token: str, issuer: Issuer) -> _Claims:
         try:

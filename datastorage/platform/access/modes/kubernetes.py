@@ -198,7 +198,7 @@ class KubernetesMode:
                 raise
         now = monotonic_seconds()
         left = self._kept_seconds if expiry is None else expiry - self._clock().timestamp()
-        account = Account(identity, now, now + min(self._kept_seconds, max(left, 0.0)))
+        account = Account(identity, now, now + min(self._kept_seconds, max(left, 0.0)), expiry)
         if before is not None and before.identity == identity:
             account.decisions, account.written_at = before.decisions, before.written_at
         self._accounts.put(key, account)
@@ -273,6 +273,11 @@ class KubernetesCaller:
     def identity(self) -> Identity:
         """The account."""
         return self._account.identity
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the token ends."""
+        return self._account.token_expires_at
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the account has ``permission``.

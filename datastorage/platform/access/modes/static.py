@@ -52,4 +52,5 @@ class StaticMode:
         if entry.expires is not None and entry.expires <= self._clock():
             raise Unauthorized.bad_token("expired_token", NAME)
         identity = Identity(name=entry.name, kind=kind_of(entry.name, entry.kind), mode=NAME)
-        return Granted(identity, entry.permissions)
+        expires_at = None if entry.expires is None else entry.expires.timestamp()
+        return Granted(identity, entry.permissions, expires_at=expires_at)

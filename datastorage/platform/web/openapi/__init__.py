@@ -5,6 +5,6 @@ cannot promise what the code does not do.
 """
 
 from datastorage.platform.web.openapi.document import document
-from datastorage.platform.web.openapi.pages import blueprint, swagger_ui
+from datastorage.platform.web.openapi.pages import blueprint
 
-__all__ = ["blueprint", "document", "swagger_ui"]
+__all__ = ["blueprint", "document"]

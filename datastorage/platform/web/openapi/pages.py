@@ -1,13 +1,15 @@
 """Where the API document is served: as JSON, and as a page to try requests on."""
 
-from typing import Any, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from flask import Blueprint
-from flask.sansio.blueprints import BlueprintSetupState
-from flask_swagger_ui import get_swaggerui_blueprint
+import flask_swagger_ui
+from flask import Blueprint, Response, send_from_directory
 
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
+from datastorage.platform.web.html import HTML, POLICY_HEADER, POLICY_WITH_STYLES
 from datastorage.platform.web.openapi.document import document
 from datastorage.platform.web.operations import Answer, Operation, operation
 from datastorage.platform.web.routing import Routes
@@ -15,7 +17,18 @@ from datastorage.platform.web.routing import Routes
 DOCUMENT_PATH = "/openapi.json"
 PAGE_PATH = "/docs"
 
+_OURS: Final = Path(__file__).with_name("page")
+_SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).with_name("dist")
+"""Swagger UI, of the installed package and not of the internet; its own page has a script inside."""
+
 blueprint = Blueprint("openapi", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A part of the page that is ours."""
+
+    content: bytes
 
 
 @blueprint.get(DOCUMENT_PATH)
@@ -25,18 +38,41 @@ def openapi_json() -> dict[str, Any]:
     return document(current(Routes))
 
 
-def swagger_ui() -> Blueprint:
-    """Return the page at ``/docs``; its scripts come from the installed package, not from the internet."""
-    # Without a validator: the page would otherwise ask a public one for a badge.
-    config = {"deepLinking": True, "validatorUrl": "none"}
-    ui = cast("Blueprint", get_swaggerui_blueprint(PAGE_PATH, DOCUMENT_PATH, config=config))
+def _answer(media_type: str, **headers: str) -> Answer:
+    return Answer(
+        PageFile,
+        200,
+        None,
+        "The file.",
+        media_type=media_type,
+        body=lambda file: file.content,
+        headers=lambda _: headers,
+    )
 
-    @ui.record
-    def open_to_all_and_without_slash(state: BlueprintSetupState) -> None:
-        views, show = state.app.view_functions, f"{ui.name}.show"
-        for name in [name for name in views if name.startswith(f"{ui.name}.")]:
-            views[name] = Operation.of_flask_view(views[name], Permission.NOTHING)
-        # The package knows "/docs/" only, and Flask would redirect there; this service never redirects.
-        state.app.add_url_rule(PAGE_PATH, show)
 
-    return ui
+# With and without slash: this service never redirects.
+@blueprint.get(PAGE_PATH)
+@blueprint.get(f"{PAGE_PATH}/")
+@operation(Permission.NOTHING, answers=(_answer(HTML, **{POLICY_HEADER: POLICY_WITH_STYLES}),))
+def page() -> PageFile:
+    """Return the page on which the document can be browsed and tried."""
+    return PageFile((_OURS / "index.html").read_bytes())
+
+
+@blueprint.get(f"{PAGE_PATH}/initializer.js")
+@operation(Permission.NOTHING, answers=(_answer("text/javascript; charset=utf-8"),))
+def initializer() -> PageFile:
+    """Return the script that opens the document in the page."""
+    return PageFile((_OURS / "initializer.js").read_bytes())
+
+
+def _file_of_swagger_ui(path: str) -> Response:
+    """Return a file of the package."""
+    return send_from_directory(_SWAGGER_UI, path)
+
+
+blueprint.add_url_rule(
+    f"{PAGE_PATH}/<path:path>",
+    "swagger_ui",
+    Operation.of_flask_view(_file_of_swagger_ui, Permission.NOTHING),
+)

@@ -2,6 +2,7 @@ import pytest
 from flask import Blueprint
 from flask.testing import FlaskClient
 
+from datastorage.console.login import LoginForm
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.routing import RouteError
@@ -88,4 +89,21 @@ def test_two_answers_for_one_type_of_outcome_keep_the_service_from_starting() ->
     add(blueprint, "/things", operation(Permission.READ, answers=(SAID, other))(lambda: Said("")))
 
     with pytest.raises(RouteError, match="two answers for one type of outcome: /things"):
+        small_app(blueprint)
+
+
+def test_change_by_a_page_that_comes_in_no_form_keeps_the_service_from_starting() -> None:
+    blueprint = Blueprint("pages", __name__)
+    add(blueprint, "/console/change", says("changed"), "POST")
+
+    with pytest.raises(RouteError, match=r"route of a page without a form.*: /console/change"):
+        small_app(blueprint)
+
+
+def test_form_that_is_sent_to_the_api_keeps_the_service_from_starting() -> None:
+    blueprint = Blueprint("api", __name__)
+    wanted = operation(Permission.WRITE, body=LoginForm, answers=(SAID,))
+    add(blueprint, "/api/form", wanted(lambda _: Said("changed")), "POST")
+
+    with pytest.raises(RouteError, match="form without a page: /api/form"):
         small_app(blueprint)
