@@ -25,7 +25,6 @@ from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
 from datastorage.platform.access.files import AccessFiles
 from datastorage.platform.access.session_keys import SessionKeys
-from datastorage.platform.access.watched import BadFileError
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.db.engine import connected
@@ -39,6 +38,7 @@ from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
+from datastorage.platform.watched import BadFileError
 from datastorage.platform.web.current import EXTENSION
 from datastorage.settings import AuthSettings, ConsoleSettings, Settings, environment
 from datastorage.wiring import Services, build_services

@@ -18,9 +18,9 @@ from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.identity import Kind
 from datastorage.platform.access.permissions import GRANTABLE, Permission
 from datastorage.platform.access.tokens import NAME_PATTERN, hash_of, new_token
-from datastorage.platform.access.watched import BadFileError
 from datastorage.platform.clock import utc_now
 from datastorage.platform.commands import as_json_option, pass_settings, print_table
+from datastorage.platform.watched import BadFileError
 from datastorage.settings import Settings
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,4})([dh])")

@@ -2,7 +2,7 @@
 
 from datastorage.platform.access.errors import AccessRefused
 from datastorage.platform.access.permissions import Permission
-from datastorage.platform.access.watched import BadFileError
+from datastorage.platform.watched import BadFileError
 from datastorage.validation.servers import load_settings
 from datastorage.validation.subject import Broken, Doubtful, Subject
 from datastorage.wiring.access import control_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from datastorage.platform.access.watched import BadFileError
+from datastorage.platform.watched import BadFileError
 
 KEY_BYTES: Final = 32
 MOST_KEYS: Final = 3

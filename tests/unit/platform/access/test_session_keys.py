@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from datastorage.platform.access.session_keys import SessionKeys
-from datastorage.platform.access.watched import BadFileError
+from datastorage.platform.watched import BadFileError
 
 
 def a_line(byte: int) -> str:
