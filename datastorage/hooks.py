@@ -38,9 +38,10 @@ from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
+from datastorage.platform.server.tls import ServerTls
 from datastorage.platform.watched import BadFileError
 from datastorage.platform.web.current import EXTENSION
-from datastorage.settings import AuthSettings, ConsoleSettings, Settings, environment
+from datastorage.settings import AuthSettings, ConsoleSettings, ServerTlsSettings, Settings, environment
 from datastorage.wiring import Services, build_services
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Hooks:
         self._adopt = adopt
         self._session_keys = SessionKeys.random()  # of all workers, and of those after a reload
         self._access_files = AccessFiles(AuthSettings(), ConsoleSettings(), self._session_keys)
+        self._tls: ServerTls | None = None
         self._is_shutting_down = SharedFlag()
         self._connections = Shares()
 
@@ -80,14 +82,17 @@ class Hooks:
     def _services(self) -> Services:
         require_directory()
         return build_services(
-            self._settings, is_shutting_down=self._is_shutting_down, access_files=self._access_files
+            self._settings,
+            is_shutting_down=self._is_shutting_down,
+            access_files=self._access_files,
+            tls=self._tls,
         )
 
     def on_starting(self, arbiter: Any) -> None:
         """Make gunicorn's arbiter ours; before it has signal handlers, listeners and workers.
 
-        An unusable access policy, an unsuitable database, or a queue that must be durable and is not, end the
-        start here, before a client is accepted.
+        An unusable access policy or certificate, an unsuitable database, or a queue that must be durable and
+        is not, end the start here, before a client is accepted.
         """
         arbiter.__class__ = GracefulArbiter
         shutdown = Shutdown(self._is_shutting_down, self._settings)
@@ -95,6 +100,7 @@ class Hooks:
             shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
         )
         self._access_files = _require_access_files(self._settings, self._session_keys)
+        self._tls = _require_tls(self._settings.server.tls)
         _require_suitable_database(self._settings)
         _require_durable_queue(self._settings)
 
@@ -111,12 +117,17 @@ class Hooks:
         self._access_files = files
         self._settings = shutdown.settings = settings
         self._adopt(settings)
+        if self._tls is not None:
+            self._tls.use(settings.server.tls)
         limit_stalls(arbiter.LISTENERS, settings.server.write_timeout)
         return True
 
     def pre_fork(self, arbiter: Any, worker: Any) -> None:
         """Give the worker what it shares with the arbiter; runs in the arbiter."""
         self._access_files.look()
+        if self._tls is not None:
+            self._tls.look()
+        worker.tls = self._tls
         worker.server_settings = self._settings.server
         worker.pool_timeout = self._settings.database.pool_timeout
         worker.is_shutting_down = self._is_shutting_down
@@ -186,6 +197,21 @@ def _require_access_files(settings: Settings, own_keys: SessionKeys) -> AccessFi
     if files is None:
         raise SystemExit(1)
     return files
+
+
+def _require_tls(settings: ServerTlsSettings) -> ServerTls | None:
+    """Return what encrypts connections, ``None`` without TLS.
+
+    Raises:
+        SystemExit: with code 1; the log says what is wrong with the certificate.
+    """
+    if not settings.is_on:
+        return None
+    try:
+        return ServerTls(settings)
+    except BadFileError as error:
+        logger.error("Failed to load TLS certificate", extra={"error": str(error)})
+        raise SystemExit(1) from error
 
 
 def _require_suitable_database(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from datastorage.settings.groups import (
     PartitionSettings,
     SecuritySettings,
     ServerSettings,
+    ServerTlsSettings,
     TelemetrySettings,
     WorkflowsSettings,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "RedisSettings",
     "SecuritySettings",
     "ServerSettings",
+    "ServerTlsSettings",
     "Settings",
     "SettingsError",
     "TelemetrySettings",

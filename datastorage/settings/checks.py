@@ -31,6 +31,7 @@ _RELATIONS = (
     ("redis.dlq_read_timeout", le, "redis.dlq_poll_interval"),
 )
 _PAIRS = (
+    ("server.tls.cert_file", "server.tls.key_file"),
     ("database.ssl_cert", "database.ssl_key"),
     ("redis.tls.cert_file", "redis.tls.key_file"),
     ("redis.sentinel.master", "redis.sentinel.addrs"),
@@ -128,6 +129,11 @@ _REFUSALS: Checks = {
 }
 
 _WARNINGS: Checks = {
+    "server.tls.client_ca_file and server.tls.metrics have no effect"
+    " without server.tls.cert_file": lambda of: (
+        of["server.tls.cert_file"] is None
+        and (of["server.tls.client_ca_file"] is not None or of["server.tls.metrics"])
+    ),
     "server.workers x server.threads is below 50:"
     " fewer requests run at once than clients may send": lambda of: (
         of["server.workers"] * of["server.threads"] < _BUSY_CLIENTS

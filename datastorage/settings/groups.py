@@ -3,9 +3,10 @@
 A new setting is one line here and one row in ``docs/settings.md``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
 
 from datastorage.settings import kinds
 from datastorage.settings.keys import NO_FILE, optional, setting
@@ -15,6 +16,27 @@ _HIGHEST_PORT = 65535
 _BODY_BUDGET_BYTES = 16 * 1024 * 1024
 _SLOW_READERS = 8
 _OFF = ("off", "false")  # YAML 1.1 reads an unquoted `off` as false
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTlsSettings:
+    """TLS of our own listeners: off without ``cert_file``.
+
+    Attributes:
+        client_ca_file: vouches for clients, each of which then needs a certificate.
+        metrics: whether the metrics port has TLS too; no client needs a certificate there.
+    """
+
+    cert_file: Path | None = optional(kinds.file())
+    key_file: Path | None = optional(kinds.file())
+    client_ca_file: Path | None = optional(kinds.file())
+    min_version: str = setting(kinds.choice("1.2", "1.3"), "1.2")
+    metrics: bool = setting(kinds.flag(), "false")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether clients come by TLS."""
+        return self.cert_file is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +71,7 @@ class ServerSettings:
     max_body_bytes: int = setting(kinds.integer(1), "10485760")
     cors_allowed_origins: tuple[str, ...] = setting(kinds.listing(kinds.origin()), "")
     readiness_requires_database: bool = setting(kinds.flag(), "true")
+    tls: ServerTlsSettings = field(default_factory=ServerTlsSettings)
 
     @property
     def body_budget(self) -> int:

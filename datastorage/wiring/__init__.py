@@ -14,6 +14,7 @@ from datastorage.platform.logs import line_writers
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import UNKNOWN, Metrics
 from datastorage.platform.server.shared import SharedFlag
+from datastorage.platform.server.tls import LOOK_INTERVAL, ServerTls
 from datastorage.platform.web.html import ErrorPages
 from datastorage.settings import Settings, environment
 from datastorage.wiring import features
@@ -38,6 +39,7 @@ def build_services(
     clock: Clock = utc_now,
     is_shutting_down: SharedFlag | None = None,
     access_files: AccessFiles | None = None,
+    tls: ServerTls | None = None,
 ) -> Services:
     """Construct everything one process needs. Nothing connects yet.
 
@@ -46,6 +48,7 @@ def build_services(
         clock: the server's now; tests pass their own.
         is_shutting_down: the flag shared by all workers, one of its own when absent.
         access_files: the policy, the tokens and the keys of sessions, read now when absent.
+        tls: what encrypts connections, if they are.
 
     Raises:
         BadFileError: they cannot be used.
@@ -54,6 +57,8 @@ def build_services(
     services.add(services, settings, is_shutting_down or SharedFlag())
     features.add_readers(services, settings, clock)
     add_metrics(services, settings)
+    if tls is not None:
+        add_tls(services, tls)
     files = access_files or AccessFiles(settings.auth, settings.console)
     add_access(services, settings, files, clock)
     services.add(ErrorPages(error_pages.show))
@@ -83,6 +88,17 @@ def add_metrics(services: Services, settings: Settings) -> None:
         Loop("process gauges", metrics.update_process_gauges, PROCESS_GAUGES_INTERVAL),
     ]
     services.closers.append(metrics.write_deferred)
+
+
+def add_tls(services: Services, tls: ServerTls) -> None:
+    """Add what looks for new certificates."""
+    expiry = services[Metrics].tls_certificate_expiry_timestamp_seconds
+
+    def look() -> None:
+        tls.look()
+        expiry.set(tls.value.expires_at)
+
+    services.loops.append(Loop("TLS certificate", look, LOOK_INTERVAL))
 
 
 def _write_log_from_a_thread(metrics: Metrics) -> None:

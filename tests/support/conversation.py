@@ -2,19 +2,17 @@
 
 import http.client
 import io
-import socket
 from typing import Self
-from urllib.parse import urlsplit
 
 from tests.support.http import Api
+from tests.support.raw_exchange import opened
 
 
 class Conversation:
     """A connection on which requests are written as they are, also several at once."""
 
     def __init__(self, api: Api) -> None:
-        parts = urlsplit(api.url)
-        self._peer = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self._peer = opened(api)
 
     def send(self, sent: bytes) -> None:
         """Send bytes at once."""

@@ -1,6 +1,7 @@
 """A client for tests: one call, one answer, nothing retried, nothing hidden."""
 
 import json as json_module
+import ssl
 from dataclasses import dataclass
 from queue import LifoQueue
 from time import monotonic
@@ -38,6 +39,12 @@ class FreshPool(urllib3.HTTPConnectionPool):
     QueueCls = FreshConnections
 
 
+class FreshTlsPool(urllib3.HTTPSConnectionPool):
+    """The same by TLS."""
+
+    QueueCls = FreshConnections
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status, headers and body of one response."""
@@ -53,12 +60,22 @@ class Answer:
 
 
 class Api:
-    """Sends requests to one service."""
+    """Sends requests to one service.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of the service.
+        tls: whom to trust, and with which certificate of ours, where the service speaks TLS.
+    """
+
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.url = url
-        self._pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=64)
-        self._pool.pool_classes_by_scheme = {"http": FreshPool}
+        self.tls = tls
+        self._pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=64, ssl_context=tls)
+        self._pool.pool_classes_by_scheme = {"http": FreshPool, "https": FreshTlsPool}
+
+    def another(self) -> "Api":
+        """Return another client of the same service, with connections of its own."""
+        return Api(self.url, self.tls)
 
     def get(self, path: str, params: dict[str, Any] | None = None, **headers: str) -> Answer:
         """GET with query parameters; keyword arguments are headers."""

@@ -18,7 +18,15 @@ def exchange(api: Api, sent: bytes) -> Answer:
 
 
 def opened(api: Api) -> socket.socket:
-    """Return a connection to the service."""
+    """Return a connection to the service, by TLS where it speaks that."""
+    connection = connected(api)
+    if api.tls is None:
+        return connection
+    return api.tls.wrap_socket(connection, server_hostname=urlsplit(api.url).hostname)
+
+
+def connected(api: Api) -> socket.socket:
+    """Return a connection on which nothing has been said."""
     parts = urlsplit(api.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=30)
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -66,13 +67,18 @@ class Client:
         port: of the balancer.
         ledger: shared by all clients.
         keeps: whether it keeps its connection for as long as the service does.
+        tls: whom to trust, where the service speaks TLS.
     """
 
-    def __init__(self, port: int, ledger: Ledger, *, keeps: bool) -> None:
+    def __init__(self, port: int, ledger: Ledger, *, keeps: bool, tls: ssl.SSLContext | None = None) -> None:
         self._ledger = ledger
         self._keeps = keeps
         self._correlation_id = unique()
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+        self._connection = (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+            if tls is None
+            else http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=tls)
+        )
         self._stopping = Event()
         self._thread = Thread(target=self._run, daemon=True)
 
@@ -122,9 +128,9 @@ class Client:
 
 
 @contextmanager
-def clients(port: int, ledger: Ledger, *, count: int) -> Iterator[None]:
+def clients(port: int, ledger: Ledger, *, count: int, tls: ssl.SSLContext | None = None) -> Iterator[None]:
     """Let ``count`` clients run, every other one of which keeps its connection."""
-    running = [Client(port, ledger, keeps=number % 2 == 0) for number in range(count)]
+    running = [Client(port, ledger, keeps=number % 2 == 0, tls=tls) for number in range(count)]
     try:
         for each in running:
             each.start()

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import urllib3
 
 from datastorage.settings import environment
 from tests.support.http import Api
+from tests.support.tls import Pair
 
 READY_SECONDS = 60
 REVISION = "3310e59"
@@ -54,6 +56,15 @@ class ServiceProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.api = Api(f"http://127.0.0.1:{self.port}")
         self.metrics_api = Api(f"http://127.0.0.1:{self.metrics_port}")
+
+    def use_tls(self, pair: Pair, client: ssl.SSLContext) -> Self:
+        """Serve the API by TLS, and reach it as ``client``."""
+        self._environ |= {
+            "DATASTORAGE_SERVER_TLS_CERT_FILE": str(pair.cert),
+            "DATASTORAGE_SERVER_TLS_KEY_FILE": str(pair.key),
+        }
+        self.api = Api(f"https://127.0.0.1:{self.port}", client)
+        return self
 
     @property
     def pid(self) -> int:

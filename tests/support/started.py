@@ -1,5 +1,6 @@
 """Services that are started with changed settings, and stopped together."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.servers import TestDatabase
 from tests.support.service import ServiceProcess
+from tests.support.tls import Pair
 
 StartService = Callable[..., ServiceProcess]
 
@@ -22,8 +24,10 @@ def started_services(
     url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
     started: list[ServiceProcess] = []
 
-    def start(**changed: str) -> ServiceProcess:
+    def start(tls: tuple[Pair, ssl.SSLContext] | None = None, **changed: str) -> ServiceProcess:
         started.append(kind(directories.mktemp("service"), url, redis_url, **changed))
+        if tls is not None:
+            started[-1].use_tls(*tls)
         return started[-1].start()
 
     yield start

@@ -10,10 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import trustme
+
+from tests.support.http import Api
+from tests.support.raw_exchange import opened
 
 _HANDSHAKE: Final = b"\x16"
 """First byte of a TLS connection."""
@@ -39,15 +43,39 @@ class Authority:
         self.ca_file = directory / f"{name}-ca.pem"
         self._ca.cert_pem.write_to_path(str(self.ca_file))
 
-    def issue(self, *names: str, common_name: str | None = None) -> Pair:
-        """Return a certificate for host names, addresses or, by ``common_name``, a client."""
-        issued = self._ca.issue_cert(*names, common_name=common_name)
-        stem = f"{self._name}-{'-'.join(names)}".replace(":", "_").replace("@", "_")
-        pair = Pair(self._directory / f"{stem}.crt", self._directory / f"{stem}.key")
+    def client(self, pair: Pair | None = None) -> ssl.SSLContext:
+        """Return what a client needs that trusts this authority, and shows ``pair`` when it is asked."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        if pair is not None:
+            context.load_cert_chain(pair.cert, pair.key)
+        return context
+
+    def issue(self, *names: str, common_name: str | None = None, not_after: datetime | None = None) -> Pair:
+        """Return a certificate for host names, addresses or, by ``common_name``, a client.
+
+        It replaces the one that was issued for the same names before.
+        """
+        issued = self._ca.issue_cert(*names, common_name=common_name, not_after=not_after)
+        pair = self._files_for(*names)
         pair.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         pair.key.touch(mode=0o600)
         pair.key.write_bytes(issued.private_key_pem.bytes())
         return pair
+
+    def key_of(self, *names: str) -> Path:
+        """Return the file of the key that was issued for these names."""
+        return self._files_for(*names).key
+
+    def _files_for(self, *names: str) -> Pair:
+        stem = f"{self._name}-{'-'.join(names)}".replace(":", "_").replace("@", "_")
+        return Pair(self._directory / f"{stem}.crt", self._directory / f"{stem}.key")
+
+
+def certificate_of(api: Api) -> bytes:
+    """Return the certificate that a service shows to a new connection."""
+    with opened(api) as connection:
+        assert isinstance(connection, ssl.SSLSocket)
+        return connection.getpeercert(binary_form=True) or b""
 
 
 @contextmanager

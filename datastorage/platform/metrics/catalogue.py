@@ -30,7 +30,16 @@ from datastorage.platform.metrics.label_values import (
     UNKNOWN,
     VALIDATION_REASONS,
 )
-from datastorage.platform.metrics.rows import Labels, Row, counter, each, gauge, histogram, start
+from datastorage.platform.metrics.rows import (
+    ABSENT_UNTIL_SET,
+    Labels,
+    Row,
+    counter,
+    each,
+    gauge,
+    histogram,
+    start,
+)
 from datastorage.platform.request_class import RequestClass
 
 WRITTEN_TABLES: Final = (
@@ -111,7 +120,10 @@ class Metrics:
     connections_open = gauge("Open connections", each(lane=("api", "metrics")), mode="livesum")
     connections_closed = counter(
         "Connections closed before a request was there",
-        each(reason=("silent", "head_timeout", "worker_limit", "address_limit", "slow_reader")),
+        each(reason=("silent", "head_timeout", "worker_limit", "address_limit", "slow_reader", "tls")),
+    )
+    tls_certificate_expiry_timestamp_seconds = gauge(
+        "Unix time at which our certificate expires", ABSENT_UNTIL_SET, mode="mostrecent"
     )
     requests_waiting = gauge(
         "Requests that wait for a thread", each(**{"class": tuple(RequestClass)}), mode="livesum"

@@ -43,6 +43,8 @@ def each(**values: Iterable[str]) -> Labels:
 
 
 NO_LABELS: Final = each()
+ABSENT_UNTIL_SET: Final = Labels(())
+"""No labels, and no value from the start: for a ``mostrecent`` gauge."""
 
 
 class _Deferring(MetricWrapperBase):

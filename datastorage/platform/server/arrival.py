@@ -78,10 +78,14 @@ class Arrival:
         self._needed = 0
         self.take(data)
 
+    def begin_handshake(self) -> None:
+        """Note that the client has begun: the time for its first head includes that for the handshake."""
+        self.stage = Stage.HEAD
+
     def take(self, chunk: bytes) -> None:
         """Add what was read."""
         # Blank lines before a request do not begin it.
-        self.data += chunk.lstrip(b"\r\n") if self.stage is Stage.SILENT else chunk
+        self.data += chunk if self.data else chunk.lstrip(b"\r\n")
         if self.data and self.stage is Stage.SILENT:
             self.stage = Stage.HEAD
         if self.stage is Stage.HEAD:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import takewhile
 from selectors import EVENT_READ, BaseSelector
 from socket import MSG_DONTWAIT
+from ssl import SSLError
 from typing import Any, Final, NamedTuple
 
 from datastorage.platform.clock import monotonic_seconds
@@ -208,14 +209,25 @@ class Arrivals:
         conn.waits_for = None
 
     def _read(self, conn: Any, _sock: object) -> None:
-        chunk = read_queued(conn.sock)
-        if chunk is None:
+        try:
+            chunk = read_queued(conn.sock)
+        except SSLError:  # plain HTTP too
+            self._leave(conn)
+            self._tell("tls", conn.address)
+            self._goodbyes.say(conn)  # the client may be sending its request, and would not see the alert
             return
-        if not chunk:
+        if chunk is None:
+            self._begin_handshake(conn)
+        elif not chunk:
             self._leave(conn)
             self._close(conn)
         else:
             conn.arrival.take(chunk)
+            self.resume(conn)
+
+    def _begin_handshake(self, conn: Any) -> None:
+        if conn.sock.is_in_handshake and conn.waits_for is Wait.SILENT:
+            conn.arrival.begin_handshake()
             self.resume(conn)
 
     def _send_continue(self, conn: Any) -> None:

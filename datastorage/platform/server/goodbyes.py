@@ -13,7 +13,7 @@ from socket import SHUT_WR
 from typing import Any, Final
 
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.server.sockets import read_queued
+from datastorage.platform.server.sockets import drop_queued
 
 GOODBYE_SECONDS: Final = 2.0
 GOODBYES: Final = 16
@@ -52,11 +52,11 @@ class Goodbyes:
             self._end(conn)
 
     def _read(self, conn: Any, _sock: object) -> None:
-        chunk = read_queued(conn.sock)
-        if chunk is None:
+        dropped = drop_queued(conn.sock)
+        if dropped is None:
             return
-        self._dropped[conn] += len(chunk)
-        if not chunk:
+        self._dropped[conn] += dropped
+        if not dropped:
             self._end(conn)
         elif self._dropped[conn] >= self._max_bytes:
             # Not closed yet: what is left may fit into the buffers of both kernels. To get this far costs a

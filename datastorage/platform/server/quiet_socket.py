@@ -12,9 +12,7 @@ from datastorage.platform.server.slow_readers import Sending, SlowReaders
 
 PIECE_BYTES: Final = 64 * 1024
 """How much of an answer is sent at once to a client that does not take all of it."""
-
-
-_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
+AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 """As a number: to combine the flags of the module builds an object each time."""
 UNSENT_BYTES: Final = 128 * 1024
 """How much of a stream the kernel holds beyond what is on its way to the client."""
@@ -27,13 +25,21 @@ class QuietSocket(socket.socket):
         accepted: the object.
         address: of the client.
         slow_readers: watches answers that the client does not take at once.
+
+    Attributes:
+        scheme: of the URLs that led here.
+        address: of the client.
+        is_in_handshake: whether a handshake has begun and is not over.
     """
+
+    scheme = "http"
+    is_in_handshake = False
 
     def __init__(self, accepted: socket.socket, address: str, slow_readers: SlowReaders) -> None:
         timeout = accepted.gettimeout()
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().settimeout(timeout)
-        self._address = address
+        self.address = address
         self._slow_readers = slow_readers
         self._sending: Sending | None = None
         self._holds_next = False
@@ -75,7 +81,7 @@ class QuietSocket(socket.socket):
 
     def _send_whole(self, whole: Any, flags: int) -> None:
         try:
-            sent = self.send(whole, flags | _AT_ONCE)
+            sent = self.send(whole, flags | AT_ONCE)
         except BlockingIOError:
             sent = 0
         if self._sending is not None:
@@ -86,15 +92,19 @@ class QuietSocket(socket.socket):
     def _send_rest(self, rest: memoryview) -> None:
         """Send what the client did not take at once, under the eyes of the main thread."""
         if self._sending is None:
-            self._sending = self._slow_readers.begin(self, self._address)
+            self._sending = self._slow_readers.begin(self, self.address)
         self._sending.blocks()
         try:
-            while rest:
-                sent = self.send(rest[:PIECE_BYTES])
-                rest = rest[sent:]
-                self._sending.sent(sent, unread_bytes=len(rest))
+            self._send_waiting(rest)
         finally:
             self._sending.unblocks()
+
+    def _send_waiting(self, rest: memoryview) -> None:
+        while rest:
+            sent = self.send(rest[:PIECE_BYTES])
+            rest = rest[sent:]
+            if self._sending is not None:
+                self._sending.sent(sent, unread_bytes=len(rest))
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send what was held, then a file."""

@@ -8,6 +8,7 @@ deadline for the whole body, which a client that sends a byte now and then canno
 import socket
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,6 @@ from gunicorn.workers.gthread import TConn
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.server.arrival import Arrival
 from datastorage.platform.server.quiet_socket import QuietSocket
-from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ class PatientConnection(TConn):
 
     Args:
         cfg: gunicorn's configuration.
-        accepted: what ``accept`` returned: socket and address of the client.
+        accepted: our end of it, and the address of the client.
         server: our own address.
         settings: how long a body may take, and how large it may be.
-        slow_readers: watches answers that the client does not take at once.
 
     Attributes:
         port: to which the client came.
@@ -67,16 +66,15 @@ class PatientConnection(TConn):
     def __init__(
         self,
         cfg: Any,
-        accepted: tuple[socket.socket, Any],
+        accepted: tuple[QuietSocket, Any],
         server: Any,
         settings: ServerSettings,
-        slow_readers: SlowReaders,
     ) -> None:
-        client, address = accepted
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LINGER))
+        sock, address = accepted
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LINGER))
         self.port = server[1] if isinstance(server, tuple) else 0
-        self.address: str = address[0] if isinstance(address, tuple) else ""
-        super().__init__(cfg, QuietSocket(client, self.address, slow_readers), address, server)
+        self.address = sock.address
+        super().__init__(cfg, sock, address, server)
         self.sock.setblocking(True)  # the main thread reads with a flag instead
         self.arrival = Arrival(settings.max_body_bytes)
         self.waits_for: Any = None
@@ -203,12 +201,12 @@ class PatientReader(SocketUnreader):
 
     def _next(self, size_hint: int | None) -> bytes:
         before = self.sock.gettimeout()
-        left = (self._expires_at or 0.0) - monotonic_seconds()
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left if before is None else min(before, left))
         try:
-            data: bytes = super().chunk(size_hint)
-            return data
+            while (left := (self._expires_at or 0.0) - monotonic_seconds()) > 0:
+                self.sock.settimeout(left if before is None else min(before, left))
+                with suppress(BlockingIOError):  # of TLS: a part of a record has come
+                    data: bytes = super().chunk(size_hint)
+                    return data
+            raise TimeoutError
         finally:
             self.sock.settimeout(before)

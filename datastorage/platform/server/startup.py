@@ -14,7 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from datastorage.platform.logs import configure_logging
-from datastorage.settings import LoggingSettings, ServerSettings, Settings, SettingsError
+from datastorage.settings import (
+    LoggingSettings,
+    ServerSettings,
+    ServerTlsSettings,
+    Settings,
+    SettingsError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +46,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings | None:
     """Return what the configuration says now, or ``None``, with the reason in the log, when it is wrong.
 
-    The addresses stay as they are: new listeners would drop what waits in the queues of the old ones.
+    The addresses stay as they are: new listeners would drop what waits in the queues of the old ones. So does
+    whether a port has TLS: old workers go on accepting for a while.
     """
     try:
         settings = Settings.from_environ(environ)
@@ -53,7 +60,14 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
     kept = replace(settings.server, host=server.host, port=server.port, metrics_port=server.metrics_port)
     if kept != settings.server:
         logger.warning("Reload keeps the old ports: a restart changes them")
-    return replace(settings, server=kept)
+    return replace(settings, server=replace(kept, tls=_kept_tls(server.tls, kept.tls)))
+
+
+def _kept_tls(current: ServerTlsSettings, new: ServerTlsSettings) -> ServerTlsSettings:
+    if (current.is_on, current.metrics) == (new.is_on, new.metrics):
+        return new
+    logger.warning("Reload leaves TLS on or off at each port: a restart changes that")
+    return replace(new, metrics=current.metrics) if current.is_on and new.is_on else current
 
 
 def _adopt(settings: Settings) -> None:

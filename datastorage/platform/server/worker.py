@@ -29,6 +29,7 @@ from datastorage.platform.server.conformance import check_head
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.lanes import Lanes, start_all
 from datastorage.platform.server.malformed import answer_malformed
+from datastorage.platform.server.quiet_socket import QuietSocket
 from datastorage.platform.server.reception import Reception
 from datastorage.platform.server.reports import Levels, Reports
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
@@ -37,6 +38,8 @@ from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.platform.server.sockets import has_queued
 from datastorage.platform.server.thread_queue import ClassLimits
+from datastorage.platform.server.tls import ServerTls
+from datastorage.platform.server.tls_socket import TlsSocket
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.gates import Grounds
 from datastorage.settings import ServerSettings
@@ -57,6 +60,8 @@ class LaneWorker(ThreadWorker):
     """
 
     server_settings: ServerSettings
+    tls: ServerTls | None
+    """The certificate, where clients come by TLS."""
     pool_timeout: timedelta
     """How long a read waits for thread and connection, at most."""
     is_shutting_down: SharedFlag
@@ -166,14 +171,22 @@ class LaneWorker(ThreadWorker):
         if self._accepting and server[1] != self.server_settings.metrics_port:
             self.share.let_others_go_first(lambda: has_queued(listener))
         try:
-            accepted = listener.accept()
+            client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
-        accepted[0].setblocking(True)
-        conn = PatientConnection(self.cfg, accepted, server, self.server_settings, self._slow_readers)
+        client.setblocking(True)
+        sock = self._wrap(client, address[0], server[1])
+        conn = PatientConnection(self.cfg, (sock, address), server, self.server_settings)
         self.nr_conns += 1
         self._open[self._is_for_metrics(conn)] += 1
         self.reception.accept(conn)
+
+    def _wrap(self, client: socket.socket, address: str, port: int) -> QuietSocket:
+        is_for_metrics = port == self.server_settings.metrics_port
+        context = None if self.tls is None else self.tls.context(is_for_metrics=is_for_metrics)
+        if context is None:
+            return QuietSocket(client, address, self._slow_readers)
+        return TlsSocket(client, address, self._slow_readers, context)
 
     def enqueue_req(self, conn: PatientConnection) -> None:
         """Give the request on a connection to a thread of its lane."""
@@ -218,6 +231,7 @@ class LaneWorker(ThreadWorker):
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
         check_head(req)
+        req.scheme = conn.sock.scheme
         with self.in_flight.one_more():
             conn.expect_body()
             self._answering.begin(conn)

@@ -12,6 +12,7 @@ from gunicorn.config import Config
 from datastorage.platform.server.arrivals import CHUNKED_THREADS, Actions, Arrivals, Limits
 from datastorage.platform.server.body_budget import SMALL_BODY_BYTES, BodyBudget
 from datastorage.platform.server.goodbyes import GOODBYES, Goodbyes
+from datastorage.platform.server.quiet_socket import QuietSocket
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.settings import ServerSettings
@@ -61,7 +62,8 @@ class Worker:
         """Return a client's end of a new connection, and ours."""
         ours, theirs = socket.socketpair()
         self.ends.callback(theirs.close)
-        conn = PatientConnection(Config(), (ours, (address, 4711)), "", ServerSettings(), NO_SLOW_READERS)
+        accepted = QuietSocket(ours, address, NO_SLOW_READERS), (address, 4711)
+        conn = PatientConnection(Config(), accepted, "", ServerSettings())
         self.ends.callback(conn.close)
         theirs.settimeout(10)
         self.arrivals.accept(conn)
