@@ -22,7 +22,10 @@ _HOST = "127.0.0.1"
 
 
 def start(subject: Subject, seconds: float) -> str:
-    """Start the service on free ports, with one worker, and return how long it took to be alive."""
+    """Start the service on free ports, with one worker, and return how long it took to be alive.
+
+    The metrics port is asked: clients of the API may need a certificate of their own.
+    """
     port = _free_port()
     began = monotonic_seconds()
     http = urllib3.PoolManager(retries=False, timeout=1)
@@ -48,8 +51,9 @@ def _free_port() -> int:
 def _running(subject: Subject, folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     environ = dict(subject.environ) | {
         "DATASTORAGE_SERVER_HOST": _HOST,
-        "DATASTORAGE_SERVER_PORT": str(port),
-        "DATASTORAGE_SERVER_METRICS_PORT": str(_free_port()),
+        "DATASTORAGE_SERVER_PORT": str(_free_port()),
+        "DATASTORAGE_SERVER_METRICS_PORT": str(port),
+        "DATASTORAGE_SERVER_TLS_METRICS": "false",
         "DATASTORAGE_SERVER_WORKERS": "1",
         "DATASTORAGE_SERVER_ENDPOINT_PROPAGATION_DELAY": "0s",
         "DATASTORAGE_LOGGING_FORMAT": "json",
