@@ -22,6 +22,7 @@ EXPECTED = {
     "AuthBackendDown": "critical",
     "AuthPolicyInvalid": "warning",
     "AuthRefusals": "warning",
+    "CertificateExpiring": "warning",
     "CircuitOpen": "critical",
     "ConnectionLimit": "warning",
     "DLQActive": "warning",
