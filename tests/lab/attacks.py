@@ -233,7 +233,7 @@ def run(
     ledger = Ledger(unique("lab"))
     with Stand(directory, service_settings=attack.service) as stand, ExitStack() as stack:
         attackers = attack.prepare(stand, ledger)
-        with Load(stand.service.api.url, ledger, attack.mix), Watch(stand.service) as watch:
+        with Load(stand.service.api, ledger, attack.mix), Watch(stand.service) as watch:
             begun = time.monotonic()
             settle(ledger, 2 * settle_seconds)
             attacked = time.monotonic()

@@ -58,6 +58,7 @@ class Case:
     service: dict[str, str] = field(default_factory=dict)
     is_outcome_unknown: bool = False
     needs_slow_disk: bool = False
+    is_encrypted: bool = False
 
     def is_felt(self, ledger: Ledger, reasons: Callable[[], set[str]]) -> bool:
         """Tell whether clients and logs show the fault by now."""
@@ -219,6 +220,13 @@ CASES = [
         proof=Proof(answers=QUEUED, reason="misconfigured"),
     ),
     Case(
+        name="certificate reloaded under load",
+        fault=faults.certificate_reloaded,
+        service={"LOGGING_LEVEL": "info"},
+        proof=Proof(is_unnoticed=True),
+        is_encrypted=True,
+    ),
+    Case(
         name="worker killed while replaying",
         fault=faults.worker_killed_while_replaying,
         mix=Mix(batch_share=0.5),
@@ -259,11 +267,12 @@ def run(
         postgres_settings=case.postgres,
         redis_settings=case.redis,
         service_settings=case.service,
+        is_encrypted=case.is_encrypted,
     ) as stand:
         stand.is_felt = lambda: case.is_felt(ledger, stand.reasons)
         if case.mix.months:
             faults.make_months(stand)
-        with Load(stand.service.api.url, ledger, case.mix):
+        with Load(stand.service.api, ledger, case.mix):
             settle(ledger, settle_seconds)
             with case.fault(stand):
                 settle(ledger, settle_seconds)
@@ -287,7 +296,7 @@ def settle(ledger: Ledger, seconds: float) -> None:
 
 def sent_again(stand: Stand, ledger: Ledger, connection: Connection) -> str | None:
     """Let clients send what nobody acknowledged, and say what is wrong then."""
-    statuses = Load.send_again(stand.service.api.url, ledger)
+    statuses = Load.send_again(stand.service.api, ledger)
     if set(statuses) - ACKNOWLEDGED:
         return f"sent again and answered {dict(statuses)}"
     stand.is_quiet_in_time()

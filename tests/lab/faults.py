@@ -13,11 +13,12 @@ from sqlalchemy import text
 from datastorage.embedded.stack import APP_ROLE
 from datastorage.settings import environment
 from tests.lab.proxy import Mode
-from tests.lab.stand import Stand, wait_until
+from tests.lab.stand import LOCAL, Stand, wait_until
 from tests.support.exposition import Scrape
 from tests.support.servers import ROLE_PASSWORD
 from tests.support.service import ServiceProcess
 from tests.support.small_disk import fill
+from tests.support.tls import certificate_of
 
 FAULT_SECONDS = 4.0
 """How long most faults last, at least: several write budgets and many circuit breaker probes."""
@@ -429,6 +430,30 @@ def _reload(service: ServiceProcess) -> None:
         return len(now) == WORKERS and not before & now
 
     wait_until(are_replaced, PATIENCE_SECONDS)
+
+
+RENEWALS = 3
+
+
+@contextmanager
+def certificate_reloaded(stand: Stand) -> Iterator[None]:
+    """The certificate renewed again and again, by signal and by the file alone; once it lacks its key."""
+    service, authority = stand.service, stand.authority
+    assert authority is not None
+    for _ in range(RENEWALS):
+        authority.issue(LOCAL)
+        _reload(service)
+    shown = certificate_of(service.api)
+    authority.key_of(LOCAL).write_bytes(authority.issue("elsewhere").key.read_bytes())
+    _reload(service)
+    assert "TLS certificate not reloaded" in service.log
+    assert certificate_of(service.api) == shown
+    authority.issue(LOCAL)
+    # Each connection finds one worker: all of them have to have looked.
+    wait_until(
+        lambda: all(certificate_of(service.api) != shown for _ in range(4 * WORKERS)), PATIENCE_SECONDS
+    )
+    yield
 
 
 @contextmanager

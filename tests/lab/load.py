@@ -37,22 +37,21 @@ class Load(Running):
     """Clients that send until told to stop.
 
     Args:
-        url: of the service.
+        api: a client of the service; each thread makes another.
         ledger: gets every answer.
         mix: of clients and events.
     """
 
-    def __init__(self, url: str, ledger: Ledger, mix: Mix) -> None:
+    def __init__(self, api: Api, ledger: Ledger, mix: Mix) -> None:
         self._ledger = ledger
         self._mix = mix
         self._stopping = threading.Event()
         self._threads = [
-            threading.Thread(target=self._send, args=(url, seed), name=f"client-{seed}")
+            threading.Thread(target=self._send, args=(api.another(), seed), name=f"client-{seed}")
             for seed in range(mix.clients)
         ]
 
-    def _send(self, url: str, seed: int) -> None:
-        api = Api(url)
+    def _send(self, api: Api, seed: int) -> None:
         dice = random.Random(seed)  # noqa: S311 - the same mix in every run
         while not self._stopping.is_set():
             is_batch = dice.random() < self._mix.batch_share
@@ -70,12 +69,9 @@ class Load(Running):
         api.close()
 
     @staticmethod
-    def send_again(url: str, ledger: Ledger) -> Counter[int]:
+    def send_again(api: Api, ledger: Ledger) -> Counter[int]:
         """Do what clients do with events that nobody acknowledged; return the statuses of the answers."""
-        api = Api(url)
-        statuses = Counter(api.post(EVENTS, event).status for event in ledger.unacknowledged())
-        api.close()
-        return statuses
+        return Counter(api.post(EVENTS, event).status for event in ledger.unacknowledged())
 
     def _event(self, dice: random.Random) -> dict[str, Any]:
         months = self._mix.months

@@ -19,9 +19,13 @@ from tests.lab.slow_disk import SlowDisk, SlowRedis
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 from tests.support.standby import catch_up, promote, set_read_only, standby_of
+from tests.support.tls import Authority
 
 QUIET_SECONDS = 120
 FELT_SECONDS = 60
+
+LOCAL = "127.0.0.1"
+"""Whom the certificate of a service is for."""
 
 QUEUE_KEYS = (
     "audit:dlq:events",
@@ -40,6 +44,7 @@ class Stand:
         directory: for data, logs and runtime files.
         postgres_settings, redis_settings: lines of the servers' configuration.
         service_settings: environment variables of the service without their prefix.
+        is_encrypted: whether clients come by TLS.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Stand:
         postgres_settings: dict[str, str] | None = None,
         redis_settings: dict[str, str] | None = None,
         service_settings: Mapping[str, str] | None = None,
+        is_encrypted: bool = False,
     ) -> None:
         self._stack = ExitStack()
         self.directory = directory
@@ -71,6 +77,7 @@ class Stand:
             "LIMITS_MAX_EVENT_AHEAD": "off",
             "LOGGING_LEVEL": "warn",
         } | dict(service_settings or {})
+        self.authority = Authority(directory) if is_encrypted else None
         self.services: list[ServiceProcess] = []
         self.cuts: list[tuple[float, float]] = []
         """When a server was cut off in mid-answer, in monotonic seconds."""
@@ -100,6 +107,8 @@ class Stand:
         directory = self.directory / f"service-{len(self.services)}"
         directory.mkdir(exist_ok=True)  # with a runtime directory on a disk of its own, for some
         service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
+        if self.authority is not None:
+            service.use_tls(self.authority.issue(LOCAL), self.authority.client())
         self.services.append(service)
         self._stack.callback(service.stop)
         return service.start(ready=ready)
