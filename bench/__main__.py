@@ -30,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
     "empty-view": audit_writes.empty_view,
     "single": audit_writes.single,
     "cost": audit_writes.cost,
+    "tls": audit_writes.by_tls,
     "crowd": audit_writes.crowd,
     "batch": audit_writes.batch,
     "growth": growth.measure,

@@ -1,5 +1,8 @@
 """Writing audit events, one by one and in batches, beside what PostgreSQL and Flask do alone."""
 
+import tempfile
+from pathlib import Path
+
 from bench import audit_rows
 from bench.audit_rows import BATCH_EVENTS, EVENTS
 from bench.figures import Figure, Goal, figure
@@ -8,6 +11,8 @@ from bench.rounds import Effort, by_turns, compare, costs, driving, failures, la
 from bench.stand import Stand
 from bench.statements import CopyInTarget, PgbenchTarget
 from bench.wire import WireTarget
+from tests.support.service import ServiceProcess
+from tests.support.tls import Authority
 
 CLIENTS = 32
 MANY_CLIENTS = 256
@@ -42,9 +47,22 @@ def crowd(stand: Stand, effort: Effort) -> list[Figure]:
     return latencies(name, pairs, {50: None, 95: Goal(250), 99: Goal(500)})
 
 
-def posts(url: str) -> WireTarget:
-    """Single events."""
-    return WireTarget(url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()])
+def by_tls(stand: Stand, effort: Effort) -> list[Figure]:
+    """The processor time for a single event by TLS beside that without, on connections that are kept."""
+    name = "processor time of a single event by TLS"
+    with tempfile.TemporaryDirectory(prefix="datastorage-bench-") as directory:
+        authority = Authority(Path(directory))
+        service = ServiceProcess(Path(directory), stand.app_url, stand.redis_url)
+        with service.use_tls(authority.issue("127.0.0.1"), authority.client()):
+            target = posts(service.api.url, authority.ca_file)
+            encrypted = driving(stand, target, CLIENTS, service_pid=service.pid)
+            pairs = by_turns(name, effort, encrypted, driving(stand, posts(stand.service_url), CLIENTS))
+    return [figure(name, "ms", costs(pairs), goal=Goal(1.15, of="ratio"), failed=failures(pairs))]
+
+
+def posts(url: str, ca_file: Path | None = None) -> WireTarget:
+    """Single events; ``ca_file`` vouches for a service that speaks TLS."""
+    return WireTarget(url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()], ca_file)
 
 
 def batch(stand: Stand, effort: Effort) -> list[Figure]:

@@ -9,8 +9,10 @@ import itertools
 import re
 import select
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.load import REQUEST_SECONDS, Load, Request
@@ -23,16 +25,22 @@ _SUCCESS = b"HTTP/1.1 2"
 
 @dataclass(frozen=True, slots=True)
 class WireTarget:
-    """The service, or another server of HTTP; answers have to announce their length."""
+    """The service, or another server of HTTP; answers have to announce their length.
+
+    Attributes:
+        ca_file: vouches for a server that speaks TLS.
+    """
 
     url: str
     work: Sequence[Request]
+    ca_file: Path | None = None
 
     def drive(self, clients: int, seconds: float) -> Load:
         """Keep so many connections busy for so long, each with one request at a time."""
         host = urlsplit(self.url).netloc
         sent = itertools.cycle([_encoded(request, host) for request in self.work])
-        connections = [_Connection(self.url) for _ in range(clients)]
+        tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        connections = [_Connection(self.url, tls) for _ in range(clients)]
         for connection in connections:
             connection.send(next(sent))  # the first one connects, plans and fills caches
         for connection in connections:
@@ -54,6 +62,7 @@ class _Connection:
     """One client: it sends a request when the answer to the one before is complete."""
 
     url: str
+    tls: ssl.SSLContext | None
     peer: socket.socket = field(init=False)
     received: bytes = b""
     expected_bytes: int = 0
@@ -66,6 +75,8 @@ class _Connection:
         parts = urlsplit(self.url)
         self.peer = socket.create_connection((parts.hostname, parts.port), timeout=REQUEST_SECONDS)
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.tls is not None:
+            self.peer = self.tls.wrap_socket(self.peer, server_hostname=parts.hostname)
 
     def send(self, data: bytes) -> None:
         """Send a request."""
@@ -76,6 +87,8 @@ class _Connection:
     def receive(self) -> bool | None:
         """Take what has come; tell whether the answer is a success once it is complete."""
         data = self.peer.recv(_CHUNK_BYTES)
+        while isinstance(self.peer, ssl.SSLSocket) and self.peer.pending():
+            data += self.peer.recv(_CHUNK_BYTES)  # epoll knows nothing of what is decrypted
         self.received = self.received + data if self.received else data
         if not self.expected_bytes:
             head_bytes = self.received.find(b"\r\n\r\n") + 4
