@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": ("datastorage.validation.cli", "Check what the service needs, and say how to repair it."),
     "partitions": ("datastorage.partitions.cli", "List the monthly partitions, create missing ones."),
     "dlq": ("datastorage.operators", "Look at the dead-letter queue, replay it, discard from it."),
+    "verify": ("datastorage.verification.cli", "Check events, logs and archives against the ledger's key."),
     "auth": ("datastorage.operators", "Make tokens for callers, find out what one may do."),
     "openapi": ("datastorage.openapi", "Print the API document."),
     "demo": ("datastorage.demo.cli", "Load sample data through the HTTP API."),
