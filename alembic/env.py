@@ -1,11 +1,12 @@
-"""Runs the migrations: all of them in one transaction, one runner at a time.
+"""Runs the migrations: in one transaction unless one of them has to leave it, one runner at a time.
 
 The database is the one of the service's configuration (``CONFIG_PATH`` or the environment), unless
 the caller hands over a connection as ``config.attributes["connection"]``.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from logging.config import fileConfig
 from typing import Any
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from alembic import context
 from alembic.runtime.migration import RevisionStep
 from psycopg.errors import RaiseException
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from datastorage.errors import DatabaseUnsuitable
 from datastorage.partitions.plan import PARTITIONED_TABLES
@@ -25,12 +26,23 @@ from datastorage.platform.db.transactions import milliseconds
 from datastorage.settings import Settings, SettingsError, environment, forget_libpq_variables
 from datastorage.tables import metadata
 
-# Long enough for another runner to finish; after that the job fails and is started again.
+# Long enough for another runner to finish, unless it fills a column of many rows; after that the job fails
+# and is started again.
 RUNNER_WAIT = "2min"
 # A migration waiting for a lock makes every write behind it wait, and an audit write gives up after two
 # seconds. A migration that needs longer, or must not run in a transaction, says so itself.
 LOCK_TIMEOUT = "1500ms"
 STATEMENT_TIMEOUT = timedelta(minutes=5)
+
+# A transaction lock also works through a pooling proxy, and nobody has to give it back.
+ALONE = (
+    f"SET LOCAL lock_timeout = '{RUNNER_WAIT}'",
+    "SELECT pg_advisory_xact_lock(hashtextextended('datastorage.migrations', 0))",
+)
+LIMITS = (
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
+    f"SET LOCAL statement_timeout = {milliseconds(STATEMENT_TIMEOUT)}",
+)
 
 # Looks before it locks: a downgrade that has to be refused must not hold up a single write. An empty table is
 # locked and looked at again, so that no row arrives between the check and the drop.
@@ -67,7 +79,7 @@ def main() -> None:
     if context.is_offline_mode():
         # Any parameter style but the driver's own: that one would print every % twice.
         _configure(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True)
-        _migrate()
+        _migrate((*ALONE, *LIMITS))
     elif connection is not None:
         prepare_session(driver_of(connection), STATEMENT_TIMEOUT)
         _migrate_on(connection)
@@ -98,7 +110,8 @@ def _refusing_loss(planned: Iterable[Any]) -> list[Any]:
     """Return the steps, unless they go down and would drop rows: then end, before the first of them."""
     steps = list(planned)
     undone = [step.revision for step in steps if isinstance(step, RevisionStep) and step.is_downgrade]
-    tables = ", ".join(f"'{table}'" for revision in undone for table in revision.module.loses)
+    lost = dict.fromkeys(table for revision in undone for table in revision.module.loses)
+    tables = ", ".join(f"'{table}'" for table in lost)
     if tables and context.get_x_argument(as_dictionary=True).get("lose-data") != "yes":
         try:
             context.execute(REFUSE_LOSS.format(tables=tables, target=undone[-1].down_revision or "base"))
@@ -109,13 +122,12 @@ def _refusing_loss(planned: Iterable[Any]) -> list[Any]:
     return steps
 
 
-def _migrate() -> None:
+def _migrate(limits: Sequence[str]) -> None:
+    """Run the migrations; one that leaves the transaction begins the next with ``limits`` again."""
+    context.config.attributes["limits"] = limits
     with context.begin_transaction():
-        # A transaction lock also works through a pooling proxy, and nobody has to give it back.
-        context.execute(f"SET LOCAL lock_timeout = '{RUNNER_WAIT}'")
-        context.execute("SELECT pg_advisory_xact_lock(hashtextextended('datastorage.migrations', 0))")
-        context.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        context.execute(f"SET LOCAL statement_timeout = {milliseconds(STATEMENT_TIMEOUT)}")
+        for statement in limits:
+            context.execute(statement)
         context.run_migrations()
 
 
@@ -138,7 +150,19 @@ def _migrate_on_own_connection() -> None:
 
 def _migrate_on(connection: Connection) -> None:
     _configure(connection=connection)
-    _migrate()
+    with _only_runner(connection.engine):
+        _migrate(LIMITS)
+
+
+@contextmanager
+def _only_runner(engine: Engine) -> Iterator[None]:
+    """Keep other runners waiting, from a connection of its own: a migration may have several transactions."""
+    with engine.connect() as opened:
+        connection = opened.execution_options(isolation_level="READ COMMITTED")
+        with connection.begin():
+            for statement in ("SET LOCAL idle_in_transaction_session_timeout = 0", *ALONE):
+                connection.exec_driver_sql(statement)
+            yield
 
 
 main()

@@ -51,6 +51,7 @@ def record_discard(settings: Settings, discard: Discard) -> None:
         event_version="1.0",
         event_timestamp=now,
         event_date=now.date(),
+        received_at=now,
         event_type="datastorage.dlq.discarded",
         event_category="orchestration",
         event_action="discarded",

@@ -18,5 +18,5 @@ __all__ = [
     "resource_references",
 ]
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0010"
 """Newest migration; a database that is behind it makes the service not ready."""

@@ -174,6 +174,12 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
         "The UTC date of `event_timestamp`; the partition key.", Date(),
         default=lambda values: values["event_timestamp"].date(), is_queued=False,
     )]
+    # Fixed with the identity: replay stores the time of the 202. What a client sends is ignored.
+    received_at: Annotated[datetime, Member(
+        "When the service accepted it, by its own clock; the same for all events of a batch. Events stored "
+        "before the service kept this have their `event_timestamp` here.",
+        TIMESTAMPTZ, server_default=func.clock_timestamp(),
+    )]
     # Lets the store recognise an event that is sent again.
     has_client_id: Annotated[bool, Member(
         "Whether the id came with the request.", is_queued=False, shown=Shown.NEVER
@@ -190,18 +196,19 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, 
 
 
 _ANSWERED_FIRST = (
-    "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category", "event_action",
-    "event_outcome", "correlation_id", "parent_event_id", "parent_event_date", "resource_type", "resource_id",
-    "namespace", "cluster_name", "severity", "duration_ms", "error_code", "error_message", "actor_id",
-    "actor_type", "retention_days", "is_sensitive", "event_data", "actor_ip", "resource_name", "trace_id",
-    "span_id", "event_metadata",
+    "event_id", "event_timestamp", "event_date", "received_at", "event_type", "version", "event_category",
+    "event_action", "event_outcome", "correlation_id", "parent_event_id", "parent_event_date",
+    "resource_type", "resource_id", "namespace", "cluster_name", "severity", "duration_ms", "error_code",
+    "error_message", "actor_id", "actor_type", "retention_days", "is_sensitive", "event_data", "actor_ip",
+    "resource_name", "trace_id", "span_id", "event_metadata",
 )  # fmt: skip
 
 MEMBERS = optional_last(in_order(members_of(AuditEvent), _ANSWERED_FIRST))
 """The members of an event in the order of answers."""
 
 normalised = Normaliser(
-    AuditEvent, supplied=("event_id", "has_client_id", "has_client_actor_type", "has_client_actor_id")
+    AuditEvent,
+    supplied=("event_id", "received_at", "has_client_id", "has_client_actor_type", "has_client_actor_id"),
 )
 """Makes an event of what a client sent or the queue kept."""
 

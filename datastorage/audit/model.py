@@ -34,6 +34,7 @@ _STORED_EXAMPLE = EXAMPLE | {
     "event_id": "0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11",
     "event_timestamp": "2026-01-14T08:12:45.120934Z",
     "event_date": "2026-01-14",
+    "received_at": "2026-01-14T08:12:45.136201Z",
     "resource_type": "gateway",
     "resource_id": "rr-2026-0114",
     "actor_id": "gateway-service",

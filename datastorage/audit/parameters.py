@@ -47,7 +47,11 @@ def parameters(clock: Clock, limit: Parameter) -> tuple[Parameter, ...]:
     ]
     since = _bound(clock, "since", SINCE, AT_LEAST, "start_time")
     until = _bound(clock, "until", "Not after this time; notation of `since`.", AT_MOST, "end_time")
-    return (*found[: len(_FIRST)], since, until, limit, OFFSET, *found[len(_FIRST) :], *REST)
+    received = tuple(
+        Parameter(name, meaning, time(clock), finds=(Find(audit_events.c.received_at, operator),))
+        for name, meaning, operator in RECEIVED
+    )
+    return (*found[: len(_FIRST)], since, until, limit, OFFSET, *found[len(_FIRST) :], *received, *REST)
 
 
 def _bound(clock: Clock, name: str, meaning: str, operator: Operator, alias: str) -> Parameter:
@@ -61,6 +65,10 @@ def _bound(clock: Clock, name: str, meaning: str, operator: Operator, alias: str
 SINCE = (
     "Not before this time: RFC 3339, a date (00:00 UTC), or a duration before now such as `24h` or "
     "`1h30m`, with the units d, h, m, s, ms, us, ns."
+)
+RECEIVED = (
+    ("received_since", "Accepted by the service not before this time; notation of `since`.", AT_LEAST),
+    ("received_until", "Accepted by the service not after this time; notation of `since`.", AT_MOST),
 )
 PAGE_LIMIT = Parameter(
     "limit",

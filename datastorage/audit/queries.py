@@ -91,13 +91,14 @@ def _insert_and_take_ids() -> Insert:
 def _identical_rows() -> Select[Any]:
     """Return the ids of sent rows that are stored with equal content; jsonb compares as a JSON value.
 
-    The parent's date is ours, not the client's, and may have been unknown when the row was stored.
+    The parent's date is ours, not the client's, and may have been unknown when the row was stored. The time
+    of receipt is that of the first request.
     """
     same_key = and_(*(each == _SENT.c[each.name] for each in _KEY))
     same_content = [
         each.is_not_distinct_from(as_stored(_SENT, each))
         for each in audit_events.columns
-        if each.name not in {"event_id", "event_date", "parent_event_date"}
+        if each.name not in {"event_id", "event_date", "parent_event_date", "received_at"}
     ]
     ids = select(_SENT.c.event_id, _SENT.c.event_date)
     return ids.join_from(_SENT, audit_events, same_key).where(*same_content)

@@ -58,6 +58,7 @@ def event_of(read: Read, at: datetime) -> AuditEvent:
             # The journal may write it twice when an outcome is unknown; its id makes that once.
             "has_client_id": True,
             "event_timestamp": at,
+            "received_at": at,
             "event_type": EVENT_TYPE,
             # Existing clients know a closed list of categories, and none fits better.
             "event_category": "workflow",

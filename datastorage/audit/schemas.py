@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow
 from marshmallow import post_load, pre_load
+from msgspec.structs import replace
 
 from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, EventInstant, normalised
 from datastorage.audit.identity import new_event_id
@@ -44,6 +45,7 @@ class AuditEventSchema(QuickContract):
     def __init__(self, audit: AuditSettings, limits: LimitsSettings, clock: Clock) -> None:
         super().__init__()
         self._maximum_bytes = limits.max_event_data_bytes
+        self._clock = clock
         category = fields.field_of(self, "event_category", fields.Choice)
         category.choices = (*CATEGORIES, *audit.extra_event_categories)
         timestamp = fields.field_of(self, "event_timestamp", EventInstant)
@@ -84,6 +86,7 @@ class AuditEventSchema(QuickContract):
         data["has_client_actor_type"] = bool(data["actor_type"])
         data["has_client_actor_id"] = bool(data["actor_id"])
         data["event_id"] = data["event_id"] or new_event_id()
+        data["received_at"] = self._clock()
         return normalised(data)
 
 
@@ -94,7 +97,7 @@ class AuditBatch(ArrayContract):
         super().__init__(item, resource="audit_events_batch", maximum=maximum)
 
     def read(self, data: Any) -> list[AuditEvent]:
-        """Return the events in request order.
+        """Return the events in request order, all received at one time: when the last was judged.
 
         Raises:
             BatchSizeExceeded: more than ``maximum`` events; they are not looked at.
@@ -105,7 +108,8 @@ class AuditBatch(ArrayContract):
         faults = {f"[{index}].parent_event_id": OWN_ANCESTOR for index in at_fault}
         if faults:
             raise InvalidInput.of_items(self.resource, faults)
-        return events
+        received_at = events[-1].received_at
+        return [replace(event, received_at=received_at) for event in events]
 
 
 class EventIdPath(PathContract):

@@ -69,6 +69,11 @@ class Entry:
         name = "correlation_id" if self.type is EntryType.AUDIT_EVENT else "remediation_id"
         return str(self.payload.get(name, ""))
 
+    @property
+    def acknowledged(self) -> dict[str, Any]:
+        """The payload, with the time of its 202 where an older release did not queue that with the record."""
+        return {"received_at": self.first_enqueued_at} | self.payload
+
     def failed(self, *, reason: str, error: str, now: datetime) -> "Entry":
         """Return the entry after one more failure of its own."""
         return replace(self, retry_count=self.retry_count + 1, reason=reason, last_error=error, timestamp=now)

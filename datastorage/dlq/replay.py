@@ -149,7 +149,7 @@ class Replayer:
     def _attempt(self, delivery: Delivery, entry: Entry) -> Replayed | _Failure:
         replay = self._destination.replays[entry.type]
         try:
-            return replay(entry.payload)
+            return replay(entry.acknowledged)
         except DatabaseError as fault:
             is_infrastructure = self._is_infrastructure(fault.reason)
             if is_infrastructure:

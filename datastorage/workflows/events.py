@@ -198,6 +198,7 @@ def _event(event_type: str, *, action: str, at: datetime, event_data: bytes, **f
         event_version=VERSION,
         event_timestamp=at,
         event_date=at.date(),
+        received_at=at,
         event_type=event_type,
         event_category=CATEGORY,
         event_action=action,

@@ -100,6 +100,7 @@ def an_audit_event(**fields: Any) -> AuditEvent:
         "event_version": "1.0",
         "event_timestamp": at,
         "event_date": at.date(),
+        "received_at": at,
         "event_type": "gateway.signal.received",
         "event_category": "gateway",
         "event_action": "received",

@@ -1,5 +1,6 @@
 """Databases with the roles of a deployment: ``datastorage`` owns the schema, ``datastorage_app`` uses it."""
 
+import subprocess
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_ur
 from sqlalchemy.exc import DBAPIError
 
 import datastorage
+from datastorage.embedded.postgres import find_postgres_bin_dirs
 from datastorage.embedded.stack import APP_ROLE, OWNER_ROLE
 from tests.support.servers import ROLE_PASSWORD
 
+PSQL = find_postgres_bin_dirs()[0] / "psql"
 ALEMBIC_INI = Path(datastorage.__file__).parents[1] / "alembic.ini"
 
 
@@ -86,11 +89,24 @@ def check(url: URL) -> None:
         command.check(_config(connection))
 
 
-def upgrade_sql() -> str:
-    """Return what ``alembic upgrade head --sql`` prints."""
+def upgrade_sql(steps: str = "head") -> str:
+    """Return what ``alembic upgrade STEPS --sql`` prints."""
     output = StringIO()
-    command.upgrade(Config(str(ALEMBIC_INI), output_buffer=output), "head", sql=True)
+    command.upgrade(Config(str(ALEMBIC_INI), output_buffer=output), steps, sql=True)
     return output.getvalue()
+
+
+def run_script(url: URL, script: str) -> None:
+    """Run SQL statement by statement, as an operator does with ``psql``."""
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [str(PSQL), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", plain],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def downgrade_sql(steps: str, *x_arguments: str) -> str:

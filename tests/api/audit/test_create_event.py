@@ -81,7 +81,7 @@ def test_null_means_absent(api: Api, name: str) -> None:
     with_null = read_again(api, an_event(correlation_id="rr-null", **{name: None}))
     without = read_again(api, an_event(correlation_id="rr-null"))
 
-    own = {"event_id", "event_timestamp"}
+    own = {"event_id", "event_timestamp", "received_at"}
     assert {key: with_null[key] for key in with_null.keys() - own} == {
         key: without[key] for key in without.keys() - own
     }

@@ -83,9 +83,9 @@ def test_stored_event_reads_back_as_it_was_written(api: Api) -> None:
         "event_id",
         "event_timestamp",
         "event_date",
+        "received_at",
         "event_type",
         "version",
-        "event_category",
     ]
     assert (found["actor_ip"], found["trace_id"], found["duration_ms"]) == ("10.0.0.7", "trace-1", 0)
     assert (found["namespace"], found["cluster_name"], found["error_code"]) == ("payments", "", "")

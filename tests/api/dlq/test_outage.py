@@ -105,6 +105,7 @@ def test_queued_event_is_stored_exactly_like_one_that_was_not(isolated: Isolated
     isolated.postgres.stop()
 
     queued = isolated.api.post(EVENTS, event)
+    answered_at = datetime.now(UTC)
     isolated.restore()
     desk.wait_until_empty()
 
@@ -112,6 +113,7 @@ def test_queued_event_is_stored_exactly_like_one_that_was_not(isolated: Isolated
     row, twin = desk.row(queued.json["event_id"]), desk.row(direct)
     assert row.pop("event_id") == UUID(queued.json["event_id"])
     assert twin.pop("event_id") == UUID(direct)
+    assert twin.pop("received_at") < row.pop("received_at") < answered_at
     assert row == twin
     assert row["event_timestamp"] == datetime(2026, 1, 14, 10, 11, 12, 345_678, tzinfo=UTC)
     assert row["parent_event_date"] is not None

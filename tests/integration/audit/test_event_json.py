@@ -21,10 +21,10 @@ PARENT = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
 TEXTS = {"namespace": 253, "cluster_name": 255, "severity": 20, "error_code": 50, "error_message": 65536}
 RARE_TEXTS = {"resource_name": 255, "trace_id": 255, "span_id": 255}
 ALWAYS = (
-    "event_id", "event_timestamp", "event_date", "event_type", "version", "event_category", "event_action",
-    "event_outcome", "correlation_id", "parent_event_id", "parent_event_date", "resource_type", "resource_id",
-    "namespace", "cluster_name", "severity", "duration_ms", "error_code", "error_message", "actor_id",
-    "actor_type", "retention_days", "is_sensitive",
+    "event_id", "event_timestamp", "event_date", "received_at", "event_type", "version", "event_category",
+    "event_action", "event_outcome", "correlation_id", "parent_event_id", "parent_event_date",
+    "resource_type", "resource_id", "namespace", "cluster_name", "severity", "duration_ms", "error_code",
+    "error_message", "actor_id", "actor_type", "retention_days", "is_sensitive",
 )  # fmt: skip
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

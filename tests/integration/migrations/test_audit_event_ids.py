@@ -166,7 +166,7 @@ def test_downgrade_that_would_lose_ids_is_refused(before: URL) -> None:
         downgrade(before, "0006")
 
     assert str(refusal.value) == (
-        "downgrade to 0006 would lose rows of audit_event_ids; pass -x lose-data=yes"
+        "downgrade to 0006 would lose rows of audit_events, audit_event_ids; pass -x lose-data=yes"
     )
     assert len(known_ids(before)) == 1
     downgrade(before, "0006", lose_data=True)

@@ -24,6 +24,7 @@ INDEXES = {
     "idx_audit_events_category",
     "idx_audit_events_cursor",
     "idx_audit_events_parent_event",
+    "idx_audit_events_received_at",
 }
 
 

@@ -35,7 +35,8 @@ DOCUMENTS = ("event_data", "event_metadata")
 def through_the_queue(event: AuditEvent) -> AuditEvent:
     """Return what a replay sees of ``event``."""
     entry = Entry(type=EntryType.AUDIT_EVENT, payload=to_payload(event), timestamp=NOW, first_enqueued_at=NOW)
-    return from_payload(decode(decode(entry.encode()).failed(reason="", error="", now=NOW).encode()).payload)
+    failed = decode(entry.encode()).failed(reason="", error="", now=NOW)
+    return from_payload(decode(failed.encode()).acknowledged)
 
 
 def values_of(event: AuditEvent) -> dict[str, Any]:
@@ -150,6 +151,7 @@ def test_payload_has_the_names_of_the_api_and_leaves_out_what_is_absent() -> Non
         "event_id",
         "version",
         "event_timestamp",
+        "received_at",
         "event_type",
         "event_category",
         "event_action",
@@ -166,6 +168,20 @@ def test_payload_has_the_names_of_the_api_and_leaves_out_what_is_absent() -> Non
     }
 
 
+def test_event_keeps_the_time_of_its_202() -> None:
+    at = datetime(2026, 3, 4, 7, tzinfo=UTC)
+
+    assert through_the_queue(an_audit_event(received_at=at)).received_at == at
+
+
+def test_event_queued_without_that_time_was_accepted_when_it_was_first_queued() -> None:
+    payload = {name: value for name, value in to_payload(an_audit_event()).items() if name != "received_at"}
+    first = datetime(2026, 3, 4, 7, tzinfo=UTC)
+    entry = Entry(type=EntryType.AUDIT_EVENT, payload=payload, timestamp=NOW, first_enqueued_at=first)
+
+    assert from_payload(decode(entry.encode()).acknowledged).received_at == first
+
+
 def test_hint_about_the_date_of_the_parent_comes_along() -> None:
     parent = UUID("0f6f1c0e-5c43-4d7a-9a0b-6a0c9a3f7d11")
     event = an_audit_event(parent_event_id=parent, parent_event_date=date(2026, 1, 13))
@@ -180,8 +196,8 @@ def a_foreign_payload(**members: Any) -> dict[str, Any]:
 
 
 def replayed_entry(payload: dict[str, Any]) -> AuditEvent:
-    message = {"type": "audit_event", "payload": payload, "timestamp": "2026-03-04T10:11:13Z"}
-    return from_payload(decode(json.dumps(message).encode()).payload)
+    message = {"type": "audit_event", "payload": payload, "timestamp": NOW.isoformat()}
+    return from_payload(decode(json.dumps(message).encode()).acknowledged)
 
 
 def test_document_queued_as_base64_text_is_read() -> None:
@@ -212,6 +228,7 @@ def test_defaults_are_applied_to_what_another_writer_left_out() -> None:
     assert (event.actor_type, event.actor_id) == ("service", "gateway-service")
     assert (event.resource_type, event.resource_id) == ("gateway", "rr-9")
     assert (event.severity, event.retention_days, event.is_sensitive) == ("info", 2555, False)
+    assert event.received_at == NOW
 
 
 @pytest.mark.parametrize(
