@@ -4,6 +4,7 @@ The database is the one of the service's configuration (``CONFIG_PATH`` or the e
 the caller hands over a connection as ``config.attributes["connection"]``.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ RUNNER_WAIT = "2min"
 # seconds. A migration that needs longer, or must not run in a transaction, says so itself.
 LOCK_TIMEOUT = "1500ms"
 STATEMENT_TIMEOUT = timedelta(minutes=5)
+LEDGER_PARTITION = re.compile(r"ledger_entries_\d+")
 
 # A transaction lock also works through a pooling proxy, and nobody has to give it back.
 ALONE = (
@@ -103,7 +105,8 @@ def _is_declared(item: Any, name: str | None, kind: str, _reflected: object, _ot
     """Leave out partitions and PostgreSQL's references to them: no metadata knows what maintenance makes."""
     if kind == "foreign_key_constraint":
         name = item.elements[0].target_fullname.split(".")[-2]
-    return not any(table.has(name or "") for table in PARTITIONED_TABLES)
+    name = name or ""
+    return not LEDGER_PARTITION.fullmatch(name) and not any(table.has(name) for table in PARTITIONED_TABLES)
 
 
 def _refusing_loss(planned: Iterable[Any]) -> list[Any]:

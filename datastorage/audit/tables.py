@@ -6,9 +6,22 @@ enforced by the API, so that a replay or a historical import is never blocked by
 
 ``audit_event_ids`` has one row per event whose id came from outside. A unique key of a partitioned table has
 to have the date in it, so it cannot keep one id from two dates; this one does.
+
+``audit_unsealed`` has a row for each event, and for each statement of the ledger, that waits for its leaf.
 """
 
-from sqlalchemy import Column, Date, ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 
 from datastorage.audit.event import MEMBERS
 from datastorage.platform.db.columns import metadata
@@ -34,6 +47,16 @@ audit_event_ids = Table(
     metadata,
     Column("event_id", Uuid(), primary_key=True),
     Column("event_date", Date(), nullable=False),
+)
+
+audit_unsealed = Table(
+    "audit_unsealed",
+    metadata,
+    Column("id", BigInteger(), Identity(always=True), primary_key=True),
+    Column("event_id", Uuid(), nullable=False),
+    Column("event_date", Date()),
+    Column("statement", Text()),
+    info={"deleted": True},
 )
 
 _columns = audit_events.c

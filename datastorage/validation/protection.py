@@ -168,12 +168,13 @@ def _rights(relations: Subquery) -> Select[bool, bool, bool, int]:
 def _excess_privileges(connection: Connection, relations: Subquery) -> Iterator[str]:
     asked = func.unnest(array(_NEVER_NEEDED)).table_valued("privilege").render_derived()
     found = (
-        select(relations.c.name, asked.c.privilege)
+        select(relations.c.name, relations.c.of_table, asked.c.privilege)
         .join(asked, func.has_table_privilege(relations.c.oid, asked.c.privilege))
         .order_by(relations.c.name, asked.c.privilege)
     )
-    for name, granted in connection.execute(found):
-        yield f"{granted} on {name}"
+    for name, of_table, granted in connection.execute(found):
+        if granted != "DELETE" or not metadata.tables[of_table].info.get("deleted"):
+            yield f"{granted} on {name}"
 
 
 def _excess_columns(connection: Connection, relations: Subquery) -> Iterator[str]:

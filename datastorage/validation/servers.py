@@ -26,6 +26,12 @@ REQUIRED_TABLES = (
     "resource_action_traces",
     "audit_events",
     "audit_event_ids",
+    "audit_unsealed",
+    "ledger_entries",
+    "ledger_tiles",
+    "ledger_checkpoints",
+    "ledger_feed",
+    "ledger_statements",
     "notification_audit",
     "remediation_workflow_catalog",
 )

@@ -81,7 +81,14 @@ def test_service_may_update_the_columns_that_its_statements_set_and_no_others(ur
 
 
 def test_service_reads_and_inserts_and_nothing_else(urls: RoleUrls) -> None:
-    needed = {(name, privilege) for name in metadata.tables for privilege in ("SELECT", "INSERT")}
+    needed = {
+        (name, privilege)
+        for name, table in metadata.tables.items()
+        for privilege in ("SELECT", "INSERT", "DELETE")
+        if table.info.get(
+            {"INSERT": "inserted", "DELETE": "deleted"}.get(privilege, ""), privilege != "DELETE"
+        )
+    }
     named = {("alembic_version", "SELECT"), ("resource_action_traces_default", "SELECT")}
 
     assert rows(urls.owner, PRIVILEGES, role=APP_ROLE) == needed | named

@@ -43,7 +43,7 @@ def test_complete_database_passes_with_what_was_measured(database: TestDatabase)
     assert f"at {database.app_url.host}:{database.app_url.port} answers in " in found[0]
     assert found[0].endswith("logged in as datastorage_app")
     assert "the schema is at revision 0" in found[1]
-    assert found[2].startswith("all 7 tables exist, with partitions from ")
+    assert found[2].startswith("all 13 tables exist, with partitions from ")
     assert "append-only triggers in force; changes of definitions are not recorded; PUBLIC may" in found[2]
 
 
