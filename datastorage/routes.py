@@ -18,7 +18,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     INCIDENTS,  # /api/v1/incidents: list, read, export, aggregate, write, change
     SUCCESS_RATES,  # /api/v1/success-rate: by incident type, workflow, several dimensions
     access,  # /api/v1/whoami: who the caller is
-    health,  # /health, /health/ready, /health/live
+    health,  # /health, /health/ready and /readyz, /health/live, /healthz
     openapi.blueprint,  # /openapi.json, /docs
     console,  # /console: pages for people, and how they log in
 )

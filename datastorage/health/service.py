@@ -23,6 +23,13 @@ class Alive(msgspec.Struct, frozen=True):
     status: Annotated[Literal["alive"], meaning("Always `alive`.")] = "alive"
 
 
+class Answering(msgspec.Struct, frozen=True, kw_only=True):
+    """The process can answer, and says when."""
+
+    status: Annotated[Literal["healthy"], meaning("Always `healthy`.")] = "healthy"
+    timestamp: Annotated[str, meaning("The time of the process, in UTC.")]
+
+
 class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     """Traffic may come here."""
 

@@ -164,12 +164,12 @@ def test_ids_and_unknown_paths_make_no_new_labels(isolated: IsolatedService) -> 
 
 
 def test_probes_and_scrapes_are_not_measured(isolated: IsolatedService) -> None:
-    for path in ("/health", "/health/live", "/health/ready", "/metrics"):
+    for path in ("/health", "/health/live", "/health/ready", "/healthz", "/readyz", "/metrics"):
         isolated.api.get(path)
 
     paths = Scrape(isolated.api).label_values("http_request_total", "path")
 
-    assert not {path for path in paths if path.startswith(("/health", "/metrics"))}
+    assert not {path for path in paths if path.startswith(("/health", "/readyz", "/metrics"))}
 
 
 def test_pool_gauges_come_to_rest(isolated: IsolatedService) -> None:

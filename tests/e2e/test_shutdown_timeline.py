@@ -38,6 +38,7 @@ class Record:
     flag_seen_at: float = 0.0
     ready_at_once: list[Reply] = field(default_factory=list)
     ready_on_old_connection: Reply | None = None
+    answering: Reply | None = None
     alive: list[Reply] = field(default_factory=list)
     steady: list[Reply] = field(default_factory=list)
     refused_after_seconds: float = 0.0
@@ -125,7 +126,8 @@ def _observe(service: ServiceProcess, pool: ThreadPoolExecutor) -> Observation:
     watched.signal(signal.SIGTERM)
     eventually(lambda: watched.ask("/health/ready").status == 503)
     record.flag_seen_at = watched.elapsed
-    at_once = [pool.submit(watched.ask, "/health/ready") for _ in range(40)]
+    at_once = [pool.submit(watched.ask, path) for path in ("/health/ready", "/readyz") * 20]
+    record.answering = watched.ask("/healthz")
     record.ready_on_old_connection = watched.ask_on(old_connection, "/health/ready")
     old_connection.close()
     record.ready_at_once = [future.result() for future in at_once]
@@ -158,10 +160,14 @@ def record(request: pytest.FixtureRequest, records: dict[str, Record]) -> Record
 
 def test_readiness_is_503_in_every_worker_at_once(record: Record) -> None:
     assert [reply.status for reply in record.ready_at_once] == [503] * 40
-    assert record.ready_at_once[0].body == {
-        "status": "shutting_down",
-        "reason": "graceful_shutdown_in_progress",
-    }
+    assert (
+        record.ready_at_once[1].body
+        == record.ready_at_once[0].body
+        == {
+            "status": "shutting_down",
+            "reason": "graceful_shutdown_in_progress",
+        }
+    )
     assert record.flag_seen_at < 0.5
     served = {line["pid"] for line in record.watched.service.log_lines if line.get("status") == 503}
     assert served == set(record.workers)
@@ -174,6 +180,8 @@ def test_connection_opened_before_the_signal_learns_it_too(record: Record) -> No
 
 
 def test_liveness_stays(record: Record) -> None:
+    assert record.answering is not None
+    assert record.answering.status == 200
     assert {reply.status for reply in record.alive} == {200}
     assert record.alive[0].body == {"status": "alive"}
     assert record.alive[-1].sent_at > 4.5

@@ -85,6 +85,8 @@ def test_every_operation_says_what_a_caller_has_to_show(described: dict[str, Any
         "/health",
         "/health/live",
         "/health/ready",
+        "/healthz",
+        "/readyz",
     }
 
 

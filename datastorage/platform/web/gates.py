@@ -24,7 +24,7 @@ from datastorage.platform.web.routing import Endpoint, Routes
 METRICS: Final = "/metrics"
 ROOT: Final = "/"
 """The one unknown path that is no secret."""
-PROBES: Final = ("/health", METRICS)
+PROBES: Final = frozenset({"/health", "/healthz", "/readyz", METRICS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
         NotFound: the metrics port does not serve this path.
     """
     if request.environ.get("SERVER_PORT") == grounds.metrics_port and not is_probe(request.path):
-        raise NotFound("this port serves /metrics and /health only")
+        raise NotFound("this port serves metrics and probes only")
     try:
         request.route(grounds.routes)
     except (NotFound, MethodNotAllowed) as refusal:
@@ -267,4 +267,4 @@ def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
 
 def is_probe(path: str) -> bool:
     """Tell whether ``path`` is that of a probe or a scrape."""
-    return path.startswith(PROBES) and (path in PROBES or path.startswith("/health/"))
+    return path in PROBES or path.startswith("/health/")

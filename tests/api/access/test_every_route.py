@@ -17,6 +17,8 @@ OPEN = {
     "/health",
     "/health/live",
     "/health/ready",
+    "/healthz",
+    "/readyz",
     "/openapi.json",
     "/docs",
     "/docs/",

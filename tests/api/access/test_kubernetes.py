@@ -155,12 +155,23 @@ def test_caller_without_a_token_learns_nothing_about_paths(caller: Caller) -> No
 
 
 def test_what_needs_nothing_is_open(caller: Caller, guarded: ServiceProcess) -> None:
-    for path in ("/health", "/health/live", "/health/ready", "/openapi.json", "/docs/"):
+    for path in (
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs/",
+    ):
         assert caller.get(path).status == 200, path
     refused(caller.get("/metrics"))
     assert caller.get("/metrics", "R").status == 200
     assert guarded.metrics_api.get("/metrics").status == 200
     assert caller.get("/health").json["auth"] == "kubernetes"
+    for path in ("/health/ready", "/healthz", "/readyz"):
+        assert guarded.metrics_api.get(path).status == 200, path
+    assert_problem(guarded.metrics_api.get("/api/v1/whoami"), 404, "not-found")
 
 
 def test_refusals_are_counted_and_logged_without_the_token(caller: Caller, guarded: ServiceProcess) -> None:

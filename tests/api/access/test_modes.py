@@ -291,4 +291,4 @@ def test_issuer_that_is_down_at_the_start_keeps_nothing_from_starting(
     reviews.forget()
     assert_problem(caller.get(EVENTS, token), 503, "auth-unavailable")
     assert reviews.counts[TOKEN_REVIEWS] == 0
-    assert caller.get("/health/ready").status == 200
+    assert caller.get("/health/ready").status == caller.get("/readyz").status == 200

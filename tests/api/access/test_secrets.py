@@ -47,7 +47,7 @@ def test_scrape_of_the_metrics_port_needs_a_permission_where_an_installation_wan
 
     assert_problem(metrics.get("/metrics"), 401, "unauthorized")
     assert metrics.get("/metrics", GOOD).status == 200
-    assert metrics.get("/health/ready").status == 200
+    assert metrics.get("/health/ready").status == metrics.get("/readyz").status == 200
 
 
 def test_no_secret_is_in_logs_arguments_environments_and_problems(secretive: ServiceProcess) -> None:

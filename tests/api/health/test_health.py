@@ -1,5 +1,8 @@
 """The health endpoints while everything works."""
 
+from datetime import UTC, datetime
+from unittest.mock import ANY
+
 import pytest
 
 from tests.support.http import Api, assert_problem
@@ -9,8 +12,10 @@ from tests.support.waiting import eventually
 BODIES = {
     "/health/live": {"status": "alive"},
     "/health/ready": {"status": "ready"},
+    "/readyz": {"status": "ready"},
     "/health": {"status": "healthy", "database": "connected", "redis": "connected", "auth": "none"},
 }
+PATHS = (*BODIES, "/healthz")
 
 
 @pytest.mark.parametrize(("path", "body"), BODIES.items())
@@ -28,7 +33,20 @@ def test_working_service_says_so_on_both_ports(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("port", ["api", "metrics"])
+def test_healthz_says_when_it_answers(service: ServiceProcess, port: str) -> None:
+    client = service.api if port == "api" else service.metrics_api
+
+    answer = client.get("/healthz")
+
+    assert answer.status == 200
+    assert answer.json == {"status": "healthy", "timestamp": ANY}
+    assert answer.headers["Cache-Control"] == "no-store"
+    said = datetime.strptime(answer.json["timestamp"], "%Y-%m-%dT%H:%M:%S%z")
+    assert abs((datetime.now(UTC) - said).total_seconds()) < 5
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_head_answers_without_a_body(api: Api, path: str) -> None:
     answer = api.request("HEAD", path)
 
@@ -36,7 +54,7 @@ def test_head_answers_without_a_body(api: Api, path: str) -> None:
     assert answer.headers["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_other_methods_are_not_allowed(api: Api, path: str, method: str) -> None:
     answer = api.request(method, path)
@@ -45,8 +63,9 @@ def test_other_methods_are_not_allowed(api: Api, path: str, method: str) -> None
     assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 
 
-def test_probes_are_not_in_the_log_at_info(service: ServiceProcess) -> None:
-    answer = service.api.request("GET", "/health/ready", headers={"X-Request-ID": "probe-to-look-for"})
+@pytest.mark.parametrize("path", PATHS)
+def test_probes_are_not_in_the_log_at_info(service: ServiceProcess, path: str) -> None:
+    answer = service.api.request("GET", path, headers={"X-Request-ID": "probe-to-look-for"})
 
     later = service.api.get("/api/v1/audit/events").headers["X-Request-ID"]
     eventually(lambda: later in service.log)

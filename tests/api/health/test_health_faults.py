@@ -60,8 +60,11 @@ def test_stopped_postgresql_makes_the_service_unready_but_alive(
     ready, ready_seconds = timed(isolated.api, "/health/ready")
     health, health_seconds = timed(isolated.api, "/health")
     live, live_seconds = timed(isolated.api, "/health/live")
+    readyz, healthz = (isolated.api.get(path) for path in ("/readyz", "/healthz"))
 
     assert (ready.status, ready.json) == (503, NOT_READY)
+    assert (readyz.status, readyz.json) == (503, NOT_READY)
+    assert (healthz.status, healthz.json["status"]) == (200, "healthy")
     assert (health.status, health.json) == (503, UNHEALTHY)
     assert (live.status, live.json) == (200, {"status": "alive"})
     assert max(ready_seconds, health_seconds, live_seconds) < BUDGET_SECONDS

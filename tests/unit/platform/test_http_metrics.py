@@ -167,7 +167,9 @@ def test_a_thousand_ids_and_unknown_paths_make_no_further_label_values(
     assert methods == {"GET", "OTHER"}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready", "/health/nonsense"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/health", "/health/ready", "/health/nonsense", "/readyz", "/healthz"]
+)
 def test_probes_and_scrapes_are_not_counted(client: FlaskClient, metrics: Metrics, path: str) -> None:
     client.get(path)
 
