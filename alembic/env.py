@@ -4,6 +4,7 @@ The database is the one of the service's configuration (``CONFIG_PATH`` or the e
 the caller hands over a connection as ``config.attributes["connection"]``.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +25,16 @@ from datastorage.platform.db.engine import connected
 from datastorage.platform.db.rendered import driver_of
 from datastorage.platform.db.session import prepare_session
 from datastorage.platform.db.transactions import milliseconds
-from datastorage.settings import Settings, SettingsError, environment, forget_libpq_variables
+from datastorage.settings import (
+    Settings,
+    SettingsError,
+    environment,
+    forget_libpq_variables,
+    ignored_variables,
+)
 from datastorage.tables import metadata
+
+logger = logging.getLogger("alembic.env")
 
 # Long enough for another runner to finish, unless it fills a column of many rows; after that the job fails
 # and is started again.
@@ -142,6 +151,8 @@ def _configure_logging() -> None:
 def _migrate_on_own_connection() -> None:
     try:
         settings = Settings.load_database(None, environment())
+        for name in ignored_variables(environment()):
+            logger.warning("Unknown environment variable ignored: %s", name)
         forget_libpq_variables()
         with connected(settings, "datastorage/alembic") as connection:
             _migrate_on(connection.execution_options(isolation_level="READ COMMITTED"))

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from datastorage.settings import Settings, SettingsError, environment, forget_libpq_variables
+from datastorage.settings import (
+    Settings,
+    SettingsError,
+    environment,
+    forget_libpq_variables,
+    ignored_variables,
+)
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -25,6 +31,8 @@ def pass_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             settings = Settings.load(config_path, environment())
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
+        for name in ignored_variables(environment()):
+            click.echo(f"warning: unknown environment variable ignored: {name}", err=True)
         forget_libpq_variables()
         return command(settings, *args, **kwargs)
 

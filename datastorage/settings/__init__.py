@@ -28,7 +28,7 @@ from datastorage.settings.groups import (
 from datastorage.settings.rates import Rate
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
 from datastorage.settings.sources import URLS, environment, forget_libpq_variables
-from datastorage.settings.tree import KEYS, Settings
+from datastorage.settings.tree import KEYS, Settings, ignored_variables
 
 SECRET_VARIABLES = (
     *(name for name, _ in URLS.values()),
@@ -60,4 +60,5 @@ __all__ = [
     "WorkflowsSettings",
     "environment",
     "forget_libpq_variables",
+    "ignored_variables",
 ]

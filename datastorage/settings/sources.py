@@ -15,6 +15,7 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from datastorage.settings.documents import read_mapping
+from datastorage.settings.edits import within_two_edits
 from datastorage.settings.errors import SettingsError
 from datastorage.settings.keys import Key, snake_case
 from datastorage.settings.urls import Parts, parse_database_url, parse_redis_url
@@ -56,7 +57,7 @@ class Findings:
 
     Attributes:
         secrets: a secret is required and missing, or configured and cannot be read.
-        invalid: values that are missing or refused, and unknown variables.
+        invalid: values that are missing or refused, and misspelt variables.
         is_incomplete: a required setting or secret is missing.
     """
 
@@ -83,7 +84,7 @@ def _libpq_variables(environ: Mapping[str, str]) -> list[str]:
 
 def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: Findings) -> Source:
     """Read the variables, where the long name of a key wins over the short one."""
-    findings.invalid.extend(_unknown_variables(keys, environ))
+    findings.invalid.extend(_misspelt_variables(keys, environ))
     if ignored := _libpq_variables(environ):
         findings.warnings.append(f"environment variables of libpq are ignored: {', '.join(ignored)}")
     return {
@@ -94,11 +95,23 @@ def variable_values(keys: Sequence[Key], environ: Mapping[str, str], findings: F
     }
 
 
-def _unknown_variables(keys: Sequence[Key], environ: Mapping[str, str]) -> Iterator[str]:
+def _misspelt_variables(keys: Sequence[Key], environ: Mapping[str, str]) -> Iterator[str]:
+    for name, near in _unknown_variables(keys, environ):
+        if near:
+            yield f"unknown environment variable {name} (the closest known one is {_closest(name, near)})"
+
+
+def unrelated_variables(keys: Sequence[Key], environ: Mapping[str, str]) -> list[str]:
+    """Return the names that begin as ours do and are close to none of them: clients have such variables."""
+    return [name for name, near in _unknown_variables(keys, environ) if not near]
+
+
+def _unknown_variables(keys: Sequence[Key], environ: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each unknown name, and the known ones that it may be a misspelling of."""
     known = [key.variables[-1] for key in keys if not key.is_secret] + [name for name, _ in URLS.values()]
     for name in sorted(environ):
         if name.startswith("DATASTORAGE_") and name not in known and not _NOT_OURS.fullmatch(name):
-            yield f"unknown environment variable {name} (the closest known one is {_closest(name, known)})"
+            yield name, [each for each in known if within_two_edits(name.upper(), each)]
 
 
 def _closest(name: str, known: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from datastorage.settings.groups import (
 from datastorage.settings.keys import Key, keys_of
 from datastorage.settings.loading import load_values
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
+from datastorage.settings.sources import unrelated_variables
 
 T = TypeVar("T")
 
@@ -101,6 +102,11 @@ class Settings:
 
 
 KEYS: Final[tuple[Key, ...]] = tuple(keys_of(Settings))
+
+
+def ignored_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of variables that look like ours, are none, and are close to none."""
+    return unrelated_variables(KEYS, environ)
 
 
 def _build(group: type[T], values: Mapping[str, Any], prefix: str = "") -> T:

@@ -12,6 +12,7 @@ import yaml
 from datastorage.embedded.redis import EmbeddedRedis
 from tests.support.servers import ROLE_PASSWORD, TestDatabase
 from tests.support.service import ServiceProcess, environment_of_a_service, free_port
+from tests.support.started import StartService
 
 SECRET = "correct-horse-battery"
 URLS = {
@@ -67,6 +68,43 @@ def test_start_without_any_configuration_names_the_variables_that_would_do(tmp_p
     assert "CONFIG_PATH environment variable required" in message
     assert "DATASTORAGE_DATABASE_URL" in message
     assert "DATASTORAGE_REDIS_URL" in message
+
+
+def test_misspelt_variable_stops_the_start_and_the_closest_one_is_named(tmp_path: Path) -> None:
+    message = refused_start(tmp_path, variables=URLS | {"DATASTORAGE_DATABASE_MAX_OPEN_CONN": "10"})["msg"]
+
+    assert "the closest known one is DATASTORAGE_DATABASE_MAX_OPEN_CONNS" in message
+
+
+def test_variables_of_clients_are_ignored_with_a_warning_each(start_service: StartService) -> None:
+    service = start_service(URL=SECRET, HTTP_PORT=SECRET, SERVICE_PORT_HTTP=SECRET)
+
+    assert service.api.get("/readyz").status == 200
+    lines = [each for each in service.log_lines if each["msg"] == "Unknown environment variable ignored"]
+    assert [(each["level"], each["name"]) for each in lines] == [
+        ("warn", "DATASTORAGE_HTTP_PORT"),
+        ("warn", "DATASTORAGE_URL"),
+    ]
+    assert SECRET not in service.log
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "datastorage", "dlq", "status"], ["-m", "alembic", "current"]],
+    ids=["command", "migration"],
+)
+def test_commands_and_migrations_warn_of_variables_of_clients(command: list[str]) -> None:
+    result = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, *command],
+        env=environment_of_a_service() | URLS | {"DATASTORAGE_URL": SECRET},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert "nknown environment variable ignored: DATASTORAGE_URL" in result.stderr
+    assert SECRET not in result.stdout + result.stderr
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

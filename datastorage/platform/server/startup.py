@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from datastorage.platform.logs import configure_logging
+from datastorage.platform.logs import configure_logging, log_lean
 from datastorage.settings import (
     LoggingSettings,
     ServerSettings,
     ServerTlsSettings,
     Settings,
     SettingsError,
+    ignored_variables,
 )
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         configure_logging(LoggingSettings())
         logger.error(str(error), extra={"problems": list(error.problems)})
         raise SystemExit(1) from error
-    _adopt(settings)
+    _adopt(settings, environ)
     return settings
 
 
@@ -55,7 +56,7 @@ def reload_settings(environ: Mapping[str, str], current: Settings) -> Settings |
         extra = {"problems": list(error.problems)}
         logger.error("Reload refused, the old configuration stays: %s", error, extra=extra)
         return None
-    _adopt(settings)
+    _adopt(settings, environ)
     server = current.server
     kept = replace(settings.server, host=server.host, port=server.port, metrics_port=server.metrics_port)
     if kept != settings.server:
@@ -70,10 +71,12 @@ def _kept_tls(current: ServerTlsSettings, new: ServerTlsSettings) -> ServerTlsSe
     return replace(new, metrics=current.metrics) if current.is_on and new.is_on else current
 
 
-def _adopt(settings: Settings) -> None:
+def _adopt(settings: Settings, environ: Mapping[str, str]) -> None:
     configure_logging(settings.logging)
     for warning in settings.warnings:
         logger.warning(warning)
+    for name in ignored_variables(environ):
+        log_lean(logger, logging.WARNING, "Unknown environment variable ignored", {"name": name})
     logger.info("Configuration loaded successfully", extra=settings.summary())
 
 

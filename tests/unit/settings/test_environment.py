@@ -4,8 +4,33 @@ from pathlib import Path
 
 import pytest
 
-from datastorage.settings import SECRET_VARIABLES, Settings, SettingsError, environment
+from datastorage.settings import (
+    KEYS,
+    SECRET_VARIABLES,
+    Settings,
+    SettingsError,
+    environment,
+    ignored_variables,
+)
+from datastorage.settings.edits import within_two_edits
+from datastorage.settings.sources import URLS as URL_VARIABLES
 from tests.unit.settings.conftest import DATABASE_SECRET, REDIS_SECRET, URLS, Fail, Load
+
+CLIENT_VARIABLES = [
+    f"DATASTORAGE_{name}"
+    for name in [
+        "URL",
+        "HTTP_PORT",
+        "METRICS_PORT",
+        "TIMEOUT",
+        "HEALTH_URL",
+        "TOKEN",
+        "TOKEN_FILE",
+        "CA_FILE",
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+    ]
+]
 
 
 def test_without_file_and_servers_both_ways_out_are_named() -> None:
@@ -162,15 +187,50 @@ def test_problem_with_a_variable_names_it(fail: Fail) -> None:
 
 
 def test_unknown_variable_is_an_error_that_names_it(fail: Fail) -> None:
-    error = fail({"DATASTORAGE_DATABASE_MAX_OPEN_CONN": "10", "DATASTORAGE_DATABASE_PASSWORD": "hidden-word"})
+    error = fail({"DATASTORAGE_DATABASE_MAX_OPEN_CONN": "hidden-word"})
 
     assert error.message == "Invalid configuration"
-    assert error.problems[0] == (
+    [problem] = error.problems
+    assert problem == (
         "unknown environment variable DATASTORAGE_DATABASE_MAX_OPEN_CONN"
         " (the closest known one is DATASTORAGE_DATABASE_MAX_OPEN_CONNS)"
     )
-    assert "DATASTORAGE_DATABASE_PASSWORD" in error.problems[1]
     assert "hidden-word" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DATASTORAGE_LOGGING_LEVE",  # one character left out
+        "DATASTORAGE_LOGGING_LEVELS",
+        "DATASTORAGE_LOGGING_LEVEE",
+        "DATASTORAGE_LOGGING_LEVLE",  # neighbours swapped
+        "DATASTORAGE_LOGGNIG_LEVLE",
+        "DATASTORAGE_logging_level",
+        "DATASTORAGE_REDIS_UR",
+    ],
+)
+def test_near_miss_of_a_known_name_is_refused(fail: Fail, name: str) -> None:
+    [problem] = fail({name: "debug"}).problems
+
+    assert problem.startswith(f"unknown environment variable {name} (the closest known one is DATASTORAGE_")
+
+
+@pytest.mark.parametrize("name", CLIENT_VARIABLES)
+def test_names_that_clients_use_are_close_to_no_setting(load: Load, name: str) -> None:
+    known = [variable for key in KEYS for variable in key.variables]
+    known += [variable for variable, _ in URL_VARIABLES.values()]
+
+    assert not [each for each in known if within_two_edits(name, each)]
+    assert load({name: "http://nobody"}).warnings == ()
+
+
+def test_unknown_names_far_from_ours_are_ignored_and_listed(load: Load) -> None:
+    environ = {"DATASTORAGE_URL": "x", "DATASTORAGE_DATABASE_PASSWORD": "y", "DATASTORAGE_DEV_A": "z"}
+
+    load(environ)
+
+    assert ignored_variables(environ) == ["DATASTORAGE_DATABASE_PASSWORD", "DATASTORAGE_URL"]
 
 
 @pytest.mark.parametrize(
