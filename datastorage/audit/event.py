@@ -19,8 +19,20 @@ from datastorage.platform.web.documents import JsonObject
 from datastorage.platform.web.grammar import ANY_TEXT, ID, one_of
 
 CATEGORIES = (
+    "gateway", "notification", "analysis", "aiagent", "signalprocessing", "workflow", "workflowexecution",
+    "execution", "orchestration", "approval", "effectiveness", "actiontype", "apifrontend", "security",
+    "agentsession",
+)  # fmt: skip
+DECEMBER = (
     "gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration",
 )  # fmt: skip
+CATEGORIES_BY_CONTRACT = {
+    "both": CATEGORIES,
+    "december": DECEMBER,
+    "newest": tuple(each for each in CATEGORIES if each != "execution"),
+}
+"""What ``audit.category_contract`` lets in."""
+
 OUTCOMES = ("success", "failure", "pending")
 DEFAULT_RETENTION_DAYS = 2555
 INT32 = 2**31

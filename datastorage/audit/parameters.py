@@ -23,7 +23,11 @@ from datastorage.platform.web.sent import Sent
 
 NDJSON = "application/x-ndjson"
 
-_OLDER_NAMES = {"event_category": ("service",), "event_outcome": ("outcome",)}
+_OLDER_NAMES = {
+    "event_category": ("service",),
+    "event_outcome": ("outcome",),
+    "cluster_name": ("cluster_id",),
+}
 _FIRST = ("correlation_id", "event_type", "event_category", "event_outcome", "severity")
 _FURTHER = (
     "event_action", "actor_type", "actor_id", "resource_type", "resource_id", "namespace", "cluster_name",

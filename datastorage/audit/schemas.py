@@ -6,7 +6,7 @@ import marshmallow
 from marshmallow import post_load, pre_load
 from msgspec.structs import replace
 
-from datastorage.audit.event import CATEGORIES, MEMBERS, AuditEvent, EventInstant, normalised
+from datastorage.audit.event import CATEGORIES_BY_CONTRACT, MEMBERS, AuditEvent, EventInstant, normalised
 from datastorage.audit.identity import new_event_id
 from datastorage.audit.model import EXAMPLE, MEANINGS
 from datastorage.audit.parents import own_ancestors
@@ -47,7 +47,10 @@ class AuditEventSchema(QuickContract):
         self._maximum_bytes = limits.max_event_data_bytes
         self._clock = clock
         category = fields.field_of(self, "event_category", fields.Choice)
-        category.choices = (*CATEGORIES, *audit.extra_event_categories)
+        category.choices = (
+            *CATEGORIES_BY_CONTRACT[audit.category_contract],
+            *audit.extra_event_categories,
+        )
         timestamp = fields.field_of(self, "event_timestamp", EventInstant)
         timestamp.clock = clock
         timestamp.oldest, timestamp.ahead = limits.max_event_age, limits.max_event_ahead

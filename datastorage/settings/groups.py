@@ -100,6 +100,7 @@ class AuditSettings:
     """Audit writes: how many events at once, and how long each part of a write may take."""
 
     max_batch_size: int = setting(kinds.integer(1), "1000")
+    category_contract: str = setting(kinds.choice("both", "december", "newest"), "both")
     extra_event_categories: tuple[str, ...] = setting(
         kinds.listing(kinds.pattern(".{1,50}", "a list of texts of at most 50 characters")), ""
     )

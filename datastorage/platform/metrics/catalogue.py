@@ -75,7 +75,7 @@ class Metrics:
 
     Args:
         registry: where the metrics are registered; a new one by default, so that tests can have several.
-        extra_services: configured event categories beside the seven.
+        extra_services: configured event categories beside those of both contracts.
         revision: commit the image was built from.
         clock: gives the month whose partition series exist from the start.
     """

@@ -138,7 +138,23 @@ def test_retention_of_zero_days_means_the_default(api: Api, given: int, stored: 
 
 
 @pytest.mark.parametrize(
-    "category", ["notification", "analysis", "signalprocessing", "workflow", "execution"]
+    "category",
+    [
+        "notification",
+        "analysis",
+        "aiagent",
+        "signalprocessing",
+        "workflow",
+        "workflowexecution",
+        "execution",
+        "orchestration",
+        "approval",
+        "effectiveness",
+        "actiontype",
+        "apifrontend",
+        "security",
+        "agentsession",
+    ],
 )
 def test_actor_and_resource_type_follow_the_category(api: Api, category: str) -> None:
     members = read_again(api, an_event(event_category=category))

@@ -22,6 +22,7 @@ def configured(start_service: StartService) -> Iterator[Api]:
     service = start_service(
         SERVER_MAX_BODY_BYTES=str(MAXIMUM_BODY_BYTES),
         AUDIT_MAX_BATCH_SIZE="2",
+        AUDIT_CATEGORY_CONTRACT="december",
         AUDIT_EXTRA_EVENT_CATEGORIES="signal,enrichment",
         LIMITS_MAX_EVENT_DATA_BYTES="100",
         LIMITS_MAX_EVENT_DATA_DEPTH="2",
@@ -113,6 +114,7 @@ def test_extra_categories_are_accepted_beside_the_seven(
 
 def test_refusal_names_the_extra_categories_too(configured: Api) -> None:
     answer = configured.post(EVENTS, an_event(event_category="error"))
+    assert configured.post(EVENTS, an_event(event_category="aiagent")).status == 400
 
     problem = assert_problem(answer, 400, "validation-error")
     assert "orchestration, signal, enrichment (got 'error')" in problem["field_errors"]["event_category"]

@@ -32,7 +32,10 @@ REQUIRED = (
     "event_data",
 )
 REQUIRED_TEXT = tuple(name for name in REQUIRED if name not in {"event_timestamp", "event_data"})
-CATEGORIES = "gateway, notification, analysis, signalprocessing, workflow, execution, orchestration"
+CATEGORIES = (
+    "gateway, notification, analysis, aiagent, signalprocessing, workflow, workflowexecution, execution,"
+    " orchestration, approval, effectiveness, actiontype, apifrontend, security, agentsession"
+)
 
 Refuse = Callable[..., dict[str, str]]
 

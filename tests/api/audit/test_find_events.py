@@ -161,7 +161,11 @@ def test_no_event_is_a_child_of_the_nil_uuid(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("alias", "canonical", "value"),
-    [("service", "event_category", "analysis"), ("outcome", "event_outcome", "pending")],
+    [
+        ("service", "event_category", "analysis"),
+        ("outcome", "event_outcome", "pending"),
+        ("cluster_id", "cluster_name", "eu-1"),
+    ],
 )
 def test_older_name_of_a_filter_does_the_same(api: Api, alias: str, canonical: str, value: str) -> None:
     ours = unique()

@@ -155,6 +155,16 @@ def test_event_must_be_an_object(value: Any) -> None:
     assert list(caught.value.field_errors) == ["body"]
 
 
+@pytest.mark.parametrize(("contract", "refused"), [("december", "aiagent"), ("newest", "execution")])
+def test_contract_of_one_release_narrows_the_categories(contract: str, refused: str) -> None:
+    schema = a_schema(AUDIT_CATEGORY_CONTRACT=contract)
+
+    assert schema.read(request_of(event_category="workflow")).event_category == "workflow"
+    with pytest.raises(InvalidInput) as caught:
+        schema.read(request_of(event_category=refused))
+    assert list(caught.value.field_errors) == ["event_category"]
+
+
 def test_extra_categories_belong_to_one_schema_only() -> None:
     extended = a_schema(AUDIT_EXTRA_EVENT_CATEGORIES="signal")
 
