@@ -66,9 +66,6 @@ class Mode(Protocol):
     def is_backend_failing(self) -> bool:
         """Whether the newest question to whoever knows the callers got no answer."""
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Tell by the form of the credentials alone whether a request may be this mode's."""
-
     def recognise(self, credentials: Credentials, permission: Permission) -> Caller | None:
         """Return the caller, ``None`` if the request is none of this mode's.
 

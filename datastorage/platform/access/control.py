@@ -59,11 +59,6 @@ class AccessControl:
         self._metrics.auth_requests.labels(mode, "stale" if caller.is_stale else "accepted").inc()
         return caller
 
-    def may_admit(self, environ: WSGIEnvironment) -> bool:
-        """Tell by the head alone whether any mode claims a request; nobody is asked."""
-        credentials = Credentials(environ)
-        return any(mode.claims(credentials) for mode in self._modes)
-
     def knows(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a request shows a token that was accepted a short while ago."""
         if "HTTP_AUTHORIZATION" not in environ:

@@ -6,7 +6,8 @@ from threading import get_ident
 from typing import Any
 
 from datastorage.platform.server.slow_clients import PatientConnection
-from datastorage.platform.web.requests import REFUSAL, ROUTE, UNMATCHED, WAITED_SECONDS
+from datastorage.platform.web.gates import ADMISSION
+from datastorage.platform.web.requests import HEAD_ALONE, REFUSAL, ROUTE, UNMATCHED, WAITED_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class Answering:
         response = start_response.__self__  # gunicorn passes a bound method
         environ[REFUSAL] = conn.arrival.refusal
         environ[WAITED_SECONDS] = conn.waited_seconds
+        if conn.arrival.is_head_alone:
+            environ[HEAD_ALONE] = True
+        if conn.admission is not None:
+            environ[ADMISSION] = conn.admission
         conn.environ = environ
 
         def start(*arguments: Any) -> Any:

@@ -13,14 +13,6 @@ MAX_HEAD_BYTES: Final = 128 * 1024
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_JUDGED: Final = {
-    "content-type": "CONTENT_TYPE",
-    "content-length": "CONTENT_LENGTH",
-    "content-encoding": "HTTP_CONTENT_ENCODING",
-    "authorization": "HTTP_AUTHORIZATION",
-    "x-auth-request-user": "HTTP_X_AUTH_REQUEST_USER",
-    "cookie": "HTTP_COOKIE",
-}
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
@@ -50,12 +42,13 @@ class Arrival:
         reserved_bytes: what the budget holds for it.
         holds_turn: whether a thread may read its chunked body.
         expects_continue: whether the client waits for ``100 Continue`` before it sends the body.
+        is_head_alone: whether the gates are to judge the head before the body is awaited.
         refusal: why the request is given up, a value of the environ's ``REFUSAL``.
     """
 
     __slots__ = (
-        "_head_bytes", "_is_judged", "_looked_at", "_max_body_bytes", "_needed", "body_bytes", "data",
-        "expects_continue", "holds_turn", "is_chunked", "refusal", "reserved_bytes", "stage",
+        "_is_judged", "_looked_at", "_max_body_bytes", "_needed", "body_bytes", "data", "expects_continue",
+        "holds_turn", "is_chunked", "is_head_alone", "refusal", "reserved_bytes", "stage",
     )  # fmt: skip
 
     def __init__(self, max_body_bytes: int) -> None:
@@ -72,7 +65,7 @@ class Arrival:
         self.is_chunked = False
         self.expects_continue = False
         self.refusal: str | None = None
-        self._head_bytes = 0
+        self.is_head_alone = False
         self._is_judged = False
         self._looked_at = 0
         self._needed = 0
@@ -103,30 +96,26 @@ class Arrival:
             path = "/" + path.partition("://")[2].partition("/")[2]
         return method, unquote_to_bytes(path).decode("latin-1") if "%" in path else path, target
 
-    def needs_judging(self) -> bool:
-        """Tell, once, whether to find out if the body is wanted before any more of it is awaited.
+    def shows_head_first(self) -> bool:
+        """Tell, once, whether the gates have to judge the head before any more of the body is awaited.
 
         A small body costs less than its refusal, and on the connection it leaves another request can follow.
         """
-        is_large = self.body_bytes > SMALL_BODY_BYTES and self.stage is Stage.BODY
-        if self._is_judged or not (is_large or self.is_chunked or self.expects_continue):
+        is_arriving = self.stage is Stage.BODY
+        is_held_back = is_arriving and (self.body_bytes > SMALL_BODY_BYTES or self.expects_continue)
+        if self._is_judged or not (is_held_back or self.is_chunked):
             return False
-        self._is_judged = True
+        self._is_judged = self.is_head_alone = True
+        self.stage = Stage.COMPLETE
         return True
 
-    def environ(self) -> dict[str, str]:
-        """Return what the gates look at, as WSGI calls it."""
-        method, path, target = self.request_line()
-        environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "RAW_URI": target}
-        for line in self.data[: self._head_bytes].decode("latin-1").split("\r\n")[1:]:
-            name, _, value = line.partition(":")
-            if name.lower() in _JUDGED:
-                environ[_JUDGED[name.lower()]] = value.strip(" \t")
-        return environ
-
-    def leave_body(self) -> None:
-        """Await no more of the body: nothing will read it."""
-        self.stage = Stage.COMPLETE
+    def await_body(self, data: bytes) -> None:
+        """Wait for the body whose head was admitted; ``data`` is what has arrived behind it."""
+        self.data = bytearray(data)
+        self.is_head_alone = False
+        self._needed = self.body_bytes
+        if not self.is_chunked and len(data) < self._needed:
+            self.stage = Stage.BODY
 
     def hand_over(self) -> bytes:
         """Return what has arrived, for the parser."""
@@ -150,7 +139,6 @@ class Arrival:
         return head
 
     def _read_head(self, head: bytes) -> None:
-        self._head_bytes = len(head)
         self.is_chunked = bool(_TRANSFER_ENCODING.search(head))
         lengths = _CONTENT_LENGTH.findall(head)
         if self.is_chunked or len(lengths) != 1 or int(lengths[0]) > self._max_body_bytes:

@@ -3,6 +3,9 @@
 A connection gets a thread when a complete head, and a complete body of known length, has arrived. Until then
 it only costs a place in the poller: clients that are silent, stop in the middle or send byte by byte hold no
 thread, and each of them has a deadline. Only chunked bodies are read by threads, a few at a time.
+
+A body that is large, chunked or held back is awaited only when its head has passed the gates, in a thread: a
+caller who is refused sends it for nothing, and it takes no room.
 """
 
 from collections import Counter
@@ -57,13 +60,11 @@ class Actions(NamedTuple):
         dispatch: gives it to a thread.
         close: closes it.
         tell: counts one that is closed, by the reason and the address.
-        wants_body: whether a request will be admitted, as far as its head tells, and its body read.
     """
 
     dispatch: Callable[[Any], None]
     close: Callable[[Any], None]
     tell: Callable[[str, str], None]
-    wants_body: Callable[[Any], bool]
 
 
 class Arrivals:
@@ -76,7 +77,7 @@ class Arrivals:
         self._limits = limits
         self._budget = budget
         self._goodbyes = goodbyes
-        self._dispatch, self._close, self._tell, self._wants_body = actions
+        self._dispatch, self._close, self._tell = actions
         self._seconds = {
             Wait.SILENT: limits.silent,
             Wait.HEAD: limits.head,
@@ -151,8 +152,7 @@ class Arrivals:
             return Wait.SILENT
         if arrival.stage is Stage.HEAD:
             return Wait.HEAD
-        if arrival.needs_judging() and not self._wants_body(conn):
-            arrival.leave_body()
+        if arrival.shows_head_first():
             return None
         if arrival.is_chunked:
             return self._take_turn(arrival)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.server.thread_queue import ClassLimits, ThreadQueue
-from datastorage.platform.web.gates import Grounds, is_probe, wants_body
+from datastorage.platform.web.gates import Grounds, is_probe
 from datastorage.platform.web.requests import NO_THREAD
 
 METRICS_LANE_THREADS: Final = 2
@@ -88,11 +88,6 @@ class Lanes:
         if conn.port == self._metrics_port or is_probe(path):
             return None
         return self._grounds.routes.request_class(method, path) if self._grounds else RequestClass.WRITE
-
-    def wants_body(self, conn: PatientConnection) -> bool:
-        """Return whether the body of a request will be read, as far as its head tells."""
-        environ = {**conn.arrival.environ(), "SERVER_PORT": str(conn.port), "REMOTE_ADDR": conn.address}
-        return self._grounds is None or wants_body(environ, self._grounds)
 
     def _submit(self, pool: ThreadPoolExecutor, conn: PatientConnection) -> None:
         with suppress(RuntimeError):  # the worker has given its threads up, and ends

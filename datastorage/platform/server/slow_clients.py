@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
@@ -23,6 +24,7 @@ from datastorage.settings import ServerSettings
 
 if TYPE_CHECKING:
     from datastorage.platform.request_class import RequestClass
+    from datastorage.platform.web.gates import Admission
 
 CLOSED: Final = -1
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -60,6 +62,7 @@ class PatientConnection(TConn):
         request_class: of the request that has a thread or waits for one; ``None`` of a probe.
         waited_seconds: how long it waited.
         has_unread_body: whether a part of its body is left that has not arrived.
+        admission: what the gates found out by the head of a request whose body came later.
         environ: of the request that is being answered.
     """
 
@@ -82,6 +85,7 @@ class PatientConnection(TConn):
         self.request_class: RequestClass | None = None
         self.waited_seconds = 0.0
         self.has_unread_body = False
+        self.admission: Admission | None = None
         self.environ: Mapping[str, Any] = {}
         self._read_timeout = settings.read_timeout
 
@@ -90,6 +94,7 @@ class PatientConnection(TConn):
         is_first = not self.initialized
         super().init()
         if is_first:
+            self.parser = PatientParser(self.cfg, self.sock, self.client)
             self.parser.unreader = PatientReader(self.sock, self._read_timeout.total_seconds())
 
     def hand_over(self) -> None:
@@ -98,6 +103,17 @@ class PatientConnection(TConn):
         self.has_unread_body = True  # until the application has answered
         self.parser.unreader.expects_continue = self.arrival.expects_continue
         self.parser.unreader.unread(self.arrival.hand_over())
+
+    @property
+    def is_body_awaited(self) -> bool:
+        """Whether the request that was handed over is admitted, and goes on when its body has arrived."""
+        return bool(self.parser.goes_on)
+
+    def await_body(self, admission: "Admission") -> None:
+        """Keep a request until its body has arrived; the parser gives it out once more then."""
+        self.admission = admission
+        self.parser.goes_on = True
+        self.arrival.await_body(self.parser.unreader.take_buffered())
 
     def drop_body(self) -> bool:
         """Drop what is left of a body; return whether all of it was here, so that a request can follow."""
@@ -117,7 +133,10 @@ class PatientConnection(TConn):
             reader.reads_socket = True
 
     def begin_next(self) -> None:
-        """Look at what came behind the request that is answered."""
+        """Look at what came behind the request that is answered; one that awaits its body is not over."""
+        if self.is_body_awaited:
+            return
+        self.admission = None
         self.body_expires_at = None
         self.waited_seconds = 0.0
         self.arrival.begin(self.parser.unreader.take_buffered())
@@ -139,6 +158,23 @@ class PatientConnection(TConn):
     def expect_body(self) -> None:
         """Begin to wait for a body, with all the time that is left."""
         self.parser.unreader.expect(is_body=True, expires_at=self.body_expires_at)
+
+
+class PatientParser(RequestParser):
+    """Parses requests.
+
+    Attributes:
+        goes_on: whether the last one comes once more, because its body has only now arrived.
+    """
+
+    goes_on = False
+
+    def __next__(self) -> Any:
+        """Return the request that comes next."""
+        if self.goes_on:
+            self.goes_on = False
+            return self.mesg
+        return super().__next__()
 
 
 class PatientReader(SocketUnreader):

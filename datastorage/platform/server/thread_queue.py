@@ -90,7 +90,7 @@ class ThreadQueue:
             return None
         since, request_class = min(heads)
         _, conn = self._waiting[request_class].popleft()
-        conn.waited_seconds = now - since
+        conn.waited_seconds += now - since  # for the second time, if its head was judged before its body came
         self._free -= 1
         self._free_of[request_class] -= 1
         return conn

@@ -2,8 +2,7 @@
 
 Probes and connections to the metrics port run on threads of their own, so a saturated API never delays them;
 the threads of the API are shared by class (``thread_queue``). A worker that stops accepts the connections
-that are queued and then closes its listeners, so that no client waits for an answer that will not come
-(DD-007).
+that are queued and closes its listeners, so that no client waits for an answer that will not come (DD-007).
 """
 
 import logging
@@ -41,7 +40,7 @@ from datastorage.platform.server.thread_queue import ClassLimits
 from datastorage.platform.server.tls import ServerTls
 from datastorage.platform.server.tls_socket import TlsSocket
 from datastorage.platform.web.current import EXTENSION
-from datastorage.platform.web.gates import Grounds
+from datastorage.platform.web.gates import BodyAwaited, Grounds
 from datastorage.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -135,8 +134,7 @@ class LaneWorker(ThreadWorker):
         }
         self.lanes = Lanes(self.tpool, limits, services.get(Grounds), self.server_settings.metrics_port)
         self._keep_alive = KeepAlive(threads, reads, lambda: self.lanes.queue.has_waiting)
-        self._answering = Answering(self.wsgi, self.is_shutting_down)
-        self.wsgi = self._answering
+        self.wsgi = self._answering = Answering(self.wsgi, self.is_shutting_down)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept what is queued and close the listeners when this worker stops.
@@ -160,7 +158,7 @@ class LaneWorker(ThreadWorker):
         server = self.server_settings
         self._open = Counter[bool]()  # by whether they came to the metrics port
         self._slow_readers = SlowReaders(server.slow_readers, server.min_send_rate, self._reports.closed)
-        actions = Actions(self.enqueue_req, self._forget, self._reports.closed, self.lanes.wants_body)
+        actions = Actions(self.enqueue_req, self._forget, self._reports.closed)
         self.reception = Reception(self.poller, server, self.cfg.keepalive, actions)
         self.lanes.serve(self.handle, partial(self.method_queue.defer, self.finish_request))
         super().run()
@@ -204,14 +202,15 @@ class LaneWorker(ThreadWorker):
         return keep
 
     def _may_stay(self, conn: PatientConnection) -> bool:
-        if conn.request_class is None:
-            return False  # two threads answer all probes: neither waits for the next one of the same client
+        # The main thread awaits bodies. Two threads answer all probes: neither waits for a client's next one.
+        if conn.is_body_awaited or conn.request_class is None:
+            return False
         is_next = self._keep_alive.sees_next_request(conn)
         return is_next and self.lanes.class_of(conn) is conn.request_class
 
     def _handle_arrived(self, conn: PatientConnection) -> Any:
         conn.hand_over()
-        keep = super().handle(conn)
+        keep = super().handle(conn) or conn.is_body_awaited
         if keep is True:
             conn.begin_next()
         elif not (conn.has_unread_body or conn.is_closed or has_queued(conn.sock)):
@@ -238,6 +237,9 @@ class LaneWorker(ThreadWorker):
             try:
                 keep: bool = super().handle_request(req, conn)
                 conn.sock.release()
+            except BodyAwaited as admitted:
+                conn.await_body(admitted.admission)
+                return False
             except BlockingIOError as error:
                 # SO_SNDTIMEO: the request is carried out, only its answer is not read.
                 logger.info("Client stopped reading its answer", extra={"path": req.path})

@@ -24,7 +24,16 @@ from datastorage.platform.logs import log_lean
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.audited_reads import AuditedReads
 from datastorage.platform.web.current import EXTENSION, services_of_request
-from datastorage.platform.web.gates import Admission, Grounds, admit, body_limit, is_probe
+from datastorage.platform.web.gates import (
+    ADMISSION,
+    Admission,
+    BodyAwaited,
+    Grounds,
+    admit,
+    body_limit,
+    is_probe,
+    request_of,
+)
 from datastorage.platform.web.html import page_headers
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.media_types import FORM
@@ -38,8 +47,6 @@ logger = logging.getLogger("datastorage.access")
 
 _AUDIT: Final = "/api/v1/audit"
 _REDIRECTS: Final = 300
-_ADMISSION: Final = "datastorage.admission"
-"""Key of the WSGI environ: takes what the gates found out through Flask to the view."""
 
 
 def run(admission: Admission, grounds: Grounds) -> Reply:
@@ -114,16 +121,20 @@ class Door:
         app.view_functions = dict.fromkeys(app.view_functions, self._run_in_flask)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request; ``BodyAwaited`` passes through here when its body has yet to arrive."""
         services_of_request.set(self._services)
         metrics = self._metrics
-        request = Request(environ, metrics.clock())
+        request = request_of(environ, metrics.clock())
         if is_probe(request.path):
             reply = self._answer(request)
             log_request(request, reply, metrics.clock() - request.started_seconds)
             return self._send(request, reply, start_response, [])
         metrics.begin()
-        reply = self._answer(request)
+        try:
+            reply = self._answer(request)
+        except BodyAwaited:
+            metrics.end()
+            raise
         self._audited_reads.note(request, reply)
         labels = (*request.labels, str(reply.status))
         log_request(request, reply, metrics.clock() - request.started_seconds)
@@ -166,7 +177,7 @@ class Door:
 
     def _through_flask(self, admission: Admission) -> Reply:
         environ = admission.request.environ
-        environ[_ADMISSION] = admission
+        environ[ADMISSION] = admission
         with self._app.request_context(environ):
             reply = Reply.of_response(self._app.full_dispatch_request(), environ)
         return as_problem(reply, admission.request)
@@ -283,5 +294,5 @@ def _admission_in_flask() -> Admission:
     Raises:
         KeyError: it never passed them.
     """
-    admission: Admission = flask.request.environ[_ADMISSION]
+    admission: Admission = flask.request.environ[ADMISSION]
     return admission

@@ -2,7 +2,8 @@
 
 ``GATES`` is the whole list, in order. Each gate looks at the head of a request alone, never at its body, and
 either writes down what it found out or raises the error that refuses the request. ``admit`` runs them all and
-is the only maker of an ``Admission``, without which nothing is carried out.
+is the only maker of an ``Admission``, without which nothing is carried out. A large body is read only when
+there is one: until then the request is put aside (``BodyAwaited``).
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from datastorage.errors import DataStorageError, InvalidInput, MethodNotAllowed, NotFound, Overloaded
+from datastorage.errors import InvalidInput, MethodNotAllowed, NotFound, Overloaded
 from datastorage.platform.access.caller import Caller, Forbidden
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.access.errors import Unauthorized
@@ -18,9 +19,11 @@ from datastorage.platform.access.permissions import Permission
 from datastorage.platform.access.quotas import Quotas
 from datastorage.platform.access.sessions import Sessions, is_of_console
 from datastorage.platform.request_class import Standing, standing_of_request
-from datastorage.platform.web.requests import NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
+from datastorage.platform.web.requests import HEAD_ALONE, NO_THREAD, REFUSAL, ROUTE, WAITED_SECONDS, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 
+ADMISSION: Final = "datastorage.admission"
+"""Key of the WSGI environ: takes what the gates found out to those who go on with the request."""
 METRICS: Final = "/metrics"
 ROOT: Final = "/"
 """The one unknown path that is no secret."""
@@ -67,8 +70,6 @@ def choose_lane(request: Request, grounds: Grounds) -> None:
         # Who is allowed to know that is decided first: see refuse_unknown_route.
         request.unrouted = refusal
     request.permission = _needed(request, grounds)
-    # A request that is still running when its worker ends is named by its route.
-    request.environ[ROUTE] = request.labels[1]
 
 
 def take_class(request: Request, _grounds: Grounds) -> None:
@@ -78,6 +79,8 @@ def take_class(request: Request, _grounds: Grounds) -> None:
         Overloaded: no thread of its class was free in time.
     """
     environ = request.environ
+    # A request that is still running when its worker ends is named by its route.
+    environ[ROUTE] = request.labels[1]
     if environ.get(REFUSAL) == NO_THREAD:
         raise Overloaded("no request thread in time", reason="thread_wait")
     standing_of_request.set(Standing(request.permission.request_class, environ.get(WAITED_SECONDS, 0.0)))
@@ -203,6 +206,8 @@ GATES: Final[tuple[Gate, ...]] = (
     refuse_unknown_route,
     count_request,
 )
+GATES_AGAIN: Final[tuple[Gate, ...]] = (identify, take_class, open_session)
+"""Those that concern a thread and its environ: an admitted request passes them again when it goes on."""
 
 
 class Admission:
@@ -225,16 +230,49 @@ class Admission:
 _PASSED: Final = object()
 
 
+class BodyAwaited(BaseException):
+    """A request has passed every gate, and its body has yet to be read.
+
+    This is no error, and nothing between the gates and the server may answer it.
+
+    Attributes:
+        admission: what the request goes on with when its body has arrived.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        super().__init__()
+        self.admission = admission
+
+
+def request_of(environ: WSGIEnvironment, started_seconds: float) -> Request:
+    """Return the request that the server hands over, a new one or one that goes on."""
+    admission: Admission | None = environ.get(ADMISSION)
+    if admission is None:
+        return Request(environ, started_seconds)
+    admission.request.go_on(environ, started_seconds)
+    return admission.request
+
+
 def admit(request: Request, grounds: Grounds) -> Admission:
-    """Run every gate.
+    """Run every gate; for a request that has been admitted before, those of ``GATES_AGAIN``.
 
     Raises:
         DataStorageError: a gate refuses the request.
+        BodyAwaited: it is admitted, and the server holds its body back until then.
     """
+    environ = request.environ
+    if (before := environ.get(ADMISSION)) is not None:
+        for gate in GATES_AGAIN:
+            gate(request, grounds)
+        admission: Admission = before
+        return admission
     for gate in GATES:
         gate(request, grounds)
     assert request.endpoint is not None
-    return Admission(request, request.endpoint, passed=_PASSED)
+    admission = Admission(request, request.endpoint, passed=_PASSED)
+    if HEAD_ALONE in environ and request.endpoint.body is not None and request.method != "OPTIONS":
+        raise BodyAwaited(admission)
+    return admission
 
 
 def authenticate(request: Request, grounds: Grounds, token: str) -> Caller:
@@ -250,19 +288,6 @@ def authenticate(request: Request, grounds: Grounds, token: str) -> Caller:
     authorise(request, grounds)
     assert request.caller is not None
     return request.caller
-
-
-def wants_body(environ: WSGIEnvironment, grounds: Grounds) -> bool:
-    """Tell whether a request will be admitted, as far as its head tells, and its body read."""
-    request = Request(environ, 0.0)
-    try:
-        for gate in (choose_lane, check_body_head, open_session, refuse_unknown_route):
-            gate(request, grounds)
-    except DataStorageError:
-        return False
-    if request.endpoint is None or request.endpoint.body is None:
-        return False
-    return request.permission is Permission.NOTHING or grounds.access.may_admit(environ)
 
 
 def is_probe(path: str) -> bool:

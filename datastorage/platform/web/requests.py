@@ -42,6 +42,8 @@ NO_THREAD: Final = "no_thread"
 """Other requests held all threads of its class for too long."""
 WAITED_SECONDS: Final = "datastorage.waited_seconds"
 """Key of the WSGI environ: how long the request waited for its thread."""
+HEAD_ALONE: Final = "datastorage.head_alone"
+"""Key of the WSGI environ: the server awaits the body of the request once the gates have admitted it."""
 
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
@@ -99,12 +101,18 @@ class Request:
         self.form: Mapping[str, str] = {}
         self._sent: Sent | None = None
 
+    def go_on(self, environ: WSGIEnvironment, started_seconds: float) -> None:
+        """Go on with a request whose body has arrived since it was admitted."""
+        self.environ = environ
+        self.started_seconds = started_seconds
+
     def identify(self) -> None:
         """Choose the id, and let what this thread logs belong to the request."""
         environ = self.environ
-        given = environ.get("HTTP_X_REQUEST_ID")
-        kept = given if given and _REQUEST_ID_PATTERN.fullmatch(given) else None
-        self.request_id = kept or f"req-{urandom(16).hex()}"
+        if not self.request_id:
+            given = environ.get("HTTP_X_REQUEST_ID")
+            kept = given if given and _REQUEST_ID_PATTERN.fullmatch(given) else None
+            self.request_id = kept or f"req-{urandom(16).hex()}"
         parent = environ.get("HTTP_TRACEPARENT")
         trace = _TRACEPARENT_PATTERN.fullmatch(parent) if parent else None
         trace_id, span_id = trace.groups() if trace else (None, None)

@@ -59,17 +59,18 @@ class Caller:
 
     def get(self, path: str, token: str | None = None, **headers: str) -> Answer:
         """GET."""
-        return self.api.request("GET", path, headers=headers | _bearer(token))
+        return self.api.request("GET", path, headers=headers | bearer(token))
 
     def post(self, path: str, json: object, token: str | None = None, **headers: str) -> Answer:
         """POST."""
-        return self.api.post(path, json, body=None, **(headers | _bearer(token)))
+        return self.api.post(path, json, body=None, **(headers | bearer(token)))
 
     def patch(self, path: str, body: bytes, token: str | None = None) -> Answer:
         """PATCH."""
-        headers = {"Content-Type": "application/json"} | _bearer(token)
+        headers = {"Content-Type": "application/json"} | bearer(token)
         return self.api.request("PATCH", path, body=body, headers=headers)
 
 
-def _bearer(token: str | None) -> dict[str, str]:
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the header that shows a token."""
     return {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -42,10 +42,6 @@ class JwtMode:
         """Whether the newest fetch of keys failed."""
         return self._keys.are_failing
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Claim every token: whose it is stands inside."""
-        return credentials.token is not None
-
     def recognise(self, credentials: Credentials, permission: Permission) -> Granted | None:
         """Return the caller that the token names, with what the bindings allow.
 

@@ -80,10 +80,6 @@ class KubernetesMode:
         """Whether the newest review got no answer."""
         return self._reviews.are_failing
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Claim every token."""
-        return credentials.token is not None
-
     def recognise(self, credentials: Credentials, permission: Permission) -> "KubernetesCaller | None":
         """Return the account whose token this is.
 

@@ -27,11 +27,7 @@ class NoneMode:
         self._caller = Granted(identity, frozenset(GRANTABLE) if is_alone else _BESIDE_OTHERS)
         self._is_alone = is_alone
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Claim everything, or what has no credentials."""
-        return self._is_alone or not credentials.has_authorization
-
     def recognise(self, credentials: Credentials, permission: Permission) -> Granted | None:
         """Return the anonymous caller."""
         del permission
-        return self._caller if self.claims(credentials) else None
+        return self._caller if self._is_alone or not credentials.has_authorization else None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from datastorage.platform.access.addresses import Address
 from datastorage.platform.access.caller import Granted
 from datastorage.platform.access.credentials import Credentials
 from datastorage.platform.access.errors import Unauthorized
@@ -29,19 +30,13 @@ class ProxyMode:
         self._proxies = proxies
         self._policy = policy
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Claim what a trusted proxy sends for a user."""
-        if not credentials.user or credentials.peer is None:
-            return False
-        return any(credentials.peer in each for each in self._proxies)
-
     def recognise(self, credentials: Credentials, permission: Permission) -> Granted | None:
         """Return the user that the proxy names, with what the bindings allow.
 
         Raises:
             Unauthorized: the name cannot be one, or there are two, which the server joins with a comma.
         """
-        if not self.claims(credentials):
+        if not credentials.user or not self._trusts(credentials.peer):
             return None
         if permission is Permission.ADMIN:
             self._policy.look()
@@ -51,6 +46,9 @@ class ProxyMode:
             raise Unauthorized("the identity header was not accepted", "invalid_identity_header", mode=NAME)
         identity = Identity(name=user, kind=kind_of(user, Kind.PERSON), mode=NAME, groups=groups)
         return Granted(identity, self._policy.value.permissions_of(identity))
+
+    def _trusts(self, peer: Address | None) -> bool:
+        return peer is not None and any(peer in each for each in self._proxies)
 
 
 def _decoded(latin: str) -> str:

@@ -31,17 +31,13 @@ class StaticMode:
         self._tokens = tokens
         self._clock = clock
 
-    def claims(self, credentials: Credentials) -> bool:
-        """Claim tokens of our own form."""
-        return credentials.token is not None and _TOKEN.fullmatch(credentials.token) is not None
-
     def recognise(self, credentials: Credentials, permission: Permission) -> Granted | None:
         """Return the caller whose token this is, with the permissions of its roles.
 
         Raises:
             Unauthorized: it is nobody's, or has expired.
         """
-        if credentials.token is None or not self.claims(credentials):
+        if credentials.token is None or not _TOKEN.fullmatch(credentials.token):
             return None
         if permission is Permission.ADMIN:
             self._tokens.look()

@@ -92,13 +92,43 @@ def test_method_and_path_are_known_before_the_parser_runs(line: bytes, method: s
     assert arrived(line + b"\r\nHost: a\r\n\r\n").request_line()[:2] == (method, path)
 
 
-def test_gates_see_the_headers_that_describe_a_body() -> None:
-    head = b"POST /e?x HTTP/1.1\r\ncontent-TYPE: text/plain \r\nContent-Length: 9\r\nX: y\r\n\r\n"
+LARGE = POST.replace(b"5", b"70000")
 
-    assert arrived(head).environ() == {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/e",
-        "RAW_URI": "/e?x",
-        "CONTENT_TYPE": "text/plain",
-        "CONTENT_LENGTH": "9",
-    }
+
+@pytest.mark.parametrize(
+    ("data", "shows_head"),
+    [
+        (GET, False),
+        (POST, False),
+        (POST[:-1], False),
+        (LARGE, True),
+        (LARGE + b"x" * 70_000, False),
+        (CHUNKED, True),
+        (POST[:-5].replace(b"Host: a", b"Expect: 100-continue"), True),
+        (POST.replace(b"Host: a", b"Expect: 100-continue"), False),
+    ],
+)
+def test_head_is_judged_alone_where_its_body_would_cost_something(
+    data: bytes,
+    shows_head: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    arrival = arrived(data, max_body_bytes=100_000)
+
+    assert arrival.shows_head_first() is arrival.is_head_alone is shows_head
+    assert not arrival.shows_head_first()
+
+
+def test_body_goes_on_where_its_head_was_judged() -> None:
+    arrival = arrived(LARGE, max_body_bytes=100_000)
+    assert arrival.shows_head_first()
+    assert arrival.stage is Stage.COMPLETE
+
+    assert arrival.hand_over() == LARGE
+    arrival.await_body(b"hello")
+    stages = [arrival.stage]
+    arrival.take(b"x" * 69_995)
+    stages.append(arrival.stage)
+
+    assert stages == [Stage.BODY, Stage.COMPLETE]
+    assert not arrival.is_head_alone
+    assert len(arrival.hand_over()) == 70_000

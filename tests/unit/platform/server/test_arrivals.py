@@ -41,15 +41,20 @@ class Worker:
     reasons: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        actions = Actions(
-            self.dispatched.append, self.close, lambda reason, _: self.reasons.append(reason), self.wants_body
-        )
+        actions = Actions(self.dispatch, self.close, lambda reason, _: self.reasons.append(reason))
         self.goodbyes = Goodbyes(self.poller, LARGE, self.close)
         self.arrivals = Arrivals(self.poller, self.limits, BodyBudget(2 * LARGE), self.goodbyes, actions)
 
-    def wants_body(self, conn: PatientConnection) -> bool:
-        """A body is wanted unless its path says no."""
-        return conn.arrival.request_line()[1] != "/unwanted"
+    def dispatch(self, conn: PatientConnection) -> None:
+        """Admit what shows its head, unless its path says no; keep the others."""
+        arrival = conn.arrival
+        if not arrival.is_head_alone or arrival.request_line()[1] == "/unwanted":
+            self.dispatched.append(conn)
+            return
+        _, _, body = arrival.hand_over().partition(b"\r\n\r\n")
+        arrival.await_body(body)
+        self.arrivals.finish(conn)
+        self.arrivals.resume(conn)
 
     def close(self, conn: PatientConnection) -> None:
         self.arrivals.forget(conn)

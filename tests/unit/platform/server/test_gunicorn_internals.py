@@ -4,11 +4,12 @@ import inspect
 
 import pytest
 from gunicorn.arbiter import Arbiter
+from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from datastorage.platform.server.arbiter import GracefulArbiter
-from datastorage.platform.server.slow_clients import PatientConnection, PatientReader
+from datastorage.platform.server.slow_clients import PatientConnection, PatientParser, PatientReader
 from datastorage.platform.server.worker import LaneWorker
 
 OF_ARBITER = {
@@ -58,6 +59,7 @@ def test_attribute_of_the_arbiter_exists(name: str) -> None:
     [
         (PatientConnection, TConn, ("init", "close")),
         (PatientReader, SocketUnreader, ("chunk",)),
+        (PatientParser, RequestParser, ("__next__",)),
     ],
 )
 def test_overrides_of_connections_override_something(

@@ -11,12 +11,13 @@ from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from datastorage.errors import Fault, InvalidInput
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.metrics import Metrics
 from datastorage.platform.request_class import RequestClass
 from datastorage.platform.web import gates
 from datastorage.platform.web.audited_reads import AuditedReads, Read
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.operations import Answer, operation
-from datastorage.platform.web.requests import NO_THREAD, REFUSAL, Request
+from datastorage.platform.web.requests import HEAD_ALONE, LATE, NO_THREAD, REFUSAL, Request
 from datastorage.platform.web.routing import Routes
 from tests.support.small_app import Said, add, says, small_app
 
@@ -215,6 +216,53 @@ def test_gate_is_in_front_of_every_operation(
 
     assert [answer.status_code for answer in answers] == [400, 400, 400]
     assert written == []
+
+
+def test_body_is_read_when_its_head_is_admitted_and_no_gate_is_passed_twice(
+    client: FlaskClient, app: Flask, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(
+        gates, "GATES", (*gates.GATES, lambda request, _grounds: counted.append(request.request_id))
+    )
+    with pytest.raises(gates.BodyAwaited) as put_aside:
+        client.post("/speeches", content_type="application/json", environ_overrides={HEAD_ALONE: True})
+    assert written == []
+
+    goes_on = {gates.ADMISSION: put_aside.value.admission}
+    answer = client.post("/speeches", data="well", content_type="application/json", environ_overrides=goes_on)
+
+    assert (answer.status_code, answer.json, written) == (201, {"spoken": "well"}, ["well"])
+    assert counted == [answer.headers["X-Request-ID"]]
+    answer.close()
+    assert app.extensions[EXTENSION][Metrics].deferred.in_flight_count == 0
+
+
+def test_body_that_does_not_come_after_all_is_408(client: FlaskClient, written: list[str]) -> None:
+    with pytest.raises(gates.BodyAwaited) as put_aside:
+        client.post("/speeches", content_type="application/json", environ_overrides={HEAD_ALONE: True})
+
+    late = {gates.ADMISSION: put_aside.value.admission, REFUSAL: LATE}
+    answer = client.post("/speeches", content_type="application/json", environ_overrides=late)
+
+    assert (answer.status_code, written) == (408, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/nowhere", 404),
+        ("PUT", "/speeches", 405),
+        ("OPTIONS", "/speeches", 200),
+        ("GET", "/lines", 200),
+    ],
+)
+def test_head_whose_body_nothing_reads_is_answered_at_once(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
+    answer = client.open(path, method=method, environ_overrides={HEAD_ALONE: True})
+
+    assert answer.status_code == status
 
 
 def test_nothing_but_the_gates_makes_an_admission() -> None:
