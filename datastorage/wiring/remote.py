@@ -33,15 +33,18 @@ def kubernetes(parts: Parts) -> Mode:
     metrics = parts.services[Metrics]
     reviews = Reviews(parts.auth.kubernetes, metrics)
     parts.services.closers.append(reviews.close)
-    strangers = max(1, parts.settings.server.threads // STRANGERS_SHARE)
-    return KubernetesMode(parts.auth, reviews, metrics, parts.clock, strangers=strangers)
+    return KubernetesMode(parts.auth, reviews, metrics, parts.clock, _strangers(parts))
 
 
 def jwt(parts: Parts) -> Mode:
     """Return the mode that fetches the keys of issuers."""
-    keys = IssuerKeys(parts.policy, parts.services[Metrics])
+    keys = IssuerKeys(parts.policy, parts.services[Metrics], _strangers(parts))
     parts.services.loops.append(Loop("issuer keys", keys.fetch_all, FETCH_INTERVAL))
     return JwtMode(parts.policy, keys)
+
+
+def _strangers(parts: Parts) -> int:
+    return max(1, parts.settings.server.threads // STRANGERS_SHARE)
 
 
 def rate_limit(services: Services, settings: Settings, policy: str, rate: Rate) -> RateLimit:

@@ -1,5 +1,7 @@
 """An issuer of signed tokens, with its keys on an HTTPS server."""
 
+import base64
+import hmac
 import json
 import ssl
 import threading
@@ -28,6 +30,7 @@ class Issuer:
         self._ca_file = authority.ca_file
         self._pair = authority.issue("127.0.0.1")
         self.fetches = 0
+        self._published: dict[str, dict[str, Any]] = {}
         self.rotate("first")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._pair.cert, self._pair.key)
@@ -52,12 +55,14 @@ class Issuer:
     def public_text(self) -> bytes:
         """The public key as text, which some libraries would take for a shared secret."""
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return self._key.public_key().public_bytes(encoding, form)
+        return self._signs_with[1].public_key().public_bytes(encoding, form)
 
     def rotate(self, key_id: str) -> None:
-        """Sign with a new key from now on."""
-        self._key_id = key_id
-        self._key = rsa.generate_private_key(65537, 2048)
+        """Sign with a new key from now on, and still publish the older ones."""
+        key = rsa.generate_private_key(65537, 2048)
+        public = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        self._published[key_id] = public | {"kid": key_id, "use": "sig"}
+        self._signs_with = key_id, key
 
     def claims(self, **changed: Any) -> dict[str, Any]:
         """Return good claims, with ``None`` left out."""
@@ -68,7 +73,8 @@ class Issuer:
 
     def token(self, *, kid: str | None = None, **changed: Any) -> str:
         """Return a token that is good but for what is changed."""
-        return jwt.encode(self.claims(**changed), self._key, "RS256", headers={"kid": kid or self._key_id})
+        key_id, key = self._signs_with
+        return jwt.encode(self.claims(**changed), key, "RS256", headers={"kid": kid or key_id})
 
     def close(self) -> None:
         """Stop serving the keys."""
@@ -77,8 +83,7 @@ class Issuer:
 
     def _keys(self) -> bytes:
         self.fetches += 1
-        public = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return json.dumps({"keys": [public | {"kid": self._key_id, "use": "sig"}]}).encode()
+        return json.dumps({"keys": list(self._published.values())}).encode()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         keys = self._keys
@@ -95,6 +100,18 @@ class Issuer:
                 """Stay silent."""
 
         return Handler
+
+
+def keyed_with_the_public_key(provider: Issuer, claims: dict[str, Any]) -> str:
+    """Return what a library that trusts ``alg`` would verify; PyJWT refuses to make it."""
+    parts = [{"alg": "HS256", "kid": "first", "typ": "JWT"}, claims]
+    signed = b".".join(_base64(json.dumps(part).encode()) for part in parts)
+    digest = hmac.new(provider.public_text, signed, "sha256").digest()
+    return (signed + b"." + _base64(digest)).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 @contextmanager

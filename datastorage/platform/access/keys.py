@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
 import urllib3
@@ -57,14 +58,16 @@ class IssuerKeys:
     Args:
         policy: names the issuers, and where their keys are.
         metrics: counts the fetches.
+        strangers: how many threads may wait for keys that nobody knows yet.
     """
 
-    def __init__(self, policy: PolicyFile, metrics: Metrics) -> None:
+    def __init__(self, policy: PolicyFile, metrics: Metrics, strangers: int) -> None:
         self._policy = policy
         self._metrics = metrics
         self._sets: dict[str, _KeySet] = {}
         self._tried_at: dict[str, float] = {}
-        self._lock = Lock()
+        self._locks: dict[str, Lock] = {}
+        self._strangers = BoundedSemaphore(strangers)
         self.are_failing = False
 
     def fetch_all(self) -> None:
@@ -76,15 +79,31 @@ class IssuerKeys:
         """Return a key of an issuer, the only one it has for a token that names none.
 
         Raises:
-            KeysUnknownError: they cannot be fetched.
+            KeysUnknownError: they cannot be fetched, or too many requests wait for them.
         """
-        found = self._known(issuer, key_id)
-        if found is None and self._may_fetch(issuer):
-            self._fetch(issuer)
-            found = self._known(issuer, key_id)
+        found = self._known(issuer, key_id) or self._newly_known(issuer, key_id)
         if found is None and not self._is_usable(issuer):
             raise KeysUnknownError(issuer.issuer)
         return found
+
+    def _newly_known(self, issuer: Issuer, key_id: str | None) -> Key | None:
+        """Return a key that may have come with a rotation; while keys are fetched, all wait for these."""
+        with self._place(issuer), self._locks.setdefault(issuer.issuer, Lock()):
+            found = self._known(issuer, key_id)
+            if found is None and self._may_fetch(issuer):
+                self._fetch(issuer)
+                found = self._known(issuer, key_id)
+            return found
+
+    @contextmanager
+    def _place(self, issuer: Issuer) -> Iterator[None]:
+        """Let few threads wait, so that callers with a known token find one."""
+        if not self._strangers.acquire(blocking=False):
+            raise KeysUnknownError(issuer.issuer)
+        try:
+            yield
+        finally:
+            self._strangers.release()
 
     def _known(self, issuer: Issuer, key_id: str | None) -> Key | None:
         if not self._is_usable(issuer):
@@ -99,12 +118,11 @@ class IssuerKeys:
         return found is not None and monotonic_seconds() - found.fetched_at < KEPT_SECONDS
 
     def _may_fetch(self, issuer: Issuer) -> bool:
-        with self._lock:
-            now = monotonic_seconds()
-            if now - self._tried_at.get(issuer.issuer, -AGAIN_SECONDS) < AGAIN_SECONDS:
-                return False
-            self._tried_at[issuer.issuer] = now
-            return True
+        now = monotonic_seconds()
+        if now - self._tried_at.get(issuer.issuer, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._tried_at[issuer.issuer] = now
+        return True
 
     def _fetch(self, issuer: Issuer) -> None:
         try:

@@ -1,11 +1,11 @@
 """The modes beside ``kubernetes``: none, proxy, static, jwt, and lists of them (access.md 21)."""
 
-import base64
-import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.api.access.conftest import Caller
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
 from tests.support.http import Answer, assert_problem
-from tests.support.issuer import AUDIENCE, Issuer, issuer
+from tests.support.issuer import AUDIENCE, Issuer, issuer, keyed_with_the_public_key
 from tests.support.review_server import TOKEN_REVIEWS, Account, ReviewServer
 from tests.support.started import StartService
 from tests.support.tls import Authority
@@ -212,25 +212,15 @@ def test_good_token_of_an_issuer_is_accepted(signed: Caller, identity_provider: 
     }
 
 
-def _hmac_with_the_public_key(provider: Issuer) -> str:
-    """Return what a library that trusts ``alg`` would verify; PyJWT refuses to make it."""
-    parts = [{"alg": "HS256", "kid": "first", "typ": "JWT"}, provider.claims()]
-    signed = b".".join(_base64(json.dumps(part).encode()) for part in parts)
-    digest = hmac.new(provider.public_text, signed, "sha256").digest()
-    return (signed + b"." + _base64(digest)).decode()
-
-
-def _base64(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
 def _alg_none(provider: Issuer) -> str:
     return jwt.encode(provider.claims(), "", "none", headers={"kid": "first"})
 
 
 BAD: Mapping[str, Callable[[Issuer], str]] = {
     "alg none": _alg_none,
-    "HS256 keyed with the public key": _hmac_with_the_public_key,
+    "HS256 keyed with the public key": lambda provider: keyed_with_the_public_key(
+        provider, provider.claims()
+    ),
     "wrong audience": lambda provider: provider.token(aud="somebody-else"),
     "expired 31 seconds ago": lambda provider: provider.token(exp=time.time() - 31),
     "not yet valid": lambda provider: provider.token(nbf=time.time() + 60),
@@ -263,7 +253,9 @@ def test_new_key_is_fetched_and_unknown_ones_are_not_asked_for_again_and_again(
 ) -> None:
     identity_provider.rotate("second")
     fetched = identity_provider.fetches
-    assert signed.get(WHOAMI, identity_provider.token()).status == 200
+    with ThreadPoolExecutor(8) as pool:  # the first fetches, the others wait for it
+        tokens = [identity_provider.token() for _ in range(8)]
+        assert {answer.status for answer in pool.map(partial(signed.get, WHOAMI), tokens)} == {200}
     assert identity_provider.fetches == fetched + 1
 
     for place in range(100):
