@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.builders import EVENTS, an_event
 from tests.support.exposition import Scrape
+from tests.support.guarded import kubernetes
 from tests.support.http import JSON, Api, assert_problem
 from tests.support.raw_exchange import opened
 from tests.support.service import ServiceProcess
@@ -26,11 +27,18 @@ THREADS = 8
 """Few: every one that is held is missed."""
 
 
-@pytest.fixture(scope="module")
-def small(start_service: StartService) -> ServiceProcess:
-    return start_service(
-        SERVER_WORKERS="1", SERVER_THREADS=str(THREADS), SERVER_MAX_CONNECTIONS_PER_ADDRESS="1000"
+@pytest.fixture(scope="module", params=["none", "kubernetes"])
+def small(request: pytest.FixtureRequest, start_service: StartService) -> ServiceProcess:
+    """What holds without access control holds with it."""
+    guard = kubernetes() if request.param == "kubernetes" else None
+    service = start_service(
+        SERVER_WORKERS="1",
+        SERVER_THREADS=str(THREADS),
+        SERVER_MAX_CONNECTIONS_PER_ADDRESS="1000",
+        **(guard.settings if guard else {}),
     )
+    service.api.shown = guard.headers if guard else {}
+    return service
 
 
 @contextmanager

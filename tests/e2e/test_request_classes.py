@@ -67,7 +67,7 @@ def test_reads_that_wait_for_a_lock_leave_threads_to_writes(
     service = start_service(SERVER_WORKERS="1", DATABASE_POOL_TIMEOUT="2s")
 
     def read(number: int) -> Answer:
-        return Api(service.api.url).get(INCIDENTS, {"namespace": f"lock-{number}"})
+        return service.api.another().get(INCIDENTS, {"namespace": f"lock-{number}"})
 
     with ThreadPoolExecutor(READS) as clients, locked_incidents(owner_engine):
         reading = [clients.submit(read, number) for number in range(READS)]
@@ -101,6 +101,7 @@ def large_page(service: ServiceProcess) -> str:
 def slow_readers(api: Api, target: str, number: int) -> Iterator[list[socket.socket]]:
     """Ask for ``target`` on so many connections, and read nothing."""
     parts = urlsplit(api.url)
+    shown = "".join(f"{name}: {value}\r\n" for name, value in api.shown.items())
     with ExitStack() as stack:
         connections = []
         for _ in range(number):
@@ -108,7 +109,7 @@ def slow_readers(api: Api, target: str, number: int) -> Iterator[list[socket.soc
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(30)
             connection.connect((parts.hostname, parts.port))
-            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{shown}\r\n".encode())
             connections.append(connection)
         yield connections
 

@@ -2,6 +2,7 @@
 
 import json as json_module
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from queue import LifoQueue
 from time import monotonic
@@ -65,17 +66,21 @@ class Api:
     Args:
         url: of the service.
         tls: whom to trust, and with which certificate of ours, where the service speaks TLS.
+        shown: headers of every request, unless it has its own: who calls.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None = None, *, shown: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
         self.tls = tls
+        self.shown = shown or {}
         self._pool = urllib3.PoolManager(retries=False, timeout=60, maxsize=64, ssl_context=tls)
         self._pool.pool_classes_by_scheme = {"http": FreshPool, "https": FreshTlsPool}
 
     def another(self) -> "Api":
         """Return another client of the same service, with connections of its own."""
-        return Api(self.url, self.tls)
+        return Api(self.url, self.tls, shown=self.shown)
 
     def get(self, path: str, params: dict[str, Any] | None = None, **headers: str) -> Answer:
         """GET with query parameters; keyword arguments are headers."""
@@ -97,7 +102,8 @@ class Api:
     ) -> Answer:
         """Send exactly this."""
         query = f"?{urlencode(params)}" if params else ""
-        response = self._pool.request(method, f"{self.url}{path}{query}", body=body, headers=headers or {})
+        sent = {**self.shown, **(headers or {})}
+        response = self._pool.request(method, f"{self.url}{path}{query}", body=body, headers=sent)
         return Answer(response.status, response.headers, response.data)
 
     def close(self) -> None:

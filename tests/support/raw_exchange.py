@@ -2,7 +2,9 @@
 
 import socket
 import time
+from collections.abc import Mapping
 from email.parser import BytesParser
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from urllib3 import HTTPHeaderDict
@@ -17,18 +19,41 @@ def exchange(api: Api, sent: bytes) -> Answer:
         return answer_in(everything(connection))
 
 
+HOST: Final = b"Host: localhost\r\n"
+
+
 def opened(api: Api) -> socket.socket:
-    """Return a connection to the service, by TLS where it speaks that."""
+    """Return a connection to the service, by TLS where it speaks that.
+
+    Where callers have to be known, who calls is sent behind the host of each request.
+    """
     connection = connected(api)
-    if api.tls is None:
-        return connection
-    return api.tls.wrap_socket(connection, server_hostname=urlsplit(api.url).hostname)
+    if api.tls is not None:
+        return api.tls.wrap_socket(connection, server_hostname=urlsplit(api.url).hostname)
+    return _Showing.over(connection, api.shown) if api.shown else connection
 
 
 def connected(api: Api) -> socket.socket:
     """Return a connection on which nothing has been said."""
     parts = urlsplit(api.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+class _Showing(socket.socket):
+    """A connection that says who calls."""
+
+    shown = b""
+
+    @classmethod
+    def over(cls, plain: socket.socket, shown: Mapping[str, str]) -> Self:
+        """Take a connection over."""
+        showing = cls(plain.family, plain.type, plain.proto, plain.detach())
+        showing.settimeout(30)
+        showing.shown = b"".join(f"{name}: {value}\r\n".encode() for name, value in shown.items())
+        return showing
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        super().sendall(data.replace(HOST, HOST + self.shown), flags)
 
 
 def everything(connection: socket.socket) -> bytes:

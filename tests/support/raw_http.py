@@ -31,7 +31,7 @@ class SlowReader:
         self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._connection.sock.settimeout(30)
         self._connection.sock.connect((parts.hostname, parts.port))
-        self._connection.request("GET", target)
+        self._connection.request("GET", target, headers=dict(api.shown))
         self._response = self._connection.getresponse()
 
     @property

@@ -19,6 +19,7 @@ from typing import Any, Self
 import urllib3
 
 from datastorage.settings import environment
+from tests.support.guarded import chosen
 from tests.support.http import Api
 from tests.support.tls import Pair
 
@@ -42,6 +43,9 @@ class ServiceProcess:
         self.directory = directory
         self.database_url, self.redis_url = database_url, redis_url
         self.port, self.metrics_port = free_port(), free_port()
+        guard = None if "AUTH_MODE" in settings else chosen()
+        if guard is not None:
+            settings = {**guard.settings, **settings}
         self._environ = environment_of_a_service() | {
             "DATASTORAGE_DATABASE_URL": database_url,
             "DATASTORAGE_REDIS_URL": redis_url,
@@ -54,7 +58,7 @@ class ServiceProcess:
             **{f"DATASTORAGE_{name}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self.api = Api(f"http://127.0.0.1:{self.port}")
+        self.api = Api(f"http://127.0.0.1:{self.port}", shown=guard.headers if guard else None)
         self.metrics_api = Api(f"http://127.0.0.1:{self.metrics_port}")
 
     def use_tls(self, pair: Pair, client: ssl.SSLContext) -> Self:
