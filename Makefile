@@ -35,7 +35,7 @@ rolling: $(VENV)/.dev ## replace pods behind a balancer under 20,000 requests, o
 	$(BIN)/tox run -e rolling
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## break PostgreSQL, Redis, the network and the service under load; about thirteen minutes
+chaos: $(VENV)/.dev ## break PostgreSQL, Redis, the network and the service under load; about fifteen minutes
 	$(BIN)/tox run -e chaos
 
 .PHONY: bench

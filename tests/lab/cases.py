@@ -3,13 +3,15 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tests.lab import faults
+from tests.lab import access_faults, faults
 from tests.lab.faults import Fault
+from tests.lab.guards import MakeGuard, api_server, key_issuer
 from tests.lab.ledger import ACKNOWLEDGED, NO_ANSWER, Ledger, Verdict
 from tests.lab.load import Load, Mix
 from tests.lab.stand import Stand, wait_until
@@ -45,6 +47,7 @@ class Proof:
 class Case:
     """A fault, the stand it needs, and the proof that it happened.
 
+    ``guard``: makes what knows the clients; without one everybody may do everything.
     ``is_outcome_unknown``: queueing itself is cut off, so a record that was under way in that moment may be
     there although it was refused with 503.
     """
@@ -59,6 +62,7 @@ class Case:
     is_outcome_unknown: bool = False
     needs_slow_disk: bool = False
     is_encrypted: bool = False
+    guard: MakeGuard | None = None
 
     def is_felt(self, ledger: Ledger, reasons: Callable[[], set[str]]) -> bool:
         """Tell whether clients and logs show the fault by now."""
@@ -250,6 +254,24 @@ CASES = [
         mix=Mix(batch_share=0.5),
         proof=Proof(answers=QUEUED, reason=UNREACHABLE),
     ),
+    Case(
+        name="API server killed",
+        fault=access_faults.api_server_killed,
+        guard=api_server,
+        proof=Proof(reason="review_unavailable", is_unnoticed=True),
+    ),
+    Case(
+        name="API server hung",
+        fault=access_faults.api_server_hung,
+        guard=api_server,
+        proof=Proof(reason="review_unavailable", slowest_seconds=1.5, is_unnoticed=True),
+    ),
+    Case(
+        name="keys of the issuer rotated",
+        fault=access_faults.keys_rotated,
+        guard=key_issuer,
+        proof=Proof(is_unnoticed=True),
+    ),
 ]
 
 
@@ -261,18 +283,25 @@ def run(
     Returns:
         The comparison, the reasons that were logged, and which promise was broken.
     """
+    with nullcontext() if case.guard is None else case.guard(directory) as guard:
+        stand = Stand(
+            directory,
+            postgres_settings=case.postgres,
+            redis_settings=case.redis,
+            service_settings=case.service,
+            is_encrypted=case.is_encrypted,
+        )
+        stand.guard = guard
+        return _run_on(stand, case, settle_seconds)
+
+
+def _run_on(stand: Stand, case: Case, settle_seconds: float) -> tuple[Verdict, set[str], str | None]:
     ledger = Ledger(unique("lab"))
-    with Stand(
-        directory,
-        postgres_settings=case.postgres,
-        redis_settings=case.redis,
-        service_settings=case.service,
-        is_encrypted=case.is_encrypted,
-    ) as stand:
+    with stand:
         stand.is_felt = lambda: case.is_felt(ledger, stand.reasons)
         if case.mix.months:
             faults.make_months(stand)
-        with Load(stand.service.api, ledger, case.mix):
+        with Load(stand.service.api, ledger, case.mix, stand.headers):
             settle(ledger, settle_seconds)
             with case.fault(stand):
                 settle(ledger, settle_seconds)
@@ -296,7 +325,7 @@ def settle(ledger: Ledger, seconds: float) -> None:
 
 def sent_again(stand: Stand, ledger: Ledger, connection: Connection) -> str | None:
     """Let clients send what nobody acknowledged, and say what is wrong then."""
-    statuses = Load.send_again(stand.service.api, ledger)
+    statuses = Load.send_again(stand.service.api, ledger, stand.headers)
     if set(statuses) - ACKNOWLEDGED:
         return f"sent again and answered {dict(statuses)}"
     stand.is_quiet_in_time()

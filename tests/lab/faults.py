@@ -39,7 +39,7 @@ LONG_QUEUE = 1500
 Fault = Callable[[Stand], AbstractContextManager[None]]
 
 
-def _pause(seconds: float) -> None:
+def pause(seconds: float) -> None:
     """Part two strokes of one fault: the rhythm is the point, there is no condition to wait for."""
     time.sleep(seconds)
 
@@ -51,7 +51,7 @@ def postgres_stopped(how: signal.Signals) -> Fault:
     def fault(stand: Stand) -> Iterator[None]:
         os.kill(stand.postgres.pid, how)
         if how is signal.SIGTERM:
-            _pause(FAULT_SECONDS)  # smart waits for its clients; it refuses new ones meanwhile
+            pause(FAULT_SECONDS)  # smart waits for its clients; it refuses new ones meanwhile
             stand.proxy.reset_all()
         wait_until(lambda: not stand.postgres.is_running, PATIENCE_SECONDS)
         stand.hold(FAULT_SECONDS)
@@ -84,9 +84,9 @@ def postgres_slow(stand: Stand) -> Iterator[None]:
     """Frozen most of the time, in short stretches."""
     for _ in range(20):
         stand.postgres.freeze()
-        _pause(0.3)
+        pause(0.3)
         stand.postgres.thaw()
-        _pause(0.05)
+        pause(0.05)
     yield
 
 
@@ -97,7 +97,7 @@ def worker_killed(stand: Stand) -> Iterator[None]:
         if kill >= 5 and stand.is_felt():
             break
         _kill_worker(stand.service.pid)
-        _pause(0.5)
+        pause(0.5)
     yield
 
 
@@ -166,7 +166,7 @@ def both_down(stand: Stand) -> Iterator[None]:
 def redis_full(stand: Stand) -> Iterator[None]:
     """``maxmemory`` reached under noeviction, PostgreSQL down."""
     stand.kill_postgres()
-    _pause(1)
+    pause(1)
     with stand.redis_client() as client:
         client.config_set("maxmemory", "1")
         stand.hold(3)
@@ -180,10 +180,10 @@ def connections_cut(stand: Stand) -> Iterator[None]:
     """Every connection to PostgreSQL reset, again and again, in mid-statement."""
     for _ in range(40):
         stand.proxy.reset_all()
-        _pause(0.1)
+        pause(0.1)
     while not stand.is_felt():
         stand.proxy.reset_all()
-        _pause(0.1)
+        pause(0.1)
     yield
 
 
@@ -194,7 +194,7 @@ def backends_terminated(stand: Stand) -> Iterator[None]:
     with stand.superuser() as superuser:
         for _ in range(8):
             superuser.execute(every, {"role": APP_ROLE})
-            _pause(0.5)
+            pause(0.5)
     yield
 
 
@@ -287,9 +287,9 @@ def pool_exhausted(stand: Stand) -> Iterator[None]:
         for attempt in itertools.count(1):
             connection.execute(text("BEGIN"))
             connection.execute(text("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE"))
-            _pause(3)
+            pause(3)
             connection.execute(text("ROLLBACK"))
-            _pause(1)
+            pause(1)
             if stand.is_felt() or attempt == 10:
                 break
     yield
@@ -348,7 +348,7 @@ def service_restarted_while_replaying(stand: Stand) -> Iterator[None]:
     _wait_until_replaying(stand)
     stand.service.signal(signal.SIGTERM)
     assert stand.service.wait() == 0
-    _pause(1)
+    pause(1)
     stand.service.start()
     stand.hold(0)
     yield

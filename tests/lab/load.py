@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.support.http import Api
 from tests.support.threads import Running
 
 BATCH_EVENTS = 5
+
+Headers = Callable[[], dict[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +43,12 @@ class Load(Running):
         api: a client of the service; each thread makes another.
         ledger: gets every answer.
         mix: of clients and events.
+        headers: returns what a client shows with a request.
     """
 
-    def __init__(self, api: Api, ledger: Ledger, mix: Mix) -> None:
+    def __init__(self, api: Api, ledger: Ledger, mix: Mix, headers: Headers = dict) -> None:
         self._ledger = ledger
+        self._headers = headers
         self._mix = mix
         self._stopping = threading.Event()
         self._threads = [
@@ -58,7 +63,8 @@ class Load(Running):
             events = [self._event(dice) for _ in range(BATCH_EVENTS if is_batch else 1)]
             started = time.monotonic()
             try:
-                answer = api.post(BATCH, events) if is_batch else api.post(EVENTS, events[0])
+                path, content = (BATCH, events) if is_batch else (EVENTS, events[0])
+                answer = api.post(path, content, body=None, **self._headers())
                 status = answer.status
             except urllib3.exceptions.HTTPError:
                 status = NO_ANSWER
@@ -69,9 +75,11 @@ class Load(Running):
         api.close()
 
     @staticmethod
-    def send_again(api: Api, ledger: Ledger) -> Counter[int]:
+    def send_again(api: Api, ledger: Ledger, headers: Headers) -> Counter[int]:
         """Do what clients do with events that nobody acknowledged; return the statuses of the answers."""
-        return Counter(api.post(EVENTS, event).status for event in ledger.unacknowledged())
+        return Counter(
+            api.post(EVENTS, event, body=None, **headers()).status for event in ledger.unacknowledged()
+        )
 
     def _event(self, dice: random.Random) -> dict[str, Any]:
         months = self._mix.months

@@ -14,6 +14,7 @@ from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.platform.clock import utc_now
+from tests.lab.guards import Guard
 from tests.lab.proxy import Proxy
 from tests.lab.slow_disk import SlowDisk, SlowRedis
 from tests.support.servers import migrated_database
@@ -45,6 +46,9 @@ class Stand:
         postgres_settings, redis_settings: lines of the servers' configuration.
         service_settings: environment variables of the service without their prefix.
         is_encrypted: whether clients come by TLS.
+
+    Attributes:
+        guard: knows the clients; without one everybody may do everything.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Stand:
             "LOGGING_LEVEL": "warn",
         } | dict(service_settings or {})
         self.authority = Authority(directory) if is_encrypted else None
+        self.guard: Guard | None = None
         self.services: list[ServiceProcess] = []
         self.cuts: list[tuple[float, float]] = []
         """When a server was cut off in mid-answer, in monotonic seconds."""
@@ -106,12 +111,17 @@ class Stand:
         """Start one more service on the same servers, and wait until it is ready (or only alive)."""
         directory = self.directory / f"service-{len(self.services)}"
         directory.mkdir(exist_ok=True)  # with a runtime directory on a disk of its own, for some
-        service = ServiceProcess(directory, self._app_url, self.redis.url, **self._service_settings)
+        settings = self._service_settings | (self.guard.settings if self.guard else {})
+        service = ServiceProcess(directory, self._app_url, self.redis.url, **settings)
         if self.authority is not None:
             service.use_tls(self.authority.issue(LOCAL), self.authority.client())
         self.services.append(service)
         self._stack.callback(service.stop)
         return service.start(ready=ready)
+
+    def headers(self) -> dict[str, str]:
+        """Return what a client shows."""
+        return {} if self.guard is None else {"Authorization": f"Bearer {self.guard.token()}"}
 
     @property
     def service(self) -> ServiceProcess:
