@@ -20,7 +20,6 @@ from datastorage.platform.clock import monotonic_seconds
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNK_BYTES = 1 << 18
-_SUCCESS = b"HTTP/1.1 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +27,25 @@ class WireTarget:
     """The service, or another server of HTTP; answers have to announce their length.
 
     Attributes:
+        url: where it is.
+        work: requests, taken in turn.
+        shown: further lines of each head.
+        success: how the answers begin that count.
         ca_file: vouches for a server that speaks TLS.
     """
 
     url: str
     work: Sequence[Request]
+    shown: str = ""
+    success: bytes = b"HTTP/1.1 2"
     ca_file: Path | None = None
 
     def drive(self, clients: int, seconds: float) -> Load:
         """Keep so many connections busy for so long, each with one request at a time."""
         host = urlsplit(self.url).netloc
-        sent = itertools.cycle([_encoded(request, host) for request in self.work])
+        sent = itertools.cycle([_encoded(request, host, self.shown) for request in self.work])
         tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
-        connections = [_Connection(self.url, tls) for _ in range(clients)]
+        connections = [_Connection(self.url, self.success, tls) for _ in range(clients)]
         for connection in connections:
             connection.send(next(sent))  # the first one connects, plans and fills caches
         for connection in connections:
@@ -48,11 +53,11 @@ class WireTarget:
         return _loop(connections, sent, seconds)
 
 
-def _encoded(request: Request, host: str) -> bytes:
+def _encoded(request: Request, host: str, shown: str) -> bytes:
     body = request.body or b""
     head = (
         f"{request.method} {request.path} HTTP/1.1\r\nHost: {host}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{shown}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -62,6 +67,7 @@ class _Connection:
     """One client: it sends a request when the answer to the one before is complete."""
 
     url: str
+    success: bytes
     tls: ssl.SSLContext | None
     peer: socket.socket = field(init=False)
     received: bytes = b""
@@ -96,7 +102,7 @@ class _Connection:
             self.expected_bytes = head_bytes + int(length[1]) if length else 0
         if data and (not self.expected_bytes or len(self.received) < self.expected_bytes):
             return None
-        return bool(data) and self.received.startswith(_SUCCESS)
+        return bool(data) and self.received.startswith(self.success)
 
     def finish(self) -> None:
         """Wait for the answer; a connection that was closed is opened again."""
