@@ -62,7 +62,7 @@ def by_tls(stand: Stand, effort: Effort) -> list[Figure]:
 
 def posts(url: str, ca_file: Path | None = None) -> WireTarget:
     """Single events; ``ca_file`` vouches for a service that speaks TLS."""
-    return WireTarget(url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()], ca_file)
+    return WireTarget(url, [Request("POST", EVENTS, body) for body in audit_rows.bodies()], ca_file=ca_file)
 
 
 def batch(stand: Stand, effort: Effort) -> list[Figure]:

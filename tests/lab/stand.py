@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import redis
 from sqlalchemy import Connection, NullPool, create_engine, make_url
@@ -14,13 +14,15 @@ from datastorage.dlq.admin import QueueAdmin
 from datastorage.dlq.entry import Stream
 from datastorage.embedded.postgres import EmbeddedPostgres
 from datastorage.platform.clock import utc_now
-from tests.lab.guards import Guard
 from tests.lab.proxy import Proxy
 from tests.lab.slow_disk import SlowDisk, SlowRedis
 from tests.support.servers import migrated_database
 from tests.support.service import ServiceProcess, free_port
 from tests.support.standby import catch_up, promote, set_read_only, standby_of
 from tests.support.tls import Authority
+
+if TYPE_CHECKING:
+    from tests.lab.guards import Guard
 
 QUIET_SECONDS = 120
 FELT_SECONDS = 60
