@@ -52,6 +52,11 @@ class Attempt:
         """Its request line, as it can be shown."""
         return self.data.partition(b"\r\n")[0].decode("latin-1").encode("unicode_escape").decode()
 
+    @property
+    def is_for_a_page(self) -> bool:
+        """Whether it asks the console, which refuses by pages."""
+        return self.data.split(b" ", 2)[1].startswith(b"/console")
+
 
 def attempts() -> list[Attempt]:
     """Return all of them."""

@@ -18,6 +18,7 @@ from tests.support.http import Api
 
 SECONDS: Final = 10
 _PROBLEM: Final = b"application/problem+json"
+_PAGE: Final = b"text/html; charset=utf-8"
 
 
 class Reply(NamedTuple):
@@ -70,7 +71,8 @@ def _faults(attempt: Attempt, received: bytes) -> Iterator[str]:
         if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             yield f"500 {reply.body[:200]!r}"
         elif reply.status >= HTTPStatus.BAD_REQUEST:
-            yield from _faults_of_problem(reply, is_head=attempt.data.startswith(b"HEAD "))
+            if not (attempt.is_for_a_page and reply.headers.get(b"content-type") == _PAGE):
+                yield from _faults_of_problem(reply, is_head=attempt.data.startswith(b"HEAD "))
         elif not attempt.is_open and not (attempt.comes_second and place == 0):
             yield f"{reply.status} {reply.body[:200]!r}"
     if attempt.comes_second and len(replies) != 2:
