@@ -26,6 +26,8 @@ from tests.support.builders import BATCH, EVENTS, an_event, now, rfc3339, unique
 from tests.support.hostile import Crowd, Manners
 from tests.support.http import JSON, Api
 from tests.support.incident_builders import EXPORT, a_trace_row, insert_history
+from tests.support.service import ServiceProcess
+from tests.support.unread_log import Unread
 from tests.support.writes import batch_created
 
 ATTACK_SECONDS = 8.0
@@ -48,7 +50,7 @@ Prepare = Callable[[Stand, Ledger], Attackers]
 class Attack:
     """One kind of hostile clients.
 
-    ``most_pss_mib`` bounds the memory of all processes of the service.
+    ``most_pss_mib`` bounds the memory of all processes of the service, and ``process`` runs it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Attack:
     seconds: float = ATTACK_SECONDS
     mix: Mix = field(default_factory=Mix)
     service: dict[str, str] = field(default_factory=dict)
+    process: type[ServiceProcess] = ServiceProcess
     most_pss_mib: float = 512.0
 
 
@@ -210,6 +213,17 @@ def huge_numbers(stand: Stand, _ledger: Ledger) -> Iterator[None]:
     assert (statuses, listed) == ({400}, 200), (statuses, listed)
 
 
+@contextmanager
+def unread_log(stand: Stand, _ledger: Ledger) -> Iterator[None]:
+    """Nobody reads standard output, and access lines have no room any more."""
+    service = stand.service
+    assert isinstance(service, Unread)
+    service.fill()
+    yield
+    assert service.says_blocked
+    service.read()
+
+
 HALF_HEADS = Attack(name="64 half heads", prepare=half_heads)
 
 ATTACKS = [
@@ -219,6 +233,8 @@ ATTACKS = [
     Attack(name="24 batches of 10 MB", prepare=large_bodies),
     Attack(name="numbers of 309 digits", prepare=huge_numbers),
     Attack(name="events of 1 MB", prepare=large_events),
+    # The lab logs warnings only: those would fill nothing.
+    Attack(name="log not read", prepare=unread_log, process=Unread, service={"LOGGING_LEVEL": "info"}),
 ]
 
 
@@ -231,7 +247,9 @@ def run(
         The comparison, what was seen beside the attack, and which promise was broken.
     """
     ledger = Ledger(unique("lab"))
-    with Stand(directory, service_settings=attack.service) as stand, ExitStack() as stack:
+    stand = Stand(directory, service_settings=attack.service)
+    stand.process = attack.process
+    with stand, ExitStack() as stack:
         attackers = attack.prepare(stand, ledger)
         with Load(stand.service.api, ledger, attack.mix), Watch(stand.service) as watch:
             begun = time.monotonic()

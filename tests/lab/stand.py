@@ -51,6 +51,7 @@ class Stand:
 
     Attributes:
         guard: knows the clients; without one everybody may do everything.
+        process: runs a service.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Stand:
         } | dict(service_settings or {})
         self.authority = Authority(directory) if is_encrypted else None
         self.guard: Guard | None = None
+        self.process = ServiceProcess
         self.services: list[ServiceProcess] = []
         self.cuts: list[tuple[float, float]] = []
         """When a server was cut off in mid-answer, in monotonic seconds."""
@@ -114,7 +116,7 @@ class Stand:
         directory = self.directory / f"service-{len(self.services)}"
         directory.mkdir(exist_ok=True)  # with a runtime directory on a disk of its own, for some
         settings = self._service_settings | (self.guard.settings if self.guard else {})
-        service = ServiceProcess(directory, self._app_url, self.redis.url, **settings)
+        service = self.process(directory, self._app_url, self.redis.url, **settings)
         if self.authority is not None:
             service.use_tls(self.authority.issue(LOCAL), self.authority.client())
         self.services.append(service)

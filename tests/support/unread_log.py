@@ -1,8 +1,10 @@
 """A service whose standard output is a pipe that is read when the test wants to."""
 
+import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
@@ -11,6 +13,10 @@ from tests.support.service import ServiceProcess
 
 SHUTDOWN_SECONDS = 39
 """How long a shutdown may take, whether the log is read or not."""
+
+
+LONG_PATH = "/" + "x" * 3500
+"""Its access line fills the buffers with few requests; a pipe still takes it whole."""
 
 
 class Unread(ServiceProcess):
@@ -27,6 +33,19 @@ class Unread(ServiceProcess):
             [sys.executable, *self.arguments], env=self._environ, stdout=writing, start_new_session=True
         )
         os.close(writing)
+
+    def fill(self) -> None:
+        """Ask until there is no room for further access lines."""
+        with ThreadPoolExecutor(8) as clients:
+            while not self.dropped("access"):
+                statuses = list(clients.map(lambda _: self.api.get(LONG_PATH).status, range(50)))
+                assert set(statuses) == {404}
+                self.asked += len(statuses)
+
+    @property
+    def says_blocked(self) -> bool:
+        """Whether its health says that the log is not read."""
+        return bool(json.loads(self.api.get("/health").body).get("log") == "blocked")
 
     def read(self) -> None:
         """Read from now on, until the last process is gone."""
