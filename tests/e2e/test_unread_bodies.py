@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.builders import EVENTS, an_event
 from tests.support.conversation import Conversation
-from tests.support.exposition import Scrape
 from tests.support.http import Api
+from tests.support.processes import holds_connection_from
 from tests.support.raw_exchange import answer_in, everything, opened
 from tests.support.service import ServiceProcess
 from tests.support.started import StartService
@@ -123,16 +123,14 @@ def test_refused_bodies_that_never_end_hold_no_thread(small: ServiceProcess) -> 
 
 
 def test_goodbye_ends_while_the_client_keeps_its_connection_open(small: ServiceProcess) -> None:
-    def connections() -> float:
-        return Scrape(small.metrics_api).value("connections_open", lane="api")
-
-    small.api.close()
-    eventually(lambda: connections() == 0)
     with opened(small.api) as connection:
+        _, port = connection.getsockname()[:2]
         connection.sendall(posting(b"Content-Length: %d\r\n" % TOO_LARGE) + b"x")
+        held = holds_connection_from(small.pid, port)
         assert answer_in(everything(connection)).status == 413
-        assert connections() <= 1
-        eventually(lambda: connections() == 0, timeout_seconds=10)
+        eventually(lambda: not holds_connection_from(small.pid, port), timeout_seconds=10)
+
+    assert held
 
 
 EXPECT = b"Expect: 100-continue\r\n"

@@ -17,6 +17,17 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def holds_connection_from(pid: int, client_port: int) -> bool:
+    """Tell whether a process below ``pid`` has a TCP connection open whose client has ``client_port``."""
+    for each in descendants(pid):
+        with suppress(psutil.NoSuchProcess):
+            connections = psutil.Process(each).net_connections("tcp")
+            # The remote address of a listening socket is empty.
+            if any(client_port in held.raddr for held in connections):
+                return True
+    return False
+
+
 def pss_mib(pid: int) -> float:
     """Return the memory of a process and those below it; what they share counts once, as for a container."""
     return sum(_pss_kib(each) for each in [pid, *descendants(pid)]) / 1024

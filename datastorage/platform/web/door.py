@@ -133,7 +133,7 @@ class Door:
         try:
             reply = self._answer(request)
         except BodyAwaited:
-            metrics.end()
+            metrics.put_aside()
             raise
         self._audited_reads.note(request, reply)
         labels = (*request.labels, str(reply.status))

@@ -80,6 +80,11 @@ class HttpMetrics(PrometheusMetrics):
         """Note that a request is over."""
         self._metrics.deferred.end()
 
+    def put_aside(self) -> None:
+        """Note that a request waits for its body; it will begin again."""
+        self._metrics.deferred.answered()
+        self._metrics.deferred.end()
+
     def _find_series(self, labels: Labels) -> _Series:
         total = self._metrics.http_request.labels(*labels)
         series = self._series[labels] = (total, self._metrics.http_request_duration_seconds.labels(*labels))

@@ -88,16 +88,29 @@ def test_refusal_is_explained_under_the_id_of_its_log_lines(service: ServiceProc
     assert (line["msg"], line["status"], line["route"]) == ("HTTP request", 400, EVENTS)
 
 
-def test_write_by_shortcut_is_counted_once(service: ServiceProcess) -> None:
+def written(service: ServiceProcess) -> float:
+    """Return how many single events were answered 201, by all workers."""
     series = 'datastorage_http_request_total{method="POST",path="/api/v1/audit/events",status="201"}'
+    text = service.metrics_api.get("/metrics").body.decode()
+    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(series)), 0.0)
 
-    def count() -> float:
-        text = service.metrics_api.get("/metrics").body.decode()
-        return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(series)), 0.0)
 
-    before = count()
+def test_write_by_shortcut_is_counted_once(service: ServiceProcess) -> None:
+    before = written(service)
 
     for headers in ({}, BY_FLASK):
         post(service.api, an_event(), headers)
 
-    assert count() == before + 2
+    assert written(service) == before + 2
+
+
+def test_write_with_a_body_that_was_awaited_is_counted_once(service: ServiceProcess) -> None:
+    large = {"text": "x" * 200_000}
+    before = written(service)
+    counted = []
+
+    for event in (an_event(event_data=large), an_event(), an_event(event_data=large), an_event()):
+        post(service.api, event)
+        counted.append(written(service) - before)
+
+    assert counted == [1, 2, 3, 4]
