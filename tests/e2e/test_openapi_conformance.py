@@ -1,5 +1,6 @@
 """The service does what its document says; the search that takes its time is ``tox run -e fuzz``."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IsolatedServic
         yield started
 
 
-@pytest.mark.parametrize(
-    "paths", ["^/(api/v1/(audit|whoami)|health)", "^/api/v1/workflows", "^/api/v1/(incidents|success-rate)"]
+PATHS = (
+    "^/(api/v1/(audit|whoami)|health|readyz)",
+    "^/api/v1/workflows",
+    "^/api/v1/(incidents|success-rate)",
 )
+
+
+@pytest.mark.parametrize("paths", PATHS)
 def test_generated_requests_are_answered_as_the_document_says(
     running: IsolatedService, paths: str, tmp_path: Path
 ) -> None:
@@ -36,12 +42,4 @@ def test_generated_requests_are_answered_as_the_document_says(
 def test_no_part_of_the_document_is_left_out(running: IsolatedService) -> None:
     documented = running.api.get("/openapi.json").json["paths"]
 
-    known = (
-        "/api/v1/audit",
-        "/api/v1/whoami",
-        "/health",
-        "/api/v1/workflows",
-        "/api/v1/incidents",
-        "/api/v1/success-rate",
-    )
-    assert [path for path in documented if not path.startswith(known)] == []
+    assert [path for path in documented if not any(re.search(each, path) for each in PATHS)] == []
