@@ -56,6 +56,8 @@ class DataStorageError(Exception):
     """
 
     slug = "internal-error"
+    is_fault = True
+    """Whether a 5xx is logged as one: some say only what an installation does not have."""
 
     def __init__(self, detail: str, *, title: str | None = None, **members: str | int) -> None:
         super().__init__(detail)

@@ -4,33 +4,30 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from contextlib import ExitStack
 from datetime import timedelta
 from threading import Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
+from datastorage import preconditions
 from datastorage.app import create_app
 from datastorage.audit.journal import FLUSH_TIMEOUT
 from datastorage.dlq.drain import Drain
-from datastorage.dlq.durability import persistence_of
 from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
-from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, findings
 from datastorage.health.probes import DatabaseProbe
+from datastorage.ledger.key_files import LedgerKeys
+from datastorage.ledger.state import SharedState, State
 from datastorage.platform.access.files import AccessFiles
 from datastorage.platform.access.session_keys import SessionKeys
 from datastorage.platform.clock import monotonic_seconds
-from datastorage.platform.db.database import Database, application_name
-from datastorage.platform.db.engine import connected
+from datastorage.platform.db.database import Database
 from datastorage.platform.failures import failure_of
 from datastorage.platform.metrics import Metrics
-from datastorage.platform.redis import redis_client
 from datastorage.platform.server.arbiter import GracefulArbiter
 from datastorage.platform.server.metrics import require_directory
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
@@ -38,11 +35,17 @@ from datastorage.platform.server.shares import Shares
 from datastorage.platform.server.shutdown import Shutdown
 from datastorage.platform.server.slow_clients import limit_stalls
 from datastorage.platform.server.startup import reload_settings
-from datastorage.platform.server.tls import ServerTls
-from datastorage.platform.watched import BadFileError
 from datastorage.platform.web.current import EXTENSION
-from datastorage.settings import AuthSettings, ConsoleSettings, ServerTlsSettings, Settings, environment
-from datastorage.wiring import Services, build_services
+from datastorage.settings import (
+    AuthSettings,
+    ConsoleSettings,
+    Settings,
+    environment,
+)
+from datastorage.wiring import LedgerParts, Services, build_services
+
+if TYPE_CHECKING:
+    from datastorage.platform.server.tls import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class Hooks:
         self._session_keys = SessionKeys.random()  # of all workers, and of those after a reload
         self._access_files = AccessFiles(AuthSettings(), ConsoleSettings(), self._session_keys)
         self._tls: ServerTls | None = None
+        self._ledger = LedgerParts(LedgerKeys(), SharedState(State.OFF))
         self._is_shutting_down = SharedFlag()
         self._connections = Shares()
 
@@ -86,23 +90,25 @@ class Hooks:
             is_shutting_down=self._is_shutting_down,
             access_files=self._access_files,
             tls=self._tls,
+            ledger=self._ledger,
         )
 
     def on_starting(self, arbiter: Any) -> None:
         """Make gunicorn's arbiter ours; before it has signal handlers, listeners and workers.
 
-        An unusable access policy or certificate, an unsuitable database, or a queue that must be durable and
-        is not, end the start here, before a client is accepted.
+        An unusable access policy, certificate or key of the ledger, an unsuitable database, or a queue that
+        must be durable and is not, end the start here, before a client is accepted.
         """
         arbiter.__class__ = GracefulArbiter
         shutdown = Shutdown(self._is_shutting_down, self._settings)
         arbiter.prepare(
             shutdown, reload=lambda: self._reload(arbiter, shutdown), drain_queue=self._drain_queue
         )
-        self._access_files = _require_access_files(self._settings, self._session_keys)
-        self._tls = _require_tls(self._settings.server.tls)
-        _require_suitable_database(self._settings)
-        _require_durable_queue(self._settings)
+        self._access_files = preconditions.require_access_files(self._settings, self._session_keys)
+        self._tls = preconditions.require_tls(self._settings.server.tls)
+        self._ledger = preconditions.require_ledger(self._settings.ledger)
+        preconditions.require_suitable_database(self._settings)
+        preconditions.require_durable_queue(self._settings)
 
     def when_ready(self, arbiter: Any) -> None:
         """Limit how long an answer may take to send; with the listeners in place, before the first fork."""
@@ -111,10 +117,11 @@ class Hooks:
     def _reload(self, arbiter: Any, shutdown: Shutdown) -> bool:
         """Adopt what file, secret files and environment say now, unless it is wrong; return whether."""
         settings = reload_settings({**environment(), **self._secrets}, self._settings)
-        files = None if settings is None else _access_files(settings, self._session_keys)
+        files = None if settings is None else preconditions.access_files(settings, self._session_keys)
         if settings is None or files is None:
             return False
         self._access_files = files
+        self._ledger = preconditions.reloaded_ledger(settings.ledger, self._ledger)
         self._settings = shutdown.settings = settings
         self._adopt(settings)
         if self._tls is not None:
@@ -170,86 +177,6 @@ class Hooks:
             if failure is not None:
                 # What was not drained is still in Redis, so the shutdown has not failed.
                 logger.error("DLQ drain failed", exc_info=failure)
-
-
-def _access_files(settings: Settings, own_keys: SessionKeys) -> AccessFiles | None:
-    """Return the files that access control needs, ``None``, with the reason in the log, if they are bad."""
-    auth = settings.auth
-    try:
-        files = AccessFiles(auth, settings.console, own_keys)
-    except BadFileError as error:
-        logger.error("Failed to load access policy", extra={"error": str(error)})
-        return None
-    if auth.mode == ("none",):
-        logger.warning("Access control is off")
-    else:
-        logger.info("Access control ready", extra={"modes": list(auth.mode)})
-    return files
-
-
-def _require_access_files(settings: Settings, own_keys: SessionKeys) -> AccessFiles:
-    """Return the files that access control needs.
-
-    Raises:
-        SystemExit: with code 1; the log says what is wrong with them.
-    """
-    files = _access_files(settings, own_keys)
-    if files is None:
-        raise SystemExit(1)
-    return files
-
-
-def _require_tls(settings: ServerTlsSettings) -> ServerTls | None:
-    """Return what encrypts connections, ``None`` without TLS.
-
-    Raises:
-        SystemExit: with code 1; the log says what is wrong with the certificate.
-    """
-    if not settings.is_on:
-        return None
-    try:
-        return ServerTls(settings)
-    except BadFileError as error:
-        logger.error("Failed to load TLS certificate", extra={"error": str(error)})
-        raise SystemExit(1) from error
-
-
-def _require_suitable_database(settings: Settings) -> None:
-    """Check whether the service can work in its database.
-
-    A database that does not answer is no reason not to start; readiness tells until it does.
-
-    Raises:
-        SystemExit: with code 1; the log says what is wrong.
-    """
-    with suppress(SQLAlchemyError):
-        try:
-            with connected(settings.database, application_name()):
-                pass
-        except DatabaseUnsuitable as unsuitable:
-            logger.error(unsuitable.cause)
-            raise SystemExit(1) from unsuitable
-
-
-def _require_durable_queue(settings: Settings) -> None:
-    """Check whether Redis keeps its entries, where the settings require it.
-
-    A Redis that does not answer does not keep the service from starting: what it cannot confirm is refused
-    later.
-
-    Raises:
-        SystemExit: with code 1; the log says what is missing.
-    """
-    if settings.redis.dlq_require_aof != "true":
-        return
-    with redis_client(settings.redis) as client:
-        try:
-            found = persistence_of(client)
-        except (redis.RedisError, OSError):
-            return  # each worker logs it
-    if not found.is_durable("true"):
-        logger.error("Redis cannot confirm entries, redis.dlq_require_aof is true", extra=asdict(found))
-        raise SystemExit(1)
 
 
 def _drain(services: Services, seconds: float) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from datastorage.audit import queries
 from datastorage.audit.event import AuditEvent
 from datastorage.audit.identity import chosen_at
+from datastorage.audit.inserts import IDENTICAL_ROWS, UNSEEN_ROWS, Inserts
 from datastorage.audit.model import Written
 from datastorage.platform.db.database import Database
 from datastorage.platform.db.retries import IDENTIFIED
@@ -39,15 +40,23 @@ class AuditStore:
         audit: how long a write may take.
         limits: how far the date of an event may lie from the time at which it was accepted.
         lock_timeout: longest wait for a lock.
+        inserts: stores rows; those of a ledger put each into it as well.
     """
 
     def __init__(
-        self, database: Database, audit: AuditSettings, limits: LimitsSettings, lock_timeout: timedelta
+        self,
+        database: Database,
+        audit: AuditSettings,
+        limits: LimitsSettings,
+        *,
+        lock_timeout: timedelta,
+        inserts: Inserts,
     ) -> None:
         self._database = database
         self._audit = audit
         self._limits = limits
         self._lock_timeout = lock_timeout
+        self._inserts = inserts
 
     def append(self, events: Sequence[AuditEvent]) -> list[Written]:
         """Write independent events; what is wrong with one does not stop the others."""
@@ -112,7 +121,7 @@ class AuditStore:
             ordered = sorted(storable.values(), key=lambda each: (each.event_id.int, each.event_date))
             sent = as_parameters([_as_sent(each, parents) for each in ordered])
             bring_ids = any(each.has_client_id for each in ordered)
-            insert = queries.INSERT_ROWS_AND_TAKE_IDS if bring_ids else queries.INSERT_ROWS
+            insert = self._inserts.rows_and_ids if bring_ids else self._inserts.rows
             created = set(insert.rows(connection, sent))
 
         def outcome(event: AuditEvent) -> Written:
@@ -120,9 +129,24 @@ class AuditStore:
                 return Written.PARENT_MISSING
             if _key(event) in created and storable[_key(event)] is event:
                 return Written.CREATED
-            return _compared(connection, _as_sent(event, parents))
+            return self._compared(connection, _as_sent(event, parents))
 
         return [outcome(event) for event in events]
+
+    def _compared(self, connection: Connection, row: Any) -> Written:
+        """Return what an event that was not inserted is beside the one that has its id.
+
+        Raises:
+            psycopg.Error: that one lies in a month that is missing.
+        """
+        sent = as_parameters([row])
+        if IDENTICAL_ROWS.rows(connection, sent):
+            return Written.IDENTICAL
+        # Its id may be taken for this very date, and no event be there: the month is detached, which
+        # PostgreSQL says when it shall insert one, or the event was purged.
+        if UNSEEN_ROWS.rows(connection, sent) and self._inserts.rows.rows(connection, sent):
+            return Written.CREATED
+        return Written.CONFLICT
 
     def _known_ids(self, connection: Connection, events: Sequence[AuditEvent]) -> frozenset[UUID]:
         """Return the sent ids that the service chose for stored events: they have no row of their own."""
@@ -139,22 +163,6 @@ class AuditStore:
         first = None if age is None else (min(accepted_at) - age - _ONE_DAY).date()
         last = None if ahead is None else (max(accepted_at) + ahead + _ONE_DAY).date()
         return first, last
-
-
-def _compared(connection: Connection, row: Any) -> Written:
-    """Return what an event that was not inserted is beside the one that has its id.
-
-    Raises:
-        psycopg.Error: that one lies in a month that is missing.
-    """
-    sent = as_parameters([row])
-    if queries.IDENTICAL_ROWS.rows(connection, sent):
-        return Written.IDENTICAL
-    # Its id may be taken for this very date, and no event be there: the month is detached, which PostgreSQL
-    # says when it shall insert one, or the event was purged.
-    if queries.UNSEEN_ROWS.rows(connection, sent) and queries.INSERT_ROWS.rows(connection, sent):
-        return Written.CREATED
-    return Written.CONFLICT
 
 
 def _require_one_date_per_id(events: Sequence[AuditEvent]) -> None:

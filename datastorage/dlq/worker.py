@@ -8,14 +8,11 @@ A process that dies takes a batch of entries with it, and most of them are innoc
 entry it was working on is counted, in Redis, and from then on tried after all others.
 """
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
-from pathlib import Path
 from threading import Event, Thread
 
 import redis
@@ -27,6 +24,7 @@ from datastorage.dlq.replay import Replayer, Step
 from datastorage.dlq.stream import RedisQueue
 from datastorage.dlq.traversal import Traversal
 from datastorage.platform.clock import Clock, monotonic_seconds
+from datastorage.platform.pod_lock import PodLock
 from datastorage.settings import RedisSettings
 
 logger = logging.getLogger(__name__)
@@ -37,33 +35,6 @@ PAUSED_LOG_INTERVAL_SECONDS = 300.0
 PROMOTE_COUNT = 1000
 CONSUMER_GONE_AFTER = timedelta(hours=1)
 """A living consumer reads every ``dlq_poll_interval``; one that is removed too early is created again."""
-
-
-class RetryLock:
-    """An exclusive lock on a file of the runtime directory, freed by the kernel with its holder."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    def try_hold(self) -> bool:
-        """Return whether this process holds the lock now."""
-        if self._descriptor is not None:
-            return True
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
-
-    def release(self) -> None:
-        """Let another process have it."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 class RetryWorker:
@@ -86,7 +57,7 @@ class RetryWorker:
         *,
         settings: RedisSettings,
         clock: Clock,
-        lock: RetryLock,
+        lock: PodLock,
     ) -> None:
         self._queue = queue
         self._replayer = replayer

@@ -14,6 +14,7 @@ import urllib3
 
 from datastorage.embedded.errors import EmbeddedServerError
 from datastorage.embedded.launch import launch_command
+from datastorage.embedded.ledger_key import ORIGIN, ledger_key
 from datastorage.embedded.lock import wait_until
 from datastorage.embedded.server import HOST, port_to_use
 from datastorage.embedded.stack import APP_ROLE, DATABASE, Stack
@@ -122,6 +123,8 @@ def _environ(stack: Stack, port: int, metrics_port: int) -> dict[str, str]:
         "DATASTORAGE_LOGGING_LEVEL": "warn",
         # What asks for a named caller can be tried without tokens.
         "DATASTORAGE_AUTH_ANONYMOUS_NAME": "dev",
+        "DATASTORAGE_LEDGER_ORIGIN": ORIGIN,
+        "DATASTORAGE_LEDGER_SIGNING_KEY_FILE": str(ledger_key(stack.data_dir)),
         **environment(),
         "DATASTORAGE_DATABASE_URL": stack.postgres.url(DATABASE, user=APP_ROLE),
         "DATASTORAGE_REDIS_URL": stack.redis.url,

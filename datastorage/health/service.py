@@ -9,6 +9,7 @@ import msgspec
 from datastorage.errors import DatabaseUnsuitable
 from datastorage.health.checks import Check, Finding, findings
 from datastorage.health.probes import QueueState
+from datastorage.ledger.state import State
 from datastorage.platform.access.control import AccessControl
 from datastorage.platform.clock import monotonic_seconds
 from datastorage.platform.logs import line_writers
@@ -68,6 +69,13 @@ class Healthy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     auth_backend: Annotated[
         Literal["unreachable"] | None, meaning("Whoever knows the callers does not answer.")
     ] = None
+    ledger: Annotated[
+        Literal["ok", "unsigned", "behind", "stopped", "off"],
+        meaning(
+            "Whether events get their leaves, and checkpoints are signed. `behind`: something has waited for "
+            "a minute; `stopped`: the history is not the one that was published."
+        ),
+    ]
     log: Annotated[Literal["blocked"] | None, meaning("Log lines are not read, and are dropped.")] = None
 
 
@@ -85,6 +93,7 @@ class HealthService:
         database: finds the schema revision.
         redis: finds whether an entry could be queued, and whether Redis would keep it.
         access: knows its modes, and whether whoever it asks answers.
+        ledger: its state.
         is_shutting_down: the flag shared by all workers.
         required_revision: the migration this code was written for.
         readiness_requires_database: whether an unreachable database makes the pod not ready.
@@ -93,6 +102,7 @@ class HealthService:
     database: Check
     redis: Check
     access: AccessControl
+    ledger: Callable[[], State]
     is_shutting_down: Callable[[], bool]
     required_revision: str
     readiness_requires_database: bool
@@ -131,6 +141,7 @@ class HealthService:
             "redis": _redis_state(queue),
             "auth": ",".join(self.access.modes),
             "auth_backend": "unreachable" if self.access.is_backend_failing else None,
+            "ledger": self.ledger(),
             "queue": "volatile" if is_volatile else None,
             "log": "blocked" if is_blocked else None,
         }

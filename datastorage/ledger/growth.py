@@ -52,6 +52,10 @@ class Growth:
                 frontier.append(hashed, TILE_HEIGHT * level)
         return frontier.root()
 
+    def forget_changes(self) -> None:
+        """Let ``changed_tiles`` yield only what changes from now on."""
+        self._changed = {}
+
     def changed_tiles(self) -> Iterator[tuple[Tile, bytes]]:
         """Yield each tile that was changed, with its hashes joined; the partial one of level 0 too."""
         for (level, number), hashes in self._changed.items():

@@ -1,25 +1,28 @@
-"""The ledger in PostgreSQL: one public method is one transaction."""
+"""The ledger in PostgreSQL, for those who write it: one public method is one transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ARRAY, Connection, Insert, Row, Table, bindparam, func, insert, or_, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from datastorage.audit import outbox
+from datastorage.ledger import appending
+from datastorage.ledger.checkpoint import Checkpoint
 from datastorage.ledger.errors import MalformedEvidence
-from datastorage.ledger.growth import Growth, edge_of
-from datastorage.ledger.leaf import TAG_BYTES, Kind, Leaf, correlation_tag, leaf_of
-from datastorage.ledger.tables import ledger_checkpoints, ledger_entries, ledger_statements, ledger_tiles
-from datastorage.ledger.tiles import TILE_WIDTH, hashes_in
-from datastorage.ledger.tree import leaf_hash
+from datastorage.ledger.key_files import LedgerKeys
+from datastorage.ledger.leaf import Kind, Leaf, correlation_tag, leaf_of
+from datastorage.ledger.note import Note
+from datastorage.ledger.statements import Type, changes_of_keys, statement_of, type_of, vkeys_in_use
+from datastorage.ledger.tables import ledger_checkpoints, ledger_statements
+from datastorage.platform.clock import Clock, utc_now
 from datastorage.platform.db.database import Database
 
 SEAL_TIMEOUT: Final = timedelta(seconds=30)
 LOCK_TIMEOUT: Final = timedelta(seconds=2)
+MOST_COUNTED: Final = 100_000
 _LOCK: Final = "datastorage.ledger"
 
 
@@ -31,16 +34,41 @@ class Sealed:
         size: of the tree now.
         leaves: how many it got.
         missing: ids of rows that wait on, because no event is found or a statement is none.
+        is_full: whether as many rows waited as were looked at.
+        lags: seconds from the acceptance of each event to its leaf.
     """
 
     size: int
     leaves: int
-    missing: tuple[int, ...]
+    missing: tuple[int, ...] = ()
+    is_full: bool = False
+    lags: tuple[float, ...] = ()
 
 
-class _Statement(msgspec.Struct):
-    type: Annotated[str, msgspec.Meta(max_length=100)]
-    """An index takes no longer ones."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What has no leaf yet.
+
+    Attributes:
+        rows: how many, counted up to ``MOST_COUNTED``.
+        first: the id of the oldest, if there is one.
+        seconds: since the oldest of their events was accepted.
+    """
+
+    rows: int
+    first: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What gets a leaf now; ``outbox_id`` is ``None`` for what never waited."""
+
+    leaf: Leaf
+    outbox_id: int | None
+    event_date: date | None = None
+    received_at: datetime | None = None
+    statement: str | None = None
 
 
 class LedgerStore:
@@ -48,12 +76,16 @@ class LedgerStore:
 
     Args:
         database: where the events and the ledger are.
+        clock: when statements are made.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
         self._database = database
+        self._clock = clock
 
-    def seal(self, limit: int, skipped: Collection[int] = ()) -> Sealed | None:
+    def seal(
+        self, limit: int, skipped: Collection[int] = (), keys: LedgerKeys | None = None
+    ) -> Sealed | None:
         """Append the leaves of up to ``limit`` rows that wait, the oldest first; ``None`` when another seals.
 
         Two can never append the same leaf: one lock, and the keys of leaves and of checkpoints.
@@ -61,122 +93,158 @@ class LedgerStore:
         Args:
             limit: rows that are looked at.
             skipped: ids of rows that are not, because their events were missing a moment ago.
+            keys: those that sign from now on: statements about them come before all that waits.
 
         Raises:
             DatabaseError: nothing was appended, unless the connection was lost during the commit.
         """
-        return self._database.write(
-            lambda connection: _seal(connection, limit, skipped),
-            timeout=SEAL_TIMEOUT,
-            lock_timeout=LOCK_TIMEOUT,
-        )
+
+        def work(connection: Connection) -> Sealed | None:
+            if not connection.execute(select(func.pg_try_advisory_xact_lock(_lock()))).scalar_one():
+                return None
+            first = [] if keys is None else _changes_of_keys(connection, keys, self._clock())
+            return _seal(connection, first, limit, skipped)
+
+        return self._database.write(work, timeout=SEAL_TIMEOUT, lock_timeout=LOCK_TIMEOUT)
+
+    def sign(self, keys: LedgerKeys) -> Checkpoint | None:
+        """Sign the newest checkpoint, which was committed before, unless it is; return what was signed."""
+
+        def work(connection: Connection) -> Checkpoint | None:
+            newest = _newest(connection)
+            if newest is None or newest.note is not None:
+                return None
+            checkpoint = Checkpoint(keys.origin, newest.tree_size, newest.root)
+            columns = ledger_checkpoints.c
+            here = (columns.tree_size == newest.tree_size, columns.note.is_(None))
+            note = str(checkpoint.signed(keys.signing))
+            connection.execute(update(ledger_checkpoints).where(*here).values(note=note))
+            return checkpoint
+
+        return self._database.write(work, timeout=SEAL_TIMEOUT, lock_timeout=LOCK_TIMEOUT)
+
+    def waiting(self) -> Waiting:
+        """Return how much waits for a leaf."""
+        row = self._database.read(lambda connection: connection.execute(outbox.levels(MOST_COUNTED)).one())
+        rows, first, seconds = row
+        return Waiting(rows, first, None if seconds is None else float(seconds))
+
+    def ensure_partition(self, number: int) -> None:
+        """Create a partition of leaves unless it is there."""
+        statement = select(func.ensure_ledger_partition(number))
+        self._database.write(lambda connection: connection.execute(statement).one())
+
+    def pause(self) -> bool:
+        """State that events get no leaves from now on, unless that is stated; return whether it was not."""
+
+        def work(connection: Connection) -> bool:
+            # Two workers start at the same time.
+            connection.execute(select(func.pg_advisory_xact_lock(_lock())))
+            if newest_turn(connection) is Type.PAUSE:
+                return False
+            connection.execute(outbox.put(*statement_of(Type.PAUSE, self._clock(), {})))
+            return True
+
+        return self._database.write(work, lock_timeout=LOCK_TIMEOUT)
 
 
-def _seal(connection: Connection, limit: int, skipped: Collection[int]) -> Sealed | None:
-    lock = func.pg_try_advisory_xact_lock(func.hashtextextended(_LOCK, 0))
-    if not connection.execute(select(lock)).scalar_one():
-        return None
-    size = connection.execute(select(func.coalesce(func.max(ledger_checkpoints.c.tree_size), 0))).scalar_one()
+def newest_turn(connection: Connection) -> Type | None:
+    """Return the newest of ``backfill`` and ``pause``, those that wait included."""
+    turns = (Type.BACKFILL, Type.PAUSE)
+    waiting = [_type_or_none(each) for each in connection.scalars(outbox.waiting_statements())]
+    columns = ledger_statements.c
+    newest = select(columns.type).where(columns.type.in_(turns)).order_by(columns.leaf_index.desc()).limit(1)
+    found = [each for each in waiting if each in turns] or connection.scalars(newest).all()
+    return Type(found[-1]) if found else None
+
+
+def _lock() -> Any:
+    return func.hashtextextended(_LOCK, 0)
+
+
+def _seal(connection: Connection, first: list[_Due], limit: int, skipped: Collection[int]) -> Sealed:
+    newest = _newest(connection)
+    size = 0 if newest is None else newest.tree_size
     rows = connection.execute(outbox.waiting(limit, skipped)).all()
-    leaves = {row: leaf for row in rows if (leaf := _leaf_of(row)) is not None}
-    if leaves:
-        _append(connection, size, leaves)
-    missing = tuple(row.id for row in rows if row not in leaves)
-    return Sealed(size + len(leaves), len(leaves), missing)
+    found = {row.id: due for row in rows if (due := _due(row)) is not None}
+    everything = [*first, *found.values()]
+    lags: tuple[float, ...] = ()
+    if everything:
+        sealed_at = _append(connection, size, everything)
+        lags = tuple(
+            (sealed_at - each.received_at).total_seconds()
+            for each in everything
+            if each.received_at is not None
+        )
+    missing = tuple(row.id for row in rows if row.id not in found)
+    return Sealed(size + len(everything), len(everything), missing, is_full=len(rows) == limit, lags=lags)
 
 
-def _leaf_of(row: Row[Any]) -> Leaf | None:
-    """Return the leaf of a row, ``None`` if its event is not found or its statement is none."""
+def _newest(connection: Connection) -> Row[int, bytes, str | None] | None:
+    columns = ledger_checkpoints.c
+    newest = select(columns.tree_size, columns.root, columns.note).order_by(columns.tree_size.desc()).limit(1)
+    return connection.execute(newest).one_or_none()
+
+
+def _changes_of_keys(connection: Connection, keys: LedgerKeys, at: datetime) -> list[_Due]:
+    """Return the statements about keys that begin or cease to sign."""
+    columns = ledger_statements.c
+    recorded = select(columns.statement).where(columns.type == Type.KEY).order_by(columns.leaf_index)
+    in_use = vkeys_in_use(connection.scalars(recorded))
+    signed = ledger_checkpoints.c
+    notes = select(signed.note).where(signed.note.is_not(None)).order_by(signed.tree_size.desc()).limit(1)
+    note = connection.execute(notes).scalar_one_or_none()
+    newest = None if note is None else Checkpoint.of(Note.of(note.encode()).text)
+    changes = changes_of_keys(in_use, keys.verifying, newest, at)
+    return [_Due(leaf_of(text.encode()), None, statement=text) for _, text in changes]
+
+
+def _due(row: Row[Any]) -> _Due | None:
+    """Return what a waiting row stands for, ``None`` if its event is not found or its statement is none."""
     if row.statement is not None:
-        return _leaf_of_statement(row.statement)
+        of_statement = _leaf_of_statement(row.statement)
+        return None if of_statement is None else _Due(of_statement, row.id, statement=row.statement)
     if row.digest is None:
         return None
-    return Leaf(Kind.EVENT, row.event_id, correlation_tag(row.correlation_id), row.digest)
+    leaf = Leaf(Kind.EVENT, row.event_id, correlation_tag(row.correlation_id), row.digest)
+    return _Due(leaf, row.id, row.event_date, row.received_at)
 
 
 def _leaf_of_statement(statement: str) -> Leaf | None:
     # Whoever has the service's role may have put anything here; it must not hold up all others.
     try:
-        _type_of(statement)
+        type_of(statement)
         return leaf_of(statement.encode())
     except (MalformedEvidence, msgspec.DecodeError):
         return None
 
 
-def _append(connection: Connection, size: int, leaves: Mapping[Row[Any], Leaf]) -> None:
-    growth = Growth(size, _edge(connection, size))
-    growth.extend(leaf_hash(leaf.encoded()) for leaf in leaves.values())
-    connection.execute(_INSERT_ENTRIES, _entries(size, leaves))
-    statements = [
+def _type_or_none(statement: str) -> str | None:
+    try:
+        return type_of(statement)
+    except msgspec.DecodeError:
+        return None
+
+
+def _append(connection: Connection, size: int, due: Collection[_Due]) -> datetime:
+    """Append leaves, and return when."""
+    leaves = [each.leaf for each in due]
+    growth = appending.grown(connection, size, leaves)
+    appending.insert_entries(connection, size, leaves, [each.event_date for each in due])
+    statements: list[dict[str, Any]] = [
         {
             "leaf_index": index,
-            "statement_id": row.event_id,
-            "type": _type_of(row.statement),
-            "statement": row.statement,
+            "statement_id": each.leaf.id,
+            "type": type_of(each.statement),
+            "statement": each.statement,
         }
-        for index, row in enumerate(leaves, size)
-        if row.statement is not None
+        for index, each in enumerate(due, size)
+        if each.statement is not None
     ]
     if statements:
         connection.execute(insert(ledger_statements), statements)
-    tiles = [
-        {"level": tile.level, "n": tile.number, "hashes": hashes}
-        for tile, hashes in growth.changed_tiles()
-        if tile.level > 0 or tile.width == TILE_WIDTH
-    ]
-    if tiles:
-        connection.execute(_KEEP_TILE, tiles)
-    connection.execute(outbox.taken([row.id for row in leaves]))
+    connection.execute(outbox.taken([each.outbox_id for each in due if each.outbox_id is not None]))
     checkpoint = {"tree_size": growth.size, "root": growth.root(), "sealed_at": func.clock_timestamp()}
-    connection.execute(insert(ledger_checkpoints).values(checkpoint))
-
-
-def _edge(connection: Connection, size: int) -> dict[int, list[bytes]]:
-    """Return the hashes of each partial tile; of level 0 from the leaves, of the others as they are kept."""
-    partial = {tile.level: tile for tile in edge_of(size)}
-    columns, kept = ledger_entries.c, ledger_tiles.c
-    first = size - size % TILE_WIDTH
-    leaves = select(columns.kind, columns.event_id, columns.correlation_tag, columns.digest)
-    newest = leaves.where(columns.leaf_index >= first).order_by(columns.leaf_index)
-    edge = {0: [leaf_hash(_stored_leaf(row).encoded()) for row in connection.execute(newest)]}
-    upper = [tile for level, tile in partial.items() if level > 0]
-    if upper:
-        places = or_(*((kept.level == tile.level) & (kept.n == tile.number) for tile in upper))
-        for level, hashes in connection.execute(select(kept.level, kept.hashes).where(places)):
-            edge[level] = hashes_in(hashes)
-    return edge
-
-
-def _stored_leaf(row: Row[Any, Any, Any, Any]) -> Leaf:
-    tag = row.correlation_tag.to_bytes(TAG_BYTES, signed=True)
-    return Leaf(row.kind, row.event_id, tag, row.digest)
-
-
-def _entries(size: int, leaves: Mapping[Row[Any], Leaf]) -> dict[str, list[Any]]:
-    """Return the values of each column of the new entries."""
-    return {
-        "leaf_index": list(range(size, size + len(leaves))),
-        "correlation_tag": [int.from_bytes(leaf.correlation_tag, signed=True) for leaf in leaves.values()],
-        "event_id": [leaf.id for leaf in leaves.values()],
-        "event_date": [row.event_date for row in leaves],
-        "kind": [int(leaf.kind) for leaf in leaves.values()],
-        "digest": [leaf.digest for leaf in leaves.values()],
-    }
-
-
-def _type_of(statement: str) -> str:
-    return msgspec.json.decode(statement, type=_Statement).type
-
-
-def _insert_arrays(table: Table) -> Insert:
-    """INSERT INTO table (a, b, …) SELECT … FROM unnest(:a, :b, …), the arrays named like the columns."""
-    arrays = [bindparam(each.name, type_=ARRAY(each.type)) for each in table.c]
-    rows = func.unnest(*arrays).table_valued(*(each.name for each in table.c)).render_derived()
-    return insert(table).from_select(table.c.keys(), select(*rows.c))
-
-
-_INSERT_ENTRIES: Final = _insert_arrays(ledger_entries)
-_TILE = upsert(ledger_tiles)
-_KEEP_TILE: Final = _TILE.on_conflict_do_update(
-    index_elements=[ledger_tiles.c.level, ledger_tiles.c.n], set_={"hashes": _TILE.excluded.hashes}
-)
+    sealing = insert(ledger_checkpoints).values(checkpoint).returning(ledger_checkpoints.c.sealed_at)
+    sealed_at: datetime = connection.execute(sealing).scalar_one()
+    return sealed_at

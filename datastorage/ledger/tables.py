@@ -6,6 +6,8 @@ found, in partitions of 2^24 leaves. No foreign key leads to the events: a month
 keeping it would write up to 8 KiB for each leaf of a slow trickle.
 """
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,6 +25,8 @@ from sqlalchemy import (
 )
 
 from datastorage.platform.db.columns import TIMESTAMPTZ, metadata
+
+LEAVES_PER_PARTITION: Final = 1 << 24
 
 ledger_entries = Table(
     "ledger_entries",

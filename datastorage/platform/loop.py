@@ -4,10 +4,14 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
+from typing import Final
 
 from datastorage.platform.failures import failure_of
 
 logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = object()
+"""What a round returns that wants to be followed without a pause."""
 
 
 class Loop:
@@ -18,7 +22,7 @@ class Loop:
 
     Args:
         name: of the thread, and of the loop in the log.
-        run_once: one round of the work.
+        run_once: one round of the work; ``AT_ONCE`` when there is more.
         interval: pause between the end of one round and the start of the next.
         retry_interval: pause after a round that raised, ``interval`` when absent.
     """
@@ -35,6 +39,7 @@ class Loop:
         self._run_once = run_once
         self._interval = interval
         self._retry_interval = retry_interval or interval
+        self._outcome: object = None
         self._stopping = Event()
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
@@ -51,8 +56,14 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            failure = failure_of(self._run_once)
+            self._outcome = None
+            failure = failure_of(self._go)
             if failure is not None:
                 logger.error("Background work failed", exc_info=failure, extra={"loop": self._name})
+            if self._outcome is AT_ONCE:
+                continue
             pause = self._interval if failure is None else self._retry_interval
             self._stopping.wait(pause.total_seconds())
+
+    def _go(self) -> None:
+        self._outcome = self._run_once()

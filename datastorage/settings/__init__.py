@@ -25,6 +25,7 @@ from datastorage.settings.groups import (
     TelemetrySettings,
     WorkflowsSettings,
 )
+from datastorage.settings.ledger import LedgerSettings
 from datastorage.settings.rates import Rate
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
 from datastorage.settings.sources import URLS, environment, forget_libpq_variables
@@ -45,6 +46,7 @@ __all__ = [
     "DatabaseSettings",
     "IncidentsSettings",
     "KubernetesAuthSettings",
+    "LedgerSettings",
     "LimitsSettings",
     "LoggingSettings",
     "PartitionSettings",

@@ -91,6 +91,7 @@ class AuthSettings:
         stale_writes: how long an account goes on writing while the API server does not answer.
         audit_reads: whose reads of audit records leave an event.
         metrics_permission: what a scrape of the metrics port needs.
+        public_ledger: whether checkpoints, tiles and keys of the ledger need nothing.
     """
 
     mode: tuple[str, ...] = setting(kinds.listing(kinds.choice(*MODES), least=1), "none")
@@ -105,6 +106,7 @@ class AuthSettings:
     stale_writes: timedelta = setting(kinds.duration("0s", "1h"), "5m")
     audit_reads: str = setting(kinds.choice("off", "people", "all"), "off")
     metrics_permission: str = setting(kinds.choice("none", "read"), "none")
+    public_ledger: bool = setting(kinds.flag(), "false")
 
     @property
     def takes_tokens(self) -> bool:

@@ -112,6 +112,12 @@ _REFUSALS: Checks = {
     "limits.max_event_data_bytes must be at most half of redis.dlq_max_entry_bytes": lambda of: (
         2 * of["limits.max_event_data_bytes"] > of["redis.dlq_max_entry_bytes"]
     ),
+    "ledger origin required": lambda of: (
+        of["ledger.signing_key_file"] is not None and of["ledger.origin"] is None
+    ),
+    "ledger.next_key_file needs ledger.signing_key_file": lambda of: (
+        of["ledger.next_key_file"] is not None and of["ledger.signing_key_file"] is None
+    ),
     "telemetry.otlp_endpoint is required when telemetry.enabled is true": lambda of: (
         of["telemetry.enabled"] and not of["telemetry.otlp_endpoint"]
     ),

@@ -19,9 +19,10 @@ from datastorage.platform.web.html import ErrorPages
 from datastorage.settings import Settings, environment
 from datastorage.wiring import features
 from datastorage.wiring.access import add_access
+from datastorage.wiring.ledger import LedgerParts, add_ledger
 from datastorage.wiring.services import Services
 
-__all__ = ["Services", "build_services"]
+__all__ = ["LedgerParts", "Services", "build_services"]
 
 PROCESS_GAUGES_INTERVAL = timedelta(seconds=15)
 """The worker that answers a scrape measures itself then; the others do so this often."""
@@ -33,13 +34,14 @@ LEAST_SHARE_WITH_RESERVE = 4
 """Reads may hold all connections of a worker that has fewer: one of three would be too many to keep back."""
 
 
-def build_services(
+def build_services(  # noqa: PLR0913 - what the arbiter made, one by one
     settings: Settings,
     *,
     clock: Clock = utc_now,
     is_shutting_down: SharedFlag | None = None,
     access_files: AccessFiles | None = None,
     tls: ServerTls | None = None,
+    ledger: LedgerParts | None = None,
 ) -> Services:
     """Construct everything one process needs. Nothing connects yet.
 
@@ -49,6 +51,7 @@ def build_services(
         is_shutting_down: the flag shared by all workers, one of its own when absent.
         access_files: the policy, the tokens and the keys of sessions, read now when absent.
         tls: what encrypts connections, if they are.
+        ledger: its keys, and the state that all workers show; read and made now when absent.
 
     Raises:
         BadFileError: they cannot be used.
@@ -68,6 +71,7 @@ def build_services(
         # By name, because its packages are an extra: a service without traces must not need or load them.
         resolve_name("datastorage.wiring.tracing:add_tracing")(services, settings)
     features.add_audit(services, settings, clock)
+    add_ledger(services, settings, clock, ledger)
     features.add_workflows(services, settings, clock)
     features.add_incidents(services, settings, clock)
     features.add_health(services, settings)

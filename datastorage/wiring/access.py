@@ -38,6 +38,7 @@ def add_access(services: Services, settings: Settings, files: AccessFiles, clock
         [MODES[name](parts) for name in settings.auth.mode],
         metrics,
         metrics_permission=Permission.NOTHING if is_scrape_open else Permission.READ,
+        is_ledger_public=settings.auth.public_ledger,
     )
     services.add(control, Refusals(metrics), _quotas(services, settings), _sessions(parts))
 

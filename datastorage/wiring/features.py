@@ -7,6 +7,7 @@ from pathlib import Path
 
 import redis
 
+from datastorage.audit.inserts import inserts
 from datastorage.audit.journal import Journal
 from datastorage.audit.parameters import AuditSearch
 from datastorage.audit.parents import Parents
@@ -24,7 +25,7 @@ from datastorage.dlq.gauges import LevelGauges
 from datastorage.dlq.replay import Destination, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
-from datastorage.dlq.worker import RetryLock, RetryWorker
+from datastorage.dlq.worker import RetryWorker
 from datastorage.health.checks import Check
 from datastorage.health.probes import DatabaseProbe, queue_state
 from datastorage.health.service import HealthService
@@ -36,6 +37,7 @@ from datastorage.incidents.reading.store import IncidentStore
 from datastorage.incidents.writing import schemas as incident_schemas
 from datastorage.incidents.writing.service import IncidentWriteService
 from datastorage.incidents.writing.store import IncidentWriteStore
+from datastorage.ledger.state import SharedState
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.notifications.service import NotificationService
 from datastorage.notifications.store import NotificationStore
@@ -47,6 +49,7 @@ from datastorage.platform.db.database import Database
 from datastorage.platform.exports import Exports
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.pod_lock import PodLock
 from datastorage.platform.redis import redis_client
 from datastorage.platform.server.shared import SharedFlag
 from datastorage.platform.web.audited_reads import AuditedReads
@@ -103,7 +106,13 @@ def add_queue(services: Services, settings: Settings, clock: Clock) -> None:
 def add_audit(services: Services, settings: Settings, clock: Clock) -> None:
     """Add audit events, notifications and the maintenance of their partitions."""
     database, metrics = services[Database], services[Metrics]
-    store = AuditStore(database, settings.audit, settings.limits, settings.database.write_lock_timeout)
+    store = AuditStore(
+        database,
+        settings.audit,
+        settings.limits,
+        lock_timeout=settings.database.write_lock_timeout,
+        inserts=inserts(feed_ledger=settings.ledger.enabled),
+    )
     writer = GroupWriter(store.append, max_wait_seconds=settings.audit.write_timeout.total_seconds())
     notifications = NotificationStore(database, settings.audit, settings.database)
     queue, attempts = services[DeadLetterQueue], WriteAttempts(services[CircuitBreaker], metrics)
@@ -200,6 +209,7 @@ def add_health(services: Services, settings: Settings) -> None:
             required_revision=SCHEMA_REVISION,
             readiness_requires_database=settings.server.readiness_requires_database,
             access=services[AccessControl],
+            ledger=services[SharedState],
         )
     )
 
@@ -215,7 +225,7 @@ def add_replay(services: Services, settings: Settings, clock: Clock) -> None:
         settings=settings.redis,
         clock=clock,
         # TMPDIR is the runtime directory of the pod; see platform/server/startup.py.
-        lock=RetryLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
+        lock=PodLock(Path(tempfile.gettempdir()) / "dlq-retry.lock"),
     )
     services.add(replayer, worker)
     services.loops.append(worker)

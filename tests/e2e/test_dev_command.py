@@ -44,6 +44,7 @@ def test_it_says_where_everything_is(shared: DevProcess) -> None:
         "database": "connected",
         "redis": "connected",
         "auth": "none",
+        "ledger": "ok",
     }
     assert shared.api.get("/api/v1/whoami").json["name"] == "dev"
     assert f"service      http://127.0.0.1:{shared.port}\n" in shared.output

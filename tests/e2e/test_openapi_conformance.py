@@ -2,19 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.conformance import run_schemathesis, with_a_token
+from tests.fuzz.conformance import TOKEN, run_schemathesis, with_secrets
 from tests.support.isolated import IsolatedService, isolated_service
+from tests.support.ledger_stand import LEDGER
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IsolatedService]:
     directory = tmp_path_factory.mktemp("conformance")
-    with isolated_service(directory, **with_a_token(directory)) as started:
+    with isolated_service(directory, **with_secrets(directory)) as started:
+        eventually(lambda: asked(started, f"{LEDGER}/checkpoint") == HTTPStatus.OK)
         yield started
+
+
+def asked(running: IsolatedService, path: str) -> int:
+    return running.api.get(path, Authorization=f"Bearer {TOKEN}").status
 
 
 PATHS = (

@@ -247,3 +247,28 @@ def test_queue_that_must_be_durable_and_is_not_is_refused(tmp_path: Path) -> Non
 
     assert line["msg"] == "Redis cannot confirm entries, redis.dlq_require_aof is true"
     assert (line["appendonly"], line["waitaof"]) == (False, True)
+
+
+def test_key_without_the_name_of_its_log_is_refused(tmp_path: Path) -> None:
+    key_file = {"DATASTORAGE_LEDGER_SIGNING_KEY_FILE": str(tmp_path / "key.pem")}
+
+    message = refused_start(tmp_path, variables=URLS | key_file)["msg"]
+
+    assert "ledger origin required" in message
+
+
+@pytest.mark.parametrize(("content", "named"), [(None, "cannot be read"), ("no key", "not a private key")])
+def test_key_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, named: str) -> None:
+    file = tmp_path / "key.pem"
+    if content is not None:
+        file.write_text(content)
+    settings = {
+        "DATASTORAGE_LEDGER_SIGNING_KEY_FILE": str(file),
+        "DATASTORAGE_LEDGER_ORIGIN": "ds.example.org/api/v1/audit/ledger",
+    }
+
+    line = refused_start(tmp_path, variables=URLS | settings)
+
+    assert line["msg"] == "Failed to load secrets"
+    assert named in line["error"]
+    assert str(file) in line["error"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datastorage.embedded.ledger_key import ORIGIN, ledger_key
 from datastorage.platform.access.tokens import hash_of, new_token
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +39,13 @@ class Report:
         )
 
 
-def with_a_token(directory: Path) -> dict[str, str]:
-    """Return the settings of a service that wants ``TOKEN``, however often another one is tried."""
+def with_secrets(directory: Path) -> dict[str, str]:
+    """Return the settings of a service that signs, and wants ``TOKEN`` however often others are tried."""
     entry = {"name": "conformance", "sha256": hash_of(TOKEN), "roles": ["admin"]}
     file = directory / "tokens.json"
     file.write_text(json.dumps({"tokens": [entry]}))
-    return {"AUTH_MODE": "static", "AUTH_TOKENS_FILE": str(file), "RATE_LIMIT_FAILURES": "off"}
+    ledger = {"LEDGER_ORIGIN": ORIGIN, "LEDGER_SIGNING_KEY_FILE": str(ledger_key(directory))}
+    return {"AUTH_MODE": "static", "AUTH_TOKENS_FILE": str(file), "RATE_LIMIT_FAILURES": "off", **ledger}
 
 
 def run_schemathesis(url: str, directory: Path, *options: str) -> Report:

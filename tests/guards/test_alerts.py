@@ -39,6 +39,8 @@ EXPECTED = {
     "HighQueryErrorRate": "critical",
     "HighThroughput": "warning",
     "HighWriteErrorRate": "critical",
+    "LedgerBehind": "warning",
+    "LedgerUnsigned": "warning",
     "LogBlocked": "warning",
     "Overloaded": "warning",
     "P95LatencyHigh": "warning",

@@ -122,7 +122,7 @@ def test_all_pods_together_fit_the_default_connections_of_postgresql(
     scalers = rendering().of_kind("HorizontalPodAutoscaler")
     replicas = scalers[0].spec["maxReplicas"] if scalers else deployment["replicas"]
     surge = deployment["strategy"]["rollingUpdate"]["maxSurge"]
-    per_pod = settings.database.max_open_conns + settings.server.workers + 1
+    per_pod = settings.database.max_open_conns + settings.server.workers + 2
     jobs = 2
 
     assert (replicas + surge) * per_pod + jobs <= MAX_CONNECTIONS - RESERVED

@@ -10,7 +10,7 @@ from datastorage.platform.web.problems import KINDS, Kind
 from tests.guards.source import ROOT, modules
 
 DOCUMENT = ROOT / "docs" / "problems.md"
-ROW = re.compile(r"\| `(?P<slug>[a-z-]+)` \| (?P<status>\d{3}) \| (?P<title>[^|]+) \|(?P<retry>[^|]*)\|")
+ROW = re.compile(r"\| `(?P<slug>[a-z/-]+)` \| (?P<status>\d{3}) \| (?P<title>[^|]+) \|(?P<retry>[^|]*)\|")
 
 
 def documented() -> dict[str, re.Match[str]]:

@@ -18,9 +18,10 @@ from datastorage.dlq.keys import KEYS
 from datastorage.dlq.replay import Destination, Replayed, Replayer
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.dlq.stream import RedisQueue
-from datastorage.dlq.worker import RetryLock, RetryWorker
+from datastorage.dlq.worker import RetryWorker
 from datastorage.errors import DatabaseError, PartitionFailure, Unavailable
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.pod_lock import PodLock
 from datastorage.settings import RedisSettings, Settings
 from tests.support.builders import unique
 
@@ -138,7 +139,7 @@ class Pod:
             LevelGauges(self.queue, self.dlq, self.durability, self.metrics, self.clock),
             settings=self.settings,
             clock=self.clock,
-            lock=RetryLock(lock),
+            lock=PodLock(lock),
         )
 
     def drain(self, timeout: timedelta = timedelta(seconds=10)) -> DrainStatistics:

@@ -28,13 +28,22 @@ class AccessControl:
         modes: the configured ones, in order.
         metrics: counts what becomes of the requests.
         metrics_permission: what a scrape of the metrics port needs.
+        is_ledger_public: whether the log of the ledger needs nothing.
     """
 
-    def __init__(self, modes: Sequence[Mode], metrics: Metrics, *, metrics_permission: Permission) -> None:
+    def __init__(
+        self,
+        modes: Sequence[Mode],
+        metrics: Metrics,
+        *,
+        metrics_permission: Permission,
+        is_ledger_public: bool = False,
+    ) -> None:
         self._modes = modes
         self.modes = tuple(mode.name for mode in modes)
         self._metrics = metrics
         self.metrics_permission = metrics_permission
+        self.is_ledger_public = is_ledger_public
         self._known: Recent[bytes, float] = Recent(MOST_KNOWN)
         for mode in modes:
             metrics.auth_mode.labels(mode.name).set(1)

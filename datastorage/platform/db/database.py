@@ -48,9 +48,11 @@ class Database:
         reads: how many of them reads may hold, all when absent.
         metrics: pool gauges, wait times and error counts.
         application_name: what ``pg_stat_activity`` shows.
+        is_of_requests: whether the metrics show its pool, its repeats and renewals; of background work beside
+            the requests they show the errors alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each part of it
         self,
         settings: DatabaseSettings,
         *,
@@ -58,18 +60,21 @@ class Database:
         reads: int | None = None,
         metrics: Metrics,
         application_name: str = "datastorage",
+        is_of_requests: bool = True,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         # QueuePool has one timeout for all requests; audit writes may wait less than reads.
         self._slots = Slots(share, share if reads is None else reads)
         self._watchdog = Watchdog()
-        self._renewals = Renewals(lambda reason: metrics.db_connections_renewed.labels(reason).inc())
+        self._renewals = Renewals(self._note_renewal)
         engines = Engines(settings, application_name, self._watchdog, self._renewals)
         self._engine = engines.pooled(share)
         self._pool = cast("SteadyPool", self._engine.pool)
         self._engine_outside_pool = engines.unpooled(HEALTH_CONNECT_TIMEOUT)
-        self._metrics.db_connections_max.set(share)
+        self._is_of_requests = is_of_requests
+        if is_of_requests:
+            self._metrics.db_connections_max.set(share)
         self._on_wait: Callable[[float], None] | None = None
 
     def watch(self, listen: Callable[[Engine], None], on_wait: Callable[[float], None]) -> None:
@@ -195,7 +200,8 @@ class Database:
                 done = attempt()
                 outcome = "success"
             finally:
-                self._metrics.db_repeats.labels(outcome).inc()
+                if self._is_of_requests:
+                    self._metrics.db_repeats.labels(outcome).inc()
             return done
 
         return with_retries(attempt_twice, retries.pauses)
@@ -256,13 +262,21 @@ class Database:
         self._metrics.count_db_error(fault.reason)
         return fault
 
+    def _note_renewal(self, reason: str) -> None:
+        if self._is_of_requests:
+            self._metrics.db_connections_renewed.labels(reason).inc()
+
     def _note_wait(self, seconds: float) -> None:
+        if not self._is_of_requests:
+            return
         self._metrics.db_connection_wait_duration_seconds.observe(seconds)
         if self._on_wait is not None:
             self._on_wait(seconds)
 
     def _set_pool_gauges(self) -> None:
         """Ask the pool instead of counting its events: an invalidated connection skips some of them."""
+        if not self._is_of_requests:
+            return
         in_use, idle = self._pool.checkedout(), self._pool.checkedin()
         self._metrics.db_connections_in_use.set(in_use)
         self._metrics.db_connections_idle.set(idle)

@@ -24,7 +24,9 @@ from datastorage.platform.metrics.label_values import (
     DB_ERROR_REASONS,
     DEAD_LETTER_REASONS,
     ENQUEUE_FAILURES,
+    LEDGER_STATES,
     PERMISSIONS,
+    PROOF_RESULTS,
     RETRY_RESULTS,
     SERVICES,
     UNKNOWN,
@@ -62,6 +64,7 @@ HTTP: Final = tuple(0.001 * 2**power for power in range(16))
 ENQUEUE: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
 REVIEW: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 RECOVERY_AGE: Final = (1, 10, 60, 300, 900, 3600, 14400, 86400)
+SEAL_LAG: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
 DRAIN: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _STREAM = each(stream=STREAMS)
@@ -186,6 +189,18 @@ class Metrics:
     default_partition_rows = gauge(
         "Rows outside all months", each(table=WRITTEN_TABLES[-1:]), mode="mostrecent"
     )
+
+    # Ledger
+    ledger_tree_size = gauge("Leaves of the ledger", mode="mostrecent")
+    ledger_unsealed = gauge("Events and statements without a leaf", mode="mostrecent")
+    ledger_oldest_unsealed_seconds = gauge("How long the first of them has been seen", mode="mostrecent")
+    ledger_state = gauge("1 for the present state", each(state=LEDGER_STATES), mode="mostrecent")
+    ledger_signing_key_loaded = gauge("1 if every worker has a key that signs", mode="livemin")
+    ledger_seals = counter("Rounds of sealing", each(result=("sealed", "idle", "busy", "error")))
+    ledger_seal_duration_seconds = histogram("Duration of a round that sealed", buckets=DEF)
+    ledger_seal_lag_seconds = histogram("From the acceptance of an event to its leaf", buckets=SEAL_LAG)
+    ledger_proofs = counter("Proofs asked for", each(format=("tlog", "cose"), result=PROOF_RESULTS))
+    ledger_verify_chain = counter("Chains verified", each(result=("valid", "tampered")))
 
     # Dead-letter queue
     dlq_depth_ratio = gauge("Queue depth divided by its bound", _STREAM, mode="mostrecent")

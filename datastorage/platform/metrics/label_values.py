@@ -91,3 +91,6 @@ DB_ERROR_REASONS: Final = (
     "batch_rollback",
     UNKNOWN,
 )
+
+LEDGER_STATES: Final = ("ok", "unsigned", "behind", "stopped", "off")
+PROOF_RESULTS: Final = ("ok", "not_sealed", "unsigned", "not_found")

@@ -22,7 +22,7 @@ use_allocated_files()
 # The client would add a `_created` series to each counter, outside multi-process mode only.
 disable_created_metrics()
 
-GaugeMode = Literal["livesum", "max", "mostrecent"]
+GaugeMode = Literal["livemin", "livesum", "max", "mostrecent"]
 _LONG_AGO: Final = 1.0
 """A Unix time before any value that was really set."""
 AT_ONCE: Final = DeferredUpdates()

@@ -7,7 +7,7 @@ from the door, which is the quick entry, or from Flask, when the application has
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -38,7 +38,7 @@ from datastorage.platform.web.html import page_headers
 from datastorage.platform.web.http_metrics import HttpMetrics
 from datastorage.platform.web.media_types import FORM
 from datastorage.platform.web.problems import FIRST_SERVER_ERROR, as_problem, reply_to
-from datastorage.platform.web.replies import Headers, Reply
+from datastorage.platform.web.replies import Headers, Reply, Streamed
 from datastorage.platform.web.requests import CORRELATION_ID, REQUEST_ID, Request
 from datastorage.platform.web.routing import Endpoint, Routes
 from datastorage.settings import ServerSettings
@@ -220,7 +220,7 @@ class Door:
 def _complete(request: Request, reply: Reply) -> Headers:
     """Return the headers with those that every answer has."""
     headers, environ = reply.headers, request.environ
-    headers += ((REQUEST_ID, request.request_id), ("Cache-Control", reply.cache_control))
+    headers += ((REQUEST_ID, request.request_id), ("Cache-Control", _cache_control(request, reply)))
     if "HTTP_X_CORRELATION_ID" in environ:
         headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
     if request.quota is not None and not _is_audit_write(request, reply):
@@ -231,41 +231,16 @@ def _complete(request: Request, reply: Reply) -> Headers:
     return headers
 
 
+def _cache_control(request: Request, reply: Reply) -> str:
+    """Return who may keep the answer: what needed an identity is nobody else's."""
+    is_known = request.caller is not None and request.caller.identity.mode != "none"
+    return reply.cache_control.replace("public", "private") if is_known else reply.cache_control
+
+
 def _is_audit_write(request: Request, reply: Reply) -> bool:
     """Tell whether an event was taken: the answer of such is as small as it was before there were limits."""
     is_audit = request.permission is Permission.WRITE and request.path.startswith(_AUDIT)
     return is_audit and reply.status < _REDIRECTS
-
-
-class Streamed:
-    """A body on its way out, until its last byte is sent or the client is gone.
-
-    Args:
-        body: read while it is sent; closed at the end if it can be.
-        ends: called at the end, once each.
-        is_sent: whether the client gets it at all; HEAD asks for the head alone.
-    """
-
-    __slots__ = ("_body", "_ends", "_is_sent")
-
-    def __init__(self, body: Iterable[bytes], ends: list[Callable[[], None]], *, is_sent: bool) -> None:
-        self._body = body
-        self._ends = ends
-        self._is_sent = is_sent
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body if self._is_sent else ())
-
-    def close(self) -> None:
-        """Finish: the server calls this after the last byte, and when the client went away."""
-        close = getattr(self._body, "close", None)
-        try:
-            if close is not None:
-                close()
-        finally:
-            ends, self._ends = self._ends, []
-            for end in ends:
-                end()
 
 
 def log_request(request: Request, reply: Reply, seconds: float) -> None:

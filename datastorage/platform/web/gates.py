@@ -94,6 +94,8 @@ def _needed(request: Request, grounds: Grounds) -> Permission:
         return Permission.NOTHING if _is_open(request, grounds.routes) else Permission.IDENTITY
     if request.path == METRICS and request.environ.get("SERVER_PORT") == grounds.metrics_port:
         return grounds.access.metrics_permission
+    if request.endpoint.operation.can_be_public and grounds.access.is_ledger_public:
+        return Permission.NOTHING
     return (
         Permission.EXPORT if _is_export(request, request.endpoint) else request.endpoint.operation.permission
     )

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web import json
 from datastorage.platform.web.links import Link
-from datastorage.platform.web.replies import Reply
+from datastorage.platform.web.replies import NO_STORE, Reply
 from datastorage.platform.web.sent import Sent
 
 View = Callable[..., Any]
@@ -44,6 +44,7 @@ class Answer:
         log: what the line about the request tells of the outcome.
         rows: how many records an outcome shows.
         stream: whether ``body`` gives an iterable of bytes instead of a value for JSON.
+        cache: its ``Cache-Control``; ``public`` becomes ``private`` for callers who had to say who they are.
     """
 
     outcome: type
@@ -58,6 +59,7 @@ class Answer:
     log: Callable[[Any], Mapping[str, object]] | None = None
     rows: Callable[[Any], int] | None = None
     stream: bool = False
+    cache: str = NO_STORE
 
     def reply(self, outcome: Any) -> Reply:
         """Return what is sent for ``outcome``."""
@@ -67,6 +69,7 @@ class Answer:
         else:
             encoded = json.encode(content) if self.media_type == _JSON else content
             reply = Reply.of_bytes(self.status, self.media_type, encoded)
+        reply.cache_control = self.cache
         if self.headers is not None:
             reply.headers.extend(self.headers(outcome).items())
         return reply
@@ -85,6 +88,7 @@ class Operation:
         wants_caller: whether the first argument of the view is the caller.
         wants_request: whether it is the request itself, as pages need it that deal with cookies.
         audited: whether it shows audit records, so that asking for them leaves a trace.
+        can_be_public: whether nothing is needed with ``auth.public_ledger``.
         exports: tells of what was sent whether it asks for an export, for which ``export`` is needed instead.
         answers: one for each type of outcome.
         problems: slugs that the API document adds to those that every operation has.
@@ -101,6 +105,7 @@ class Operation:
     wants_caller: bool = False
     wants_request: bool = False
     audited: bool = False
+    can_be_public: bool = False
     exports: Callable[[Sent], bool] | None = None
     answers: tuple[Answer, ...] = ()
     problems: tuple[str, ...] = ()
@@ -132,6 +137,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
     wants_caller: bool = False,
     wants_request: bool = False,
     audited: bool = False,
+    can_be_public: bool = False,
     exports: Callable[[Sent], bool] | None = None,
     answers: tuple[Answer, ...] = (),
     problems: tuple[str, ...] = (),
@@ -150,6 +156,7 @@ def operation(  # noqa: PLR0913 - one argument for each part of the value
             wants_caller=wants_caller,
             wants_request=wants_request,
             audited=audited,
+            can_be_public=can_be_public,
             exports=exports,
             answers=answers,
             problems=problems,

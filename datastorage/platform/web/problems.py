@@ -54,6 +54,9 @@ KINDS: dict[str, Kind] = {
     "missing-parameter": Kind(400, "Missing Parameter"),
     "invalid-id": Kind(400, "Invalid ID"),
     "immutable-field-violation": Kind(400, "Bad Request"),
+    "invalid-request-body": Kind(400, "Invalid Request Body"),
+    "missing-correlation-id": Kind(400, "Missing Required Field"),
+    "invalid-correlation-id": Kind(400, "Invalid Correlation ID"),
     "unauthorized": Kind(401, "Unauthorized"),
     "forbidden": Kind(403, "Forbidden"),
     "csrf-failed": Kind(403, "Cross-Site Request Refused"),
@@ -61,6 +64,7 @@ KINDS: dict[str, Kind] = {
     "method-not-allowed": Kind(405, "Method Not Allowed"),
     "request-timeout": Kind(408, "Request Timeout"),
     "conflict": Kind(409, "Resource Conflict"),
+    "ledger/not-sealed": Kind(409, "Event Not Sealed"),
     "workflow-status-conflict": Kind(409, "Conflict"),
     "deadlock": Kind(409, "Deadlock Detected", retry=True),
     "transaction-conflict": Kind(409, "Transaction Conflict", retry=True),
@@ -71,6 +75,7 @@ KINDS: dict[str, Kind] = {
     "rate-limit-exceeded": Kind(429, "Rate Limit Exceeded", retry=True),
     "request-header-fields-too-large": Kind(431, "Request Header Fields Too Large"),
     "auth-unavailable": Kind(503, "Authentication Unavailable", retry=True),
+    "ledger/unsigned": Kind(503, "Ledger Has No Signature", retry=True),
     "internal-error": Kind(500, "Internal Server Error", retry=True),
     "overloaded": Kind(503, "Service Overloaded", retry=True),
     "service-unavailable": Kind(503, "Service Unavailable", retry=True),
@@ -143,7 +148,7 @@ def _reply_to_domain_error(error: DataStorageError, request: Request) -> Reply:
         current(Refusals).note(error, request, reply.status)
     elif isinstance(error, Overloaded):
         _report_overload(error, request, reply.status)
-    elif reply.status >= FIRST_SERVER_ERROR:
+    elif reply.status >= FIRST_SERVER_ERROR and error.is_fault:
         logger.error("Request failed", exc_info=error, extra={"slug": error.slug})
     return reply
 

@@ -1,15 +1,16 @@
 """What is sent for a request: status, headers and body, with Flask or without it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Self
+from typing import Final, Self
 from wsgiref.types import WSGIEnvironment
 
 from flask import Response
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 Headers = list[tuple[str, str]]
+NO_STORE: Final = "no-store"
 
 
 @dataclass(slots=True)
@@ -27,12 +28,14 @@ class Reply:
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes | Iterable[bytes] = b""
-    cache_control: str = "no-store"
+    cache_control: str = NO_STORE
     is_page: bool = False
 
     @classmethod
     def of_bytes(cls, status: int, media_type: str, body: bytes) -> Self:
-        """Return an answer whose length is known."""
+        """Return an answer whose length is known; one without a body says nothing about it."""
+        if status in _BODILESS:
+            return cls(status)
         reply = cls(status, [("Content-Type", media_type), ("Content-Length", str(len(body)))], body)
         reply.is_page = media_type.startswith("text/html")
         return reply
@@ -66,6 +69,37 @@ class Reply:
         """Return the answer as Flask sends it: for requests that take the way through Flask."""
         headers = [*self.headers, ("Cache-Control", self.cache_control)]
         return Response(self.body, status=self.status, headers=headers)
+
+
+class Streamed:
+    """A body on its way out, until its last byte is sent or the client is gone.
+
+    Args:
+        body: read while it is sent; closed at the end if it can be.
+        ends: called at the end, once each.
+        is_sent: whether the client gets it at all; HEAD asks for the head alone.
+    """
+
+    __slots__ = ("_body", "_ends", "_is_sent")
+
+    def __init__(self, body: Iterable[bytes], ends: list[Callable[[], None]], *, is_sent: bool) -> None:
+        self._body = body
+        self._ends = ends
+        self._is_sent = is_sent
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body if self._is_sent else ())
+
+    def close(self) -> None:
+        """Finish: the server calls this after the last byte, and when the client went away."""
+        close = getattr(self._body, "close", None)
+        try:
+            if close is not None:
+                close()
+        finally:
+            ends, self._ends = self._ends, []
+            for end in ends:
+                end()
 
 
 _STATUS_LINES = {each.value: f"{each.value} {each.phrase.upper()}" for each in HTTPStatus}

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
 
 from gunicorn.http.errors import ParseException
+from werkzeug.http import parse_etags
 
 from datastorage.errors import (
     DataStorageError,
@@ -119,6 +120,11 @@ class Request:
         request_context.set(
             RequestContext(self.request_id, environ.get("HTTP_X_CORRELATION_ID"), trace_id, span_id)
         )
+
+    def has_validator(self, etag: str) -> bool:
+        """Tell whether the client says that it has what ``etag`` stands for."""
+        sent = self.environ.get("HTTP_IF_NONE_MATCH", "")
+        return bool(sent) and parse_etags(sent).contains_weak(etag.strip('"'))
 
     def route(self, routes: "Routes") -> None:
         """Find the operation and the variables of the path.

@@ -30,7 +30,7 @@ class RowShape:
     example: Mapping[str, Any] = field(default_factory=dict)
 
 
-Shape = type[msgspec.Struct] | RowShape
+Shape = type[msgspec.Struct] | type[str] | type[bytes] | RowShape
 
 
 def meaning(description: str, *, of: RowShape | Mapping[str, Any] | None = None) -> msgspec.Meta:

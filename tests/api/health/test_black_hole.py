@@ -52,11 +52,12 @@ def test_parallel_checks_of_a_black_hole_fail_in_time_with_one_attempt(
 ) -> None:
     with black_hole() as hole:
         url = f"postgresql://app@127.0.0.1:{hole.port}/none"
-        service = ServiceProcess(tmp_path, url, redis_url, SERVER_WORKERS="1")
+        settings = {"SERVER_WORKERS": "1", "LEDGER_ENABLED": "false"}
+        service = ServiceProcess(tmp_path, url, redis_url, **settings)
         try:
             service.start(ready=False)
-            # The care for partitions tries at the start, and again in a minute.
-            eventually(lambda: "Background work failed" in service.log)
+            # The care for partitions, and for the ledger, tries at the start, and again in a minute.
+            eventually(lambda: service.log.count("Background work failed") == 2)
             before = len(hole.taken)
             with ThreadPoolExecutor(10) as threads:
                 asked = list(threads.map(lambda _: ready(service.api), range(10)))

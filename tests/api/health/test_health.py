@@ -13,7 +13,13 @@ BODIES = {
     "/health/live": {"status": "alive"},
     "/health/ready": {"status": "ready"},
     "/readyz": {"status": "ready"},
-    "/health": {"status": "healthy", "database": "connected", "redis": "connected", "auth": "none"},
+    "/health": {
+        "status": "healthy",
+        "database": "connected",
+        "redis": "connected",
+        "auth": "none",
+        "ledger": "unsigned",
+    },
 }
 PATHS = (*BODIES, "/healthz")
 

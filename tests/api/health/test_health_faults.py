@@ -29,6 +29,7 @@ UNHEALTHY = {
     "database": "unreachable",
     "redis": "connected",
     "auth": "none",
+    "ledger": "unsigned",
     "error": "database connection failed",
 }
 
@@ -143,7 +144,13 @@ def test_redis_never_influences_readiness(isolated: IsolatedService, fault: str)
     assert (ready.status, ready.json) == (200, {"status": "ready"})
     assert (health.status, health.json) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "unreachable", "auth": "none"},
+        {
+            "status": "healthy",
+            "database": "connected",
+            "redis": "unreachable",
+            "auth": "none",
+            "ledger": "unsigned",
+        },
     )
     assert max(ready_seconds, health_seconds) < BUDGET_SECONDS
     assert Scrape(isolated.api).value("redis_up") == 0

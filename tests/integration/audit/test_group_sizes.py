@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import ColumnElement, Engine, literal_column, select, text
 
 from datastorage.audit.event import AuditEvent
+from datastorage.audit.inserts import inserts
 from datastorage.audit.model import Written
 from datastorage.audit.store import AuditStore
 from datastorage.audit.tables import audit_events
@@ -30,7 +31,13 @@ def test_small_events_are_not_written_with_a_large_one(
     db: Database, settings: Settings, owner_engine: Engine, threads: ThreadPoolExecutor
 ) -> None:
     ours, now = unique(), datetime.now(UTC)
-    store = AuditStore(db, settings.audit, settings.limits, settings.database.write_lock_timeout)
+    store = AuditStore(
+        db,
+        settings.audit,
+        settings.limits,
+        lock_timeout=settings.database.write_lock_timeout,
+        inserts=inserts(feed_ledger=True),
+    )
     submit = submitter(GroupWriter(store.append, max_wait_seconds=PATIENCE_SECONDS), threads)
 
     def event(action: str, payload: str) -> AuditEvent:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from datastorage.audit.event import AuditEvent, to_payload
+from datastorage.audit.inserts import inserts
 from datastorage.audit.model import BatchRecorded, Recorded
 from datastorage.audit.parents import Parents
 from datastorage.audit.reader import AuditReader
@@ -56,7 +57,11 @@ class Scene:
         durability = Durability(client, settings.redis, metrics)
         self.database = Database(settings.database, share=2, metrics=metrics)
         self.store = AuditStore(
-            self.database, settings.audit, settings.limits, settings.database.write_lock_timeout
+            self.database,
+            settings.audit,
+            settings.limits,
+            lock_timeout=settings.database.write_lock_timeout,
+            inserts=inserts(feed_ledger=True),
         )
         exports = Exports("audit", maximum=1, longest=timedelta(minutes=1), metrics=metrics)
         self.reader = AuditReader(

@@ -7,15 +7,19 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from datastorage.dlq.keys import KEYS
-from datastorage.dlq.worker import RetryLock, RetryWorker
 from datastorage.errors import Unavailable
+from datastorage.platform.pod_lock import PodLock
 from tests.integration.dlq.conftest import Lines, StartPod
 from tests.support.pods import EVENTS, NO_PARTITION, NOTIFICATIONS, UNREACHABLE, Pod, make_idle
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from datastorage.dlq.worker import RetryWorker
 
 READ_ONLY = Unavailable("no", reason="read_only", sqlstate="25006", server_message="read only")
 QUICKLY = timedelta(milliseconds=100)
@@ -230,7 +234,7 @@ def test_start_and_stop_are_said_with_their_settings(pod: Pod, lines: Lines, tmp
 
 
 def test_candidate_that_never_held_the_lock_says_nothing(pod: Pod, lines: Lines, tmp_path: Path) -> None:
-    holder, candidate = RetryLock(tmp_path / "lock"), pod.worker(tmp_path / "lock")
+    holder, candidate = PodLock(tmp_path / "lock"), pod.worker(tmp_path / "lock")
     assert holder.try_hold()
 
     candidate.start()
@@ -246,10 +250,10 @@ def test_lock_is_free_again_when_the_loop_stops(pod: Pod, tmp_path: Path) -> Non
     worker = pod.worker(lock)
     worker.start()
     eventually(lambda: bool(pod.client.exists(KEYS[EVENTS].stream)))
-    while_running = RetryLock(lock).try_hold()
+    while_running = PodLock(lock).try_hold()
 
     worker.stop(timedelta(seconds=5))
-    afterwards = RetryLock(lock)
+    afterwards = PodLock(lock)
 
     assert (while_running, afterwards.try_hold()) == (False, True)
     afterwards.release()
@@ -274,8 +278,8 @@ def test_redis_that_comes_back_empty_is_served_again(
 HOLD = """
 import sys, time
 from pathlib import Path
-from datastorage.dlq.worker import RetryLock
-lock = RetryLock(Path(sys.argv[1]))
+from datastorage.platform.pod_lock import PodLock
+lock = PodLock(Path(sys.argv[1]))
 print(lock.try_hold(), flush=True)
 sys.stdin.read()
 """
@@ -299,7 +303,7 @@ def test_killed_holder_frees_the_lock_for_another_process(
     pod.park_events(3)
 
     with running(pod, tmp_path / "lock"):
-        assert not RetryLock(tmp_path / "lock").try_hold()
+        assert not PodLock(tmp_path / "lock").try_hold()
         assert pod.archive.rows == {}
         holder.send_signal(signal.SIGKILL)
         killed_at = time.monotonic()

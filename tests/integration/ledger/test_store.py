@@ -1,32 +1,19 @@
 """Sealing: what waits in the outbox gets its leaves, each once, and the tree is the golden one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-import pytest
 from sqlalchemy import (
-    TEXT,
     Connection,
-    NullPool,
-    cast,
-    create_engine,
-    delete,
     func,
     insert,
-    literal,
     select,
 )
 
 from datastorage.ledger.leaf import Kind
 from datastorage.ledger.store import LedgerStore
 from datastorage.ledger.tiles import tiles_of
-from datastorage.platform.db.database import Database
-from datastorage.platform.metrics import Metrics
-from datastorage.settings import Settings
 from datastorage.tables import (
     audit_events,
     audit_unsealed,
@@ -35,83 +22,11 @@ from datastorage.tables import (
     ledger_statements,
     ledger_tiles,
 )
+from tests.integration.ledger.conftest import store_of
 from tests.support.event_rows import an_event_row
+from tests.support.golden_log import owner_of, store_golden_log
 from tests.support.ledger_vectors import SIZE, content, document, leaves, texts
-from tests.support.servers import Servers, TestDatabase, migrated_database
-
-
-@pytest.fixture(scope="module")
-def shared(servers: Servers) -> Iterator[TestDatabase]:
-    """A database of this module's own: each has one ledger."""
-    with migrated_database(servers.postgres_url) as migrated:
-        yield migrated
-
-
-@pytest.fixture
-def empty(servers: Servers) -> Iterator[TestDatabase]:
-    """A database whose ledger has no leaf."""
-    with migrated_database(servers.postgres_url) as migrated:
-        yield migrated
-
-
-@contextmanager
-def store_of(ledger: TestDatabase, redis_url: str) -> Iterator[LedgerStore]:
-    url = ledger.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
-    settings = Settings.from_environ({"DATASTORAGE_DATABASE_URL": url, "DATASTORAGE_REDIS_URL": redis_url})
-    database = Database(settings.database, share=1, metrics=Metrics())
-    yield LedgerStore(database)
-    database.close()
-
-
-@contextmanager
-def owner_of(ledger: TestDatabase) -> Iterator[Connection]:
-    engine = create_engine(ledger.owner_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
-
-
-@pytest.fixture
-def store(shared: TestDatabase, redis_url: str) -> Iterator[LedgerStore]:
-    """The store of a ledger for which nothing waits."""
-    with store_of(shared, redis_url) as store:
-        store.seal(1000)
-        yield store
-
-
-@pytest.fixture
-def owner(shared: TestDatabase) -> Iterator[Connection]:
-    with owner_of(shared) as connection:
-        yield connection
-
-
-def store_golden_log(owner: Connection) -> None:
-    """Store what the vectors have, in their order, as writers would have."""
-    owner.execute(delete(audit_unsealed))
-    for month in (date(2026, 10, 1), date(2026, 11, 1)):
-        owner.execute(select(func.ensure_month_partition("audit_events", month)))
-    for line in texts():
-        members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-        if "statement_id" in members:
-            statement_id = msgspec.json.decode(members["statement_id"])
-            waiting = {"event_id": statement_id, "event_date": None, "statement": line.decode()}
-        else:
-            row = {
-                name.replace("version", "event_version"): as_sql(name, raw) for name, raw in members.items()
-            }
-            owner.execute(insert(audit_events).values(row))
-            waiting = {"event_id": row["event_id"], "event_date": row["event_date"], "statement": None}
-        owner.execute(insert(audit_unsealed).values(waiting))
-
-
-def as_sql(name: str, raw: msgspec.Raw) -> Any:
-    column = audit_events.c[name.replace("version", "event_version")]
-    value = (
-        bytes(raw).decode()
-        if name.startswith("event_data") or name == "event_metadata"
-        else msgspec.json.decode(raw)
-    )
-    return None if value is None else cast(literal(str(value), TEXT), column.type)
+from tests.support.servers import TestDatabase
 
 
 def count(owner: Connection, table: Any) -> int:

@@ -9,6 +9,7 @@ from datastorage.health.checks import Check
 from datastorage.health.probes import QueueState
 from datastorage.health.routes import ALIVE, HEALTHY, READY, live
 from datastorage.health.service import HealthService
+from datastorage.ledger.state import SharedState, State
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.web.operations import Answer
 from tests.support.small_app import open_to_all
@@ -47,6 +48,7 @@ def service(
         database=Check("database", database),
         redis=Check("redis", redis),
         access=open_to_all(Metrics()),
+        ledger=SharedState(State.OK),
         is_shutting_down=lambda: is_shutting_down,
         required_revision="0002",
         readiness_requires_database=requires_database,
@@ -122,6 +124,7 @@ def test_unreachable_database_is_not_ready_and_unhealthy() -> None:
             "database": "unreachable",
             "redis": "connected",
             "auth": "none",
+            "ledger": "ok",
             "error": "database connection failed",
         },
     )
@@ -130,7 +133,13 @@ def test_unreachable_database_is_not_ready_and_unhealthy() -> None:
 def test_unreachable_redis_is_healthy() -> None:
     assert healthy(service(redis=down)) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "unreachable", "auth": "none"},
+        {
+            "status": "healthy",
+            "database": "connected",
+            "redis": "unreachable",
+            "auth": "none",
+            "ledger": "ok",
+        },
     )
 
 
@@ -144,7 +153,7 @@ def test_without_the_requirement_redis_is_enough_to_be_ready() -> None:
 def test_redis_that_takes_no_entries_is_named_and_not_enough_to_be_ready(state: RedisState) -> None:
     assert healthy(service(redis=redis_is(state))) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": state, "auth": "none"},
+        {"status": "healthy", "database": "connected", "redis": state, "auth": "none", "ledger": "ok"},
     )
     assert ready(service(redis=redis_is(state))) == IS_READY
     assert ready(service(down, redis_is(state), requires_database=False)) == NOT_READY
@@ -160,6 +169,7 @@ def test_volatile_queue_is_named_and_changes_no_status() -> None:
             "database": "connected",
             "redis": "connected",
             "auth": "none",
+            "ledger": "ok",
             "queue": "volatile",
         },
     )

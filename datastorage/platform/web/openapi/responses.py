@@ -1,5 +1,6 @@
 """Responses: the answers of a contract, and the problems it may end in instead."""
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -70,6 +71,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string"},
     },
+    "ETag": {
+        "description": "Stands for this very answer: send it in `If-None-Match`.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "X-Next-Cursor": {
         "description": "Present when rows remain: send it as `cursor` to go on.",
         "schema": {"type": "string"},
@@ -125,11 +131,14 @@ def _refer_to_headers(*names: str) -> dict[str, Any]:
 def _add_answer(spec: APISpec, described: dict[str, Any], answer: Answer) -> None:
     if answer.media_type not in described["content"] and described["content"]:
         described["description"] += f" {answer.description}"
+    described["headers"] |= _refer_to_headers(*answer.announces)
+    if answer.status == HTTPStatus.NOT_MODIFIED:
+        del described["content"]
+        return
     schema = shapes.reference(spec, answer.schema)
     if answer.media_type == SEQUENCE:
         schema = {"type": "array", "items": schema, "description": "One item per line."}
     described["content"][answer.media_type] = {"schema": schema}
-    described["headers"] |= _refer_to_headers(*answer.announces)
     for link in answer.links:
         target = {"operationId": link.operation, "parameters": dict(link.parameters)}
         name = f"{link.operation}_by_{'_'.join(link.parameters)}"
@@ -151,7 +160,7 @@ def _slugs_by_status(operation: Operation, *, has_variables: bool) -> Iterator[t
 
 
 def _problem_reference(spec: APISpec, slug: str) -> dict[str, Any]:
-    name = "".join(word.capitalize() for word in slug.split("-")) + "Problem"
+    name = "".join(word.capitalize() for word in re.split("[-/]", slug)) + "Problem"
     if name not in spec.components.schemas:
         spec.components.schema(name, _problem(slug))
     return {"$ref": f"#/components/schemas/{name}"}

@@ -35,14 +35,16 @@ def shape_of(outcome: type, body: Callable[[Any], Any] | None) -> Any:
 
 
 def reference(spec: APISpec, shape: Shape) -> dict[str, Any]:
-    """Return a reference to the component of ``shape``, which is added on first use."""
+    """Return a reference to the component of ``shape``, added on first use; text and bytes have none."""
+    if not isinstance(shape, RowShape) and not issubclass(shape, msgspec.Struct):
+        return {"type": "string"}
     name = shape.name if isinstance(shape, RowShape) else shape.__name__
     if name not in spec.components.schemas:
         spec.components.schema(name, {"title": name, "type": "object"} | _described(spec, shape))
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _described(spec: APISpec, shape: Shape) -> dict[str, Any]:
+def _described(spec: APISpec, shape: type[msgspec.Struct] | RowShape) -> dict[str, Any]:
     if isinstance(shape, RowShape):
         description = shape.description
         properties, optional = _members_of_row(spec, shape)

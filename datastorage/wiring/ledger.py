@@ -1,0 +1,107 @@
+"""The ledger: one process of each pod seals, all of them answer questions about it."""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from datastorage.dlq.service import DeadLetterQueue
+from datastorage.ledger.chain import ChainVerifier
+from datastorage.ledger.key_files import LedgerKeys
+from datastorage.ledger.proofs import Proofs
+from datastorage.ledger.reader import LedgerReader
+from datastorage.ledger.sealer import Pause, Sealer
+from datastorage.ledger.state import SharedState, State
+from datastorage.ledger.store import LedgerStore
+from datastorage.platform.clock import Clock
+from datastorage.platform.db.database import Database, application_name
+from datastorage.platform.loop import Loop
+from datastorage.platform.metrics import Metrics
+from datastorage.platform.pod_lock import PodLock
+from datastorage.settings import LedgerSettings, Settings
+from datastorage.wiring.services import Services
+
+PAUSE_INTERVAL: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerParts:
+    """What is there before the first worker: the keys, and the state that all of them show."""
+
+    keys: LedgerKeys
+    state: SharedState
+
+    @classmethod
+    def of(cls, settings: LedgerSettings) -> Self:
+        """Read the keys.
+
+        Raises:
+            BadFileError: a file holds none.
+        """
+        return cls(LedgerKeys(), SharedState(State.OFF)).renewed(settings)
+
+    def renewed(self, settings: LedgerSettings) -> Self:
+        """Read the keys again; the state stays where other processes see it.
+
+        Raises:
+            BadFileError: a file holds none.
+        """
+        keys = LedgerKeys.read(settings)
+        if settings.enabled:
+            self.state.set(State.OK if keys.signing else State.UNSIGNED)
+        else:
+            self.state.set(State.OFF)
+        return type(self)(keys, self.state)
+
+
+def add_ledger(services: Services, settings: Settings, clock: Clock, parts: LedgerParts | None) -> None:
+    """Add the ledger and the thread that seals, or that states that nothing is sealed."""
+    parts = parts or LedgerParts.of(settings.ledger)
+    metrics = services[Metrics]
+    metrics.ledger_signing_key_loaded.set(bool(parts.keys.signing))
+    metrics.ledger_state.labels(parts.state()).set(1)
+    # Its own, so that it never takes the last connection from a request.
+    database = Database(
+        settings.database,
+        share=1,
+        metrics=metrics,
+        application_name=application_name(),
+        is_of_requests=False,
+    )
+    store = LedgerStore(database, clock)
+    services.closers.append(database.close)
+    services.add(parts.keys, parts.state, store)
+    add_readers(services, settings, clock)
+    if not settings.ledger.enabled:
+        services.loops.append(Loop("ledger pause", Pause(store).run_once, PAUSE_INTERVAL))
+        return
+    sealer = Sealer(
+        store,
+        parts.keys,
+        # TMPDIR is the runtime directory of the pod; see platform/server/startup.py.
+        lock=PodLock(Path(tempfile.gettempdir()) / "ledger-sealer.lock"),
+        state=parts.state,
+        batch=settings.ledger.seal_batch,
+        metrics=metrics,
+    )
+    services.loops.append(Loop("ledger sealer", sealer.run_once, settings.ledger.seal_interval))
+
+
+def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
+    """Add what answers questions; it uses the connections of requests."""
+    database, keys, metrics = services[Database], services[LedgerKeys], services[Metrics]
+    queue = services[DeadLetterQueue]
+    reader = LedgerReader(database, keys, services[SharedState])
+    services.add(
+        reader,
+        Proofs(
+            database,
+            reader,
+            keys,
+            is_queued=lambda event_id: queue.are_queued([str(event_id)])[0],
+            queue_seconds=round(settings.redis.dlq_poll_interval.total_seconds()),
+            metrics=metrics,
+        ),
+        ChainVerifier(database, metrics, clock),
+    )
