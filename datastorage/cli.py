@@ -14,6 +14,10 @@ COMMANDS = {
     "partitions": ("datastorage.partitions.cli", "List the monthly partitions, create missing ones."),
     "dlq": ("datastorage.operators", "Look at the dead-letter queue, replay it, discard from it."),
     "verify": ("datastorage.verification.cli", "Check events, logs and archives against the ledger's key."),
+    "ledger": (
+        "datastorage.operators",
+        "Show where the ledger stands, audit it, backfill it.",
+    ),
     "auth": ("datastorage.operators", "Make tokens for callers, find out what one may do."),
     "openapi": ("datastorage.openapi", "Print the API document."),
     "demo": ("datastorage.demo.cli", "Load sample data through the HTTP API."),

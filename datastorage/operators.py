@@ -1,4 +1,4 @@
-"""Commands that need parts of the service: ``dlq`` its write path, ``auth`` its access control."""
+"""Commands that need other features: ``dlq`` the write path, ``auth`` access control, ``ledger`` months."""
 
 import uuid
 from collections.abc import Iterator
@@ -14,7 +14,11 @@ from datastorage.dlq.cli.backing import Backing, Discard, Replaying
 from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
 from datastorage.health.service import HealthService
+from datastorage.ledger.cli import build_group as build_ledger_group
+from datastorage.partitions.plan import AUDIT_EVENTS, Month
+from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import utc_now
+from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
@@ -70,5 +74,16 @@ def record_discard(settings: Settings, discard: Discard) -> None:
         services[AuditService].record(event)
 
 
+def attached_months(database: Database) -> set[Month]:
+    """Return the months of events that can be read.
+
+    Raises:
+        DatabaseError: the catalogue cannot.
+    """
+    found = PartitionStore(database).list_partitions()
+    return {p.month for p in found if p.month and p.attached and p.table == AUDIT_EVENTS.name}
+
+
 auth = build_auth_group(control_of)
+ledger = build_ledger_group(attached_months)
 dlq = build_group(Backing(connect=redis_client, replaying=replaying, record_discard=record_discard))
