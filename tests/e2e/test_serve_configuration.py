@@ -272,3 +272,14 @@ def test_key_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, n
     assert line["msg"] == "Failed to load secrets"
     assert named in line["error"]
     assert str(file) in line["error"]
+
+
+def test_key_of_sessions_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "session-keys"
+    file.write_text("short\n")
+
+    line = refused_start(tmp_path, variables=URLS | {"DATASTORAGE_CONSOLE_SESSION_KEY_FILE": str(file)})
+
+    assert line["msg"] == "Failed to load access policy"
+    assert str(file) in line["error"]
+    assert "short" not in line["error"]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from tests.support.builders import EVENTS
 from tests.support.exposition import Scrape
 from tests.support.http import Answer, assert_problem
 from tests.support.paged_service import PAGE, PagedService
+from tests.support.processes import descendants
 from tests.support.review_server import TOKEN_REVIEWS, Account, ReviewServer
 from tests.support.servers import TestDatabase
 from tests.support.service import ServiceProcess
@@ -286,3 +288,13 @@ def test_files_of_the_pages_need_nothing(paged: ServiceProcess) -> None:
     assert "max-age" in answer.headers["Cache-Control"]
     assert paged.api.get("/console/static/../routes.py").status in {401, 404}
     assert paged.api.get("/console/static/%2e%2e/routes.py").status in {401, 404}
+
+
+def test_session_outlives_a_reload_without_a_key_of_its_own(paged: ServiceProcess, browser: Browser) -> None:
+    browser.log_in("R")
+    old = set(descendants(paged.pid))
+
+    paged.signal(signal.SIGHUP)
+    eventually(lambda: len(descendants(paged.pid)) == len(old) and not old & set(descendants(paged.pid)))
+
+    assert {browser.get(PAGE, Connection="close").status for _ in range(8)} == {200}
