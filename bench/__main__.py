@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench import access, audit_reads, audit_rows, audit_writes, growth, incidents, workflows
+from bench import access, audit_reads, audit_rows, audit_writes, growth, incidents, manners, workflows
 from bench.figures import Figure, table, write
 from bench.rounds import EFFORTS, WORKFLOWS, Effort
 from bench.stand import Stand, servers, serving, settle
@@ -39,6 +39,8 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
     "refusals": access.refusals,
     "random-tokens": access.random_tokens,
     "limits": access.limits,
+    "stalled": manners.stalled,
+    "slow-readers": manners.slow_readers,
 }
 """Reads first: what the writes leave behind would be in them."""
 
