@@ -18,8 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from datastorage.errors import DatabaseError
 from datastorage.ledger import standing
+from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.backfill import LOCK, Backfill
 from datastorage.ledger.comparison import Differences, LedgerAudit
+from datastorage.ledger.errors import MalformedEvidence
+from datastorage.ledger.history import History
+from datastorage.ledger.publication import Deliveries, targets_of
 from datastorage.ledger.store import LedgerStore
 from datastorage.partitions.plan import Month
 from datastorage.platform.clock import utc_now
@@ -109,7 +113,7 @@ def build_group(attached_months: AttachedMonths) -> click.Group:
     """Return the commands, working with ``attached_months``."""
     return click.Group(
         "ledger",
-        commands=[status, audit, backfill],
+        commands=[status, audit, backfill, publish],
         help="The ledger: where it stands, whether it is whole, and leaves for events that have none.",
         context_settings={"obj": attached_months},
     )
@@ -153,6 +157,38 @@ def audit(of: _Ledger, *, chosen: tuple[Month, ...], leaves_only: bool, as_json:
             checks.compare_tree(size, found, bar.update)
     _print_differences(found, as_json=as_json)
     return TAMPERED if found.total else 0
+
+
+@click.command()
+@as_json_option
+@pass_ledger
+def publish(of: _Ledger, *, as_json: bool) -> int:
+    """Send the newest signed checkpoint to all targets and witnesses now.
+
+    Exits with 3 when one did not take it, and with 1 when one knows another history.
+    """
+    try:
+        targets = targets_of(of.settings.ledger)
+    except MalformedEvidence as error:
+        raise click.UsageError(f"ledger.witnesses: {error}") from error
+    if not targets:
+        raise click.UsageError("neither ledger.publish nor ledger.witnesses is set")
+    history = History(of.database)
+    note = history.signed_note()
+    if note is None:
+        click.echo("the ledger has no signed checkpoint", err=True)
+        return INCOMPLETE
+    alarm = RollbackAlarm(history, of.settings.ledger.origin or "", targets)
+    if alarm.look():
+        click.echo("TAMPERED rollback: a target knows another history", err=True)
+        return TAMPERED
+    outcomes = Deliveries(history, targets, Metrics()).deliver(note)
+    if as_json:
+        click.echo(json.dumps(outcomes, indent=2))
+    else:
+        for name, outcome in outcomes.items():
+            click.echo(f"{name}: {outcome}")
+    return 0 if set(outcomes.values()) == {"ok"} else INCOMPLETE
 
 
 def _print_differences(found: Differences, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from datastorage.ledger.leaf import Kind, correlation_tag, leaf_of
 from datastorage.ledger.model import ReceiptProof, TextProof
 from datastorage.ledger.note import Note
 from datastorage.ledger.proof import Proof
-from datastorage.ledger.reader import LedgerReader, hashes_of_tile, newest_note
+from datastorage.ledger.reader import LedgerReader, covering_note, hashes_of_tile
 from datastorage.ledger.receipt import Receipt
 from datastorage.ledger.refusals import RETRY_SOON_SECONDS, NotSealed, Unsigned
 from datastorage.ledger.tables import ledger_entries, ledger_statements
@@ -143,7 +143,7 @@ def _find(connection: Connection, event_id: UUID, correlation_id: str | None) ->
         if texts:
             raise NotSealed(BACKFILL, retry_after_seconds=None)
         return None
-    newest = newest_note(connection, above=index)
+    newest = covering_note(connection, index)
     if newest is None:
         raise Unsigned("no signed checkpoint covers the event yet")
     note = Note.of(newest.note.encode())

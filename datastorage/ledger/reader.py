@@ -11,6 +11,7 @@ from datastorage.ledger.appending import stored_leaf
 from datastorage.ledger.key_files import LedgerKeys
 from datastorage.ledger.keys import VerifierKey
 from datastorage.ledger.model import KeyRecord, Keys, Served, SignedCheckpoint
+from datastorage.ledger.note import Note
 from datastorage.ledger.refusals import Unsigned
 from datastorage.ledger.state import SharedState, State
 from datastorage.ledger.statements import KeyStatement, Type
@@ -24,6 +25,8 @@ from datastorage.ledger.tiles import ENTRIES, TILE_HEIGHT, TILE_WIDTH, Tile, bun
 from datastorage.ledger.tree import HASH_BYTES, leaf_hash
 from datastorage.platform.db.database import Database
 
+MOST_PUBLISHED: Final = 100
+"""Published checkpoints in which a cosigned one is looked for."""
 _DECODER: Final = msgspec.json.Decoder(KeyStatement)
 
 
@@ -34,6 +37,24 @@ def newest_note(connection: Connection, *, above: int = 0) -> Row[int, str] | No
         columns.note.is_not(None), columns.tree_size > above
     )
     return connection.execute(signed.order_by(columns.tree_size.desc()).limit(1)).one_or_none()
+
+
+def covering_note(connection: Connection, index: int) -> Row[int, str] | None:
+    """Return size and note of the newest cosigned checkpoint that covers a leaf, else the newest signed."""
+    columns = ledger_checkpoints.c
+    published = select(columns.tree_size, columns.note).where(
+        columns.published_at.is_not(None), columns.tree_size > index
+    )
+    newest_first = published.order_by(columns.tree_size.desc()).limit(MOST_PUBLISHED)
+    for row in connection.execute(newest_first):
+        if _is_cosigned(row.note):
+            return row
+    return newest_note(connection, above=index)
+
+
+def _is_cosigned(note: str) -> bool:
+    origin = note.partition("\n")[0]
+    return any(line.name != origin for line in Note.of(note.encode()).signatures)
 
 
 def hashes_of_tile(connection: Connection) -> Callable[[int, int], bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Final
 
 from datastorage.errors import DatabaseError
+from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.key_files import LedgerKeys
 from datastorage.ledger.state import SharedState, State
 from datastorage.ledger.store import LedgerStore, Sealed
@@ -33,6 +34,7 @@ class Sealer:
         store: the ledger, on a connection of its own.
         keys: those that sign.
         lock: decides which process of the pod seals.
+        alarm: keeps it from sealing a history that is not the published one.
         state: what ``/health`` shows.
         batch: rows of one round.
         metrics: rounds, sizes and lags.
@@ -44,6 +46,7 @@ class Sealer:
         keys: LedgerKeys,
         *,
         lock: PodLock,
+        alarm: RollbackAlarm,
         state: SharedState,
         batch: int,
         metrics: Metrics,
@@ -51,6 +54,7 @@ class Sealer:
         self._store = store
         self._keys = keys
         self._lock = lock
+        self._alarm = alarm
         self._state = state
         self._batch = batch
         self._metrics = metrics
@@ -68,7 +72,7 @@ class Sealer:
             return None
         self._warn_unsigned()
         try:
-            sealed = self._seal()
+            sealed = self._seal() if self._alarm.permits_sealing() else None
             self._look()
         except DatabaseError as fault:
             self._metrics.ledger_seals.labels("error").inc()
@@ -79,7 +83,7 @@ class Sealer:
     def _seal(self) -> Sealed | None:
         began = monotonic_seconds()
         keys = None if self._are_keys_stated else self._keys
-        sealed = self._store.seal(self._batch, self._not_yet(began), keys)
+        sealed = self._store.seal(self._batch, self._not_yet(began), keys, self._alarm.previous)
         if sealed is None:
             self._metrics.ledger_seals.labels("busy").inc()
             return None
@@ -132,7 +136,9 @@ class Sealer:
         seconds = 0.0 if waiting.first is None else now - self._oldest[1]
         self._metrics.ledger_unsealed.set(waiting.rows)
         self._metrics.ledger_oldest_unsealed_seconds.set(seconds)
-        if seconds >= BEHIND_SECONDS:
+        if self._alarm.is_raised:
+            self._show(State.STOPPED)
+        elif seconds >= BEHIND_SECONDS:
             self._show(State.BEHIND)
         else:
             self._show(State.OK if self._keys.signing else State.UNSIGNED)

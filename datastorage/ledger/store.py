@@ -84,7 +84,11 @@ class LedgerStore:
         self._clock = clock
 
     def seal(
-        self, limit: int, skipped: Collection[int] = (), keys: LedgerKeys | None = None
+        self,
+        limit: int,
+        skipped: Collection[int] = (),
+        keys: LedgerKeys | None = None,
+        previous: Checkpoint | None = None,
     ) -> Sealed | None:
         """Append the leaves of up to ``limit`` rows that wait, the oldest first; ``None`` when another seals.
 
@@ -94,15 +98,16 @@ class LedgerStore:
             limit: rows that are looked at.
             skipped: ids of rows that are not, because their events were missing a moment ago.
             keys: those that sign from now on: statements about them come before all that waits.
+            previous: the newest published checkpoint of another origin; the newest signed one when absent.
 
         Raises:
             DatabaseError: nothing was appended, unless the connection was lost during the commit.
         """
 
         def work(connection: Connection) -> Sealed | None:
-            if not connection.execute(select(func.pg_try_advisory_xact_lock(_lock()))).scalar_one():
+            if not connection.execute(select(func.pg_try_advisory_xact_lock(seal_lock()))).scalar_one():
                 return None
-            first = [] if keys is None else _changes_of_keys(connection, keys, self._clock())
+            first = [] if keys is None else _changes_of_keys(connection, keys, previous, self._clock())
             return _seal(connection, first, limit, skipped)
 
         return self._database.write(work, timeout=SEAL_TIMEOUT, lock_timeout=LOCK_TIMEOUT)
@@ -139,7 +144,7 @@ class LedgerStore:
 
         def work(connection: Connection) -> bool:
             # Two workers start at the same time.
-            connection.execute(select(func.pg_advisory_xact_lock(_lock())))
+            connection.execute(select(func.pg_advisory_xact_lock(seal_lock())))
             if newest_turn(connection) is Type.PAUSE:
                 return False
             connection.execute(outbox.put(*statement_of(Type.PAUSE, self._clock(), {})))
@@ -158,7 +163,8 @@ def newest_turn(connection: Connection) -> Type | None:
     return Type(found[-1]) if found else None
 
 
-def _lock() -> Any:
+def seal_lock() -> Any:
+    """Return the number of the advisory lock that whoever seals or publishes holds."""
     return func.hashtextextended(_LOCK, 0)
 
 
@@ -186,7 +192,9 @@ def _newest(connection: Connection) -> Row[int, bytes, str | None] | None:
     return connection.execute(newest).one_or_none()
 
 
-def _changes_of_keys(connection: Connection, keys: LedgerKeys, at: datetime) -> list[_Due]:
+def _changes_of_keys(
+    connection: Connection, keys: LedgerKeys, previous: Checkpoint | None, at: datetime
+) -> list[_Due]:
     """Return the statements about keys that begin or cease to sign."""
     columns = ledger_statements.c
     recorded = select(columns.statement).where(columns.type == Type.KEY).order_by(columns.leaf_index)
@@ -194,7 +202,7 @@ def _changes_of_keys(connection: Connection, keys: LedgerKeys, at: datetime) -> 
     signed = ledger_checkpoints.c
     notes = select(signed.note).where(signed.note.is_not(None)).order_by(signed.tree_size.desc()).limit(1)
     note = connection.execute(notes).scalar_one_or_none()
-    newest = None if note is None else Checkpoint.of(Note.of(note.encode()).text)
+    newest = previous or (None if note is None else Checkpoint.of(Note.of(note.encode()).text))
     changes = changes_of_keys(in_use, keys.verifying, newest, at)
     return [_Due(leaf_of(text.encode()), None, statement=text) for _, text in changes]
 

@@ -12,6 +12,11 @@ class PodLock:
         self._path = path
         self._descriptor: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds the lock."""
+        return self._descriptor is not None
+
     def try_hold(self) -> bool:
         """Return whether this process holds the lock now."""
         if self._descriptor is not None:

@@ -20,6 +20,7 @@ Checks = Mapping[str, Callable[[Values], bool]]
 
 _BUSY_CLIENTS = 50  # parallel writers the service promises to answer
 _USUAL_BATCH_SIZE = 1000
+_MOST_WITNESSES = 15
 _SECOND = timedelta(seconds=1)
 
 _WORDS = {ne: "must differ from", ge: "must be at least", le: "must be at most", lt: "must be below"}
@@ -114,6 +115,10 @@ _REFUSALS: Checks = {
     ),
     "ledger origin required": lambda of: (
         of["ledger.signing_key_file"] is not None and of["ledger.origin"] is None
+    ),
+    "ledger.witnesses must be at most 15": lambda of: len(of["ledger.witnesses"]) > _MOST_WITNESSES,
+    "ledger.publish and ledger.witnesses need ledger.signing_key_file": lambda of: (
+        bool(of["ledger.publish"] or of["ledger.witnesses"]) and of["ledger.signing_key_file"] is None
     ),
     "ledger.next_key_file needs ledger.signing_key_file": lambda of: (
         of["ledger.next_key_file"] is not None and of["ledger.signing_key_file"] is None

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from datastorage.dlq.service import DeadLetterQueue
+from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.chain import ChainVerifier
+from datastorage.ledger.errors import MalformedEvidence
+from datastorage.ledger.history import History
 from datastorage.ledger.key_files import LedgerKeys
 from datastorage.ledger.proofs import Proofs
+from datastorage.ledger.publication import Deliveries, Publisher, targets_of
 from datastorage.ledger.reader import LedgerReader
 from datastorage.ledger.sealer import Pause, Sealer
 from datastorage.ledger.state import SharedState, State
@@ -19,9 +23,11 @@ from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.pod_lock import PodLock
+from datastorage.platform.watched import BadFileError
 from datastorage.settings import LedgerSettings, Settings
 from datastorage.wiring.services import Services
 
+PUBLICATION_LOOK: Final = timedelta(seconds=1)
 PAUSE_INTERVAL: Final = timedelta(minutes=1)
 
 
@@ -48,6 +54,10 @@ class LedgerParts:
             BadFileError: a file holds none.
         """
         keys = LedgerKeys.read(settings)
+        try:
+            targets_of(settings)
+        except MalformedEvidence as error:
+            raise BadFileError(f"ledger.witnesses: {error}") from error
         if settings.enabled:
             self.state.set(State.OK if keys.signing else State.UNSIGNED)
         else:
@@ -76,16 +86,29 @@ def add_ledger(services: Services, settings: Settings, clock: Clock, parts: Ledg
     if not settings.ledger.enabled:
         services.loops.append(Loop("ledger pause", Pause(store).run_once, PAUSE_INTERVAL))
         return
+    # TMPDIR is the runtime directory of the pod; see platform/server/startup.py.
+    lock = PodLock(Path(tempfile.gettempdir()) / "ledger-sealer.lock")
+    history, targets = History(database), targets_of(settings.ledger)
+    alarm = RollbackAlarm(history, parts.keys.origin, targets)
     sealer = Sealer(
         store,
         parts.keys,
-        # TMPDIR is the runtime directory of the pod; see platform/server/startup.py.
-        lock=PodLock(Path(tempfile.gettempdir()) / "ledger-sealer.lock"),
+        lock=lock,
+        alarm=alarm,
         state=parts.state,
         batch=settings.ledger.seal_batch,
         metrics=metrics,
     )
     services.loops.append(Loop("ledger sealer", sealer.run_once, settings.ledger.seal_interval))
+    if targets:
+        publisher = Publisher(
+            history,
+            Deliveries(history, targets, metrics),
+            alarm,
+            interval=settings.ledger.publish_interval,
+            is_sealer=lambda: lock.is_held,
+        )
+        services.loops.append(Loop("ledger publication", publisher.run_once, PUBLICATION_LOOK))
 
 
 def add_readers(services: Services, settings: Settings, clock: Clock) -> None:

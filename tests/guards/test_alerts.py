@@ -40,6 +40,8 @@ EXPECTED = {
     "HighThroughput": "warning",
     "HighWriteErrorRate": "critical",
     "LedgerBehind": "warning",
+    "LedgerPublishFailing": "warning",
+    "LedgerStopped": "critical",
     "LedgerUnsigned": "warning",
     "LogBlocked": "warning",
     "Overloaded": "warning",

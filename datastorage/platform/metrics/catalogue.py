@@ -29,6 +29,7 @@ from datastorage.platform.metrics.label_values import (
     PROOF_RESULTS,
     RETRY_RESULTS,
     SERVICES,
+    TARGET_KINDS,
     UNKNOWN,
     VALIDATION_REASONS,
 )
@@ -199,6 +200,10 @@ class Metrics:
     ledger_seals = counter("Rounds of sealing", each(result=("sealed", "idle", "busy", "error")))
     ledger_seal_duration_seconds = histogram("Duration of a round that sealed", buckets=DEF)
     ledger_seal_lag_seconds = histogram("From the acceptance of an event to its leaf", buckets=SEAL_LAG)
+    ledger_publish = counter("Checkpoints sent", each(kind=TARGET_KINDS, result=("success", "failure")))
+    ledger_published_tree_size = gauge(
+        "Smallest size that the targets of a kind have", each(kind=TARGET_KINDS), mode="mostrecent"
+    )
     ledger_proofs = counter("Proofs asked for", each(format=("tlog", "cose"), result=PROOF_RESULTS))
     ledger_verify_chain = counter("Chains verified", each(result=("valid", "tampered")))
 

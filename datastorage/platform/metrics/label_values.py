@@ -94,3 +94,4 @@ DB_ERROR_REASONS: Final = (
 
 LEDGER_STATES: Final = ("ok", "unsigned", "behind", "stopped", "off")
 PROOF_RESULTS: Final = ("ok", "not_sealed", "unsigned", "not_found")
+TARGET_KINDS: Final = ("file", "https", "witness")
