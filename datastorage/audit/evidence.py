@@ -3,7 +3,7 @@
 One expression writes the text, for reads as for digests, so a digest is that of the bytes that a client gets.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -111,6 +111,12 @@ def _digests() -> Select[Any]:
         events.correlation_id,
         digest_of(events).label("digest"),
     )
+
+
+def one_waits(event_ids: Sequence[UUID]) -> Select[bool]:
+    """Select whether one of several events waits for its leaf."""
+    due = audit_unsealed.c.event_id
+    return select(exists().where(due == func.any(literal(list(event_ids), ARRAY(due.type)))))
 
 
 def waits(event_id: UUID) -> Select[bool]:

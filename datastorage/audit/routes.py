@@ -1,5 +1,6 @@
 """The audit endpoints: unpack, call, return."""
 
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Blueprint
@@ -23,11 +24,13 @@ from datastorage.audit.parameters import NDJSON, AuditSearch, asks_for_lines
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
+from datastorage.audit.waiting import APPLIED, LeafWaits
 from datastorage.platform.access.caller import Caller
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
 from datastorage.platform.web.links import Link
 from datastorage.platform.web.operations import Answer, operation
+from datastorage.platform.web.requests import Request
 
 NEXT_CURSOR = "X-Next-Cursor"
 
@@ -38,14 +41,30 @@ RELATED = Link(
     "audit_find_events", {"correlation_id": "$request.body#/correlation_id"}, "All of the remediation."
 )
 RECORDED = (
-    Answer(Recorded, 201, Recorded, "The event is committed.", links=(READ_IT, RELATED)),
-    Answer(AlreadyRecorded, 200, Recorded, "The identical event was committed before.", links=(READ_IT,)),
+    Answer(
+        Recorded, 201, Recorded, "The event is committed.", announces=(APPLIED,), links=(READ_IT, RELATED)
+    ),
+    Answer(
+        AlreadyRecorded,
+        200,
+        Recorded,
+        "The identical event was committed before.",
+        announces=(APPLIED,),
+        links=(READ_IT,),
+    ),
     Answer(Parked, 202, Parked, "The database cannot take it now; it is safe in the queue."),
 )
 READ_FIRST = Link("audit_get_event", {"event_id": "$response.body#/event_ids/0"}, "The first of the batch.")
 BATCH_QUEUED = "The database cannot take it now; every event is safe in the queue."
 BATCH_RECORDED = (
-    Answer(BatchRecorded, 201, BatchRecorded, "Every event of the batch is committed.", links=(READ_FIRST,)),
+    Answer(
+        BatchRecorded,
+        201,
+        BatchRecorded,
+        "Every event of the batch is committed.",
+        announces=(APPLIED,),
+        links=(READ_FIRST,),
+    ),
     Answer(BatchParked, 202, BatchParked, BATCH_QUEUED),
 )
 NEXT_PAGE = Link(
@@ -53,6 +72,8 @@ NEXT_PAGE = Link(
     {"cursor": "$response.body#/pagination/next_cursor"},
     "The next page, with the other parameters unchanged.",
 )
+Outcome = TypeVar("Outcome")
+
 WRITE_PROBLEMS = ("validation-error", "conflict", "service-unavailable")
 READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-timeout")
 
@@ -62,17 +83,19 @@ READ_PROBLEMS = ("validation-error", "deadlock", "service-unavailable", "query-t
     Permission.WRITE,
     body=AuditEventSchema,
     wants_caller=True,
+    wants_request=True,
     answers=RECORDED,
     problems=WRITE_PROBLEMS,
 )
-def create_event(caller: Caller, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+def create_event(caller: Caller, request: Request, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event.
 
     Sent again with the same `event_id` and content it is stored once. A person is the actor of what it
     sends: `actor_type` becomes `user` and `actor_id` its name; whom the body named instead is kept in
-    `event_metadata.claimed_actor`.
+    `event_metadata.claimed_actor`. With `Prefer: wait=N` the answer waits up to N seconds for the event's
+    proof, and says by `Preference-Applied` that it is there.
     """
-    return current(AuditService).record(attributed(event, caller.identity))
+    return _told(request, current(AuditService).record(attributed(event, caller.identity)))
 
 
 @blueprint.post("/events/batch")
@@ -80,12 +103,14 @@ def create_event(caller: Caller, event: AuditEvent) -> Recorded | AlreadyRecorde
     Permission.WRITE,
     body=AuditBatch,
     wants_caller=True,
+    wants_request=True,
     answers=BATCH_RECORDED,
     problems=(*WRITE_PROBLEMS, "batch-size-exceeded"),
 )
-def create_events(caller: Caller, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
+def create_events(caller: Caller, request: Request, events: list[AuditEvent]) -> BatchRecorded | BatchParked:
     """Write a batch of audit events, all or none; a person is the actor of each that it sends."""
-    return current(AuditService).record_batch([attributed(event, caller.identity) for event in events])
+    theirs = [attributed(event, caller.identity) for event in events]
+    return _told(request, current(AuditService).record_batch(theirs))
 
 
 @blueprint.post("")
@@ -93,13 +118,26 @@ def create_events(caller: Caller, events: list[AuditEvent]) -> BatchRecorded | B
     Permission.WRITE,
     body=AuditEventSchema,
     wants_caller=True,
+    wants_request=True,
     answers=RECORDED,
     problems=WRITE_PROBLEMS,
     successor="/api/v1/audit/events",
 )
-def create_event_by_older_name(caller: Caller, event: AuditEvent) -> Recorded | AlreadyRecorded | Parked:
+def create_event_by_older_name(
+    caller: Caller, request: Request, event: AuditEvent
+) -> Recorded | AlreadyRecorded | Parked:
     """Write one audit event (older name of `POST /api/v1/audit/events`)."""
-    return current(AuditService).record(attributed(event, caller.identity))
+    return _told(request, current(AuditService).record(attributed(event, caller.identity)))
+
+
+def _told(request: Request, outcome: Outcome) -> Outcome:
+    """Return the outcome of a write, later if its client would like to wait for the leaf."""
+    prefer = request.environ.get("HTTP_PREFER")
+    if prefer is not None and isinstance(outcome, Recorded):
+        request.added += tuple(current(LeafWaits).headers(prefer, [outcome.event_id]))
+    elif prefer is not None and isinstance(outcome, BatchRecorded):
+        request.added += tuple(current(LeafWaits).headers(prefer, outcome.event_ids))
+    return outcome
 
 
 @blueprint.get("/events")

@@ -1,11 +1,13 @@
 """The ledger in PostgreSQL, for those who read it: tiles, checkpoints, keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
+from datastorage.audit import evidence
 from datastorage.errors import NotFound
 from datastorage.ledger.appending import stored_leaf
 from datastorage.ledger.key_files import LedgerKeys
@@ -111,6 +113,18 @@ class LedgerReader:
         """
         if self._state() is State.OFF:
             raise NotFound("the ledger is off")
+
+    def are_proved(self, event_ids: Sequence[UUID]) -> bool:
+        """Tell whether stored events have their leaves, and the newest checkpoint is signed."""
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(evidence.one_waits(event_ids)).scalar_one():
+                return False
+            columns = ledger_checkpoints.c
+            newest = select(columns.note.is_not(None)).order_by(columns.tree_size.desc()).limit(1)
+            return bool(connection.execute(newest).scalar_one_or_none())
+
+        return self._state() is not State.OFF and bool(self._keys.signing) and self._database.read(work)
 
     def checkpoint(self) -> SignedCheckpoint:
         """Return the newest signed checkpoint.

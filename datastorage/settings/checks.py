@@ -21,6 +21,7 @@ Checks = Mapping[str, Callable[[Values], bool]]
 _BUSY_CLIENTS = 50  # parallel writers the service promises to answer
 _USUAL_BATCH_SIZE = 1000
 _MOST_WITNESSES = 15
+_FEW_WAITING = 8  # the default, of which a worker with few threads lets fewer wait
 _SECOND = timedelta(seconds=1)
 
 _WORDS = {ne: "must differ from", ge: "must be at least", le: "must be at most", lt: "must be below"}
@@ -115,6 +116,9 @@ _REFUSALS: Checks = {
     ),
     "ledger origin required": lambda of: (
         of["ledger.signing_key_file"] is not None and of["ledger.origin"] is None
+    ),
+    "ledger.max_waiting_writes must be at most half of server.threads": lambda of: (
+        of["ledger.max_waiting_writes"] > max(of["server.threads"] // 2, _FEW_WAITING)
     ),
     "ledger.witnesses must be at most 15": lambda of: len(of["ledger.witnesses"]) > _MOST_WITNESSES,
     "ledger.publish and ledger.witnesses need ledger.signing_key_file": lambda of: (

@@ -53,6 +53,7 @@ class LedgerSettings:
         next_key_file: signs beside it while verifiers learn the new key.
         seal_interval: between two rounds.
         seal_batch: events of one round.
+        max_waiting_writes: of a worker, whose clients wait for the leaf; each holds a thread.
         publish: where signed checkpoints go: ``file:`` folders and URLs.
         publish_token_file: the bearer token for URLs.
         publish_interval: between two publications.
@@ -65,6 +66,7 @@ class LedgerSettings:
     next_key_file: Path | None = optional(kinds.text(then=Path))
     seal_interval: timedelta = setting(kinds.duration("100ms", "60s"), "500ms")
     seal_batch: int = setting(kinds.integer(256, 65536), "4096")
+    max_waiting_writes: int = setting(kinds.integer(0), "8")
     publish: tuple[str, ...] = setting(kinds.listing(_target()), "")
     publish_token_file: Path | None = optional(kinds.file())
     publish_interval: timedelta = setting(kinds.duration("1s", "1h"), "60s")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
+from datastorage.audit.waiting import LeafWaits
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.chain import ChainVerifier
@@ -23,6 +24,7 @@ from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.loop import Loop
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.pod_lock import PodLock
+from datastorage.platform.server.shared import SharedFlag
 from datastorage.platform.watched import BadFileError
 from datastorage.settings import LedgerSettings, Settings
 from datastorage.wiring.services import Services
@@ -118,6 +120,11 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
     reader = LedgerReader(database, keys, services[SharedState])
     services.add(
         reader,
+        LeafWaits(
+            reader.are_proved,
+            most=min(settings.ledger.max_waiting_writes, settings.server.threads // 2),
+            is_ending=services[SharedFlag],
+        ),
         Proofs(
             database,
             reader,

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from datastorage import __version__
 from datastorage.platform.clock import Clock, utc_now
+from datastorage.platform.metrics import buckets
 from datastorage.platform.metrics.deferred import DeferredUpdates
 from datastorage.platform.metrics.files import UNSHARED
 from datastorage.platform.metrics.label_values import (
@@ -58,16 +59,6 @@ TRACE_OUTCOMES: Final = (*OUTCOMES, "dlq_fallback")
 DB_RENEWAL_REASONS: Final = ("read_only", "shutdown", "lost", "plan")
 STREAMS: Final = ("events", "notifications")
 
-DEF: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-QUERY: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-POOL_WAIT: Final = (*QUERY, 2.5, 5, 10, 30)
-HTTP: Final = tuple(0.001 * 2**power for power in range(16))
-ENQUEUE: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
-REVIEW: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-RECOVERY_AGE: Final = (1, 10, 60, 300, 900, 3600, 14400, 86400)
-SEAL_LAG: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
-DRAIN: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
 _STREAM = each(stream=STREAMS)
 _UNMATCHED = Labels(("method", "path", "status"), (("GET", "unmatched", "404"),))
 
@@ -87,10 +78,10 @@ class Metrics:
     # Writes
     audit_traces = counter("Audit records by outcome", each(service=SERVICES, status=TRACE_OUTCOMES))
     audit_lag_seconds = histogram(
-        "From the event's timestamp to receipt", each(service=SERVICES), buckets=DEF
+        "From the event's timestamp to receipt", each(service=SERVICES), buckets=buckets.DEF
     )
     write_duration_seconds = histogram(
-        "Duration of one database write attempt", each(table=WRITTEN_TABLES), buckets=DEF
+        "Duration of one database write attempt", each(table=WRITTEN_TABLES), buckets=buckets.DEF
     )
     write = counter("Database writes by outcome", each(table=WRITTEN_TABLES, status=OUTCOMES))
     validation_failures = counter(
@@ -98,7 +89,9 @@ class Metrics:
     )
 
     # Reads
-    query_duration_seconds = histogram("Duration of a read", each(operation=OPERATIONS), buckets=QUERY)
+    query_duration_seconds = histogram(
+        "Duration of a read", each(operation=OPERATIONS), buckets=buckets.QUERY
+    )
     query = counter("Reads by outcome", each(operation=OPERATIONS, status=OUTCOMES))
 
     # Database and pool
@@ -106,7 +99,7 @@ class Metrics:
     db_connections_in_use = gauge("Pool connections checked out", mode="livesum")
     db_connections_idle = gauge("Pool connections not checked out", mode="livesum")
     db_connections_max = gauge("Most connections the pools may open", mode="livesum")
-    db_connection_wait_duration_seconds = histogram("Wait for a pool connection", buckets=POOL_WAIT)
+    db_connection_wait_duration_seconds = histogram("Wait for a pool connection", buckets=buckets.POOL_WAIT)
     db_pool_timeouts = counter("Requests that got no pool connection in time")
     db_errors = counter("Database errors by reason", each(reason=DB_ERROR_REASONS))
     db_connections_renewed = counter("Renewals of a process's connections", each(reason=DB_RENEWAL_REASONS))
@@ -115,7 +108,9 @@ class Metrics:
     redis_up = gauge("1 if the last Redis check succeeded", mode="mostrecent")
 
     # HTTP; observed by platform/web/http_metrics.py
-    http_request_duration_seconds = histogram("Time until the answer is ready", _UNMATCHED, buckets=HTTP)
+    http_request_duration_seconds = histogram(
+        "Time until the answer is ready", _UNMATCHED, buckets=buckets.HTTP
+    )
     http_request = counter("HTTP requests", _UNMATCHED)
     http_request_exceptions = counter(
         "HTTP requests that ended in an unhandled exception", each(method=("GET",), path=("unmatched",))
@@ -151,7 +146,7 @@ class Metrics:
         "Reviews, and fetches of an issuer's keys", each(kind=AUTH_REVIEWS, result=("ok", "refused", "error"))
     )
     auth_review_duration_seconds = histogram(
-        "Duration of a review", each(kind=AUTH_REVIEWS[:2]), buckets=REVIEW
+        "Duration of a review", each(kind=AUTH_REVIEWS[:2]), buckets=buckets.REVIEW
     )
     auth_backend_up = gauge(
         "1 if the newest review or fetch succeeded", each(kind=("kubernetes", "keys")), mode="mostrecent"
@@ -198,8 +193,10 @@ class Metrics:
     ledger_state = gauge("1 for the present state", each(state=LEDGER_STATES), mode="mostrecent")
     ledger_signing_key_loaded = gauge("1 if every worker has a key that signs", mode="livemin")
     ledger_seals = counter("Rounds of sealing", each(result=("sealed", "idle", "busy", "error")))
-    ledger_seal_duration_seconds = histogram("Duration of a round that sealed", buckets=DEF)
-    ledger_seal_lag_seconds = histogram("From the acceptance of an event to its leaf", buckets=SEAL_LAG)
+    ledger_seal_duration_seconds = histogram("Duration of a round that sealed", buckets=buckets.DEF)
+    ledger_seal_lag_seconds = histogram(
+        "From the acceptance of an event to its leaf", buckets=buckets.SEAL_LAG
+    )
     ledger_publish = counter("Checkpoints sent", each(kind=TARGET_KINDS, result=("success", "failure")))
     ledger_published_tree_size = gauge(
         "Smallest size that the targets of a kind have", each(kind=TARGET_KINDS), mode="mostrecent"
@@ -224,10 +221,10 @@ class Metrics:
         Labels(("stream", "type"), (("events", "audit_event"), ("notifications", "notification_audit"))),
     )
     dlq_enqueue_failures = counter("Entries not queued", each(stream=STREAMS, reason=ENQUEUE_FAILURES))
-    dlq_enqueue_duration_seconds = histogram("Duration of an enqueue", _STREAM, buckets=ENQUEUE)
+    dlq_enqueue_duration_seconds = histogram("Duration of an enqueue", _STREAM, buckets=buckets.ENQUEUE)
     dlq_durable = gauge("1 if Redis keeps what it has acknowledged", mode="mostrecent")
     dlq_retry = counter("Replay attempts by result", each(stream=STREAMS, result=RETRY_RESULTS))
-    dlq_recovery_age_seconds = histogram("From first queued to stored", _STREAM, buckets=RECOVERY_AGE)
+    dlq_recovery_age_seconds = histogram("From first queued to stored", _STREAM, buckets=buckets.RECOVERY_AGE)
     dead_letter_depth = gauge("Entries given up", _STREAM, mode="mostrecent")
     dead_letter = counter("Moves to the dead letters", each(stream=STREAMS, reason=DEAD_LETTER_REASONS))
     dead_letter_blocked = counter("Moves refused because the dead letters are full", _STREAM)
@@ -237,7 +234,7 @@ class Metrics:
     dlq_drain_messages_processed = counter("Entries stored by the drain at shutdown", _STREAM)
     dlq_drain_timeout = counter("Drains cut at their deadline")
     dlq_drain_errors = counter("Failures during drains")
-    dlq_drain_duration_seconds = histogram("Duration of the drain at shutdown", buckets=DRAIN)
+    dlq_drain_duration_seconds = histogram("Duration of the drain at shutdown", buckets=buckets.DRAIN)
     circuit_breaker_state = gauge("0 closed, 1 open, 2 probing", mode="mostrecent")
 
     def __init__(

@@ -223,6 +223,7 @@ def _complete(request: Request, reply: Reply) -> Headers:
     headers += ((REQUEST_ID, request.request_id), ("Cache-Control", _cache_control(request, reply)))
     if "HTTP_X_CORRELATION_ID" in environ:
         headers.append((CORRELATION_ID, environ["HTTP_X_CORRELATION_ID"]))
+    headers += request.added
     if request.quota is not None and not _is_audit_write(request, reply):
         headers += request.quota.headers
     if request.endpoint is not None and request.endpoint.operation.successor is not None:

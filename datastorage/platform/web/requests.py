@@ -78,11 +78,12 @@ class Request:
         log_fields: what the line about the request tells beside what all of them do.
         rows: how many records the answer shows, ``None`` when unknown.
         form: the fields of the form that was sent, empty until they are read.
+        added: further headers of the answer, which depend on more than the outcome.
     """
 
     __slots__ = (
-        "_sent", "caller", "endpoint", "environ", "form", "log_fields", "method", "path", "permission",
-        "quota", "request_id", "rows", "started_seconds", "unrouted", "variables",
+        "_sent", "added", "caller", "endpoint", "environ", "form", "log_fields", "method", "path",
+        "permission", "quota", "request_id", "rows", "started_seconds", "unrouted", "variables",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, started_seconds: float) -> None:
@@ -100,6 +101,7 @@ class Request:
         self.rows: int | None = None
         self.quota: Quota | None = None
         self.form: Mapping[str, str] = {}
+        self.added: tuple[tuple[str, str], ...] = ()
         self._sent: Sent | None = None
 
     def go_on(self, environ: WSGIEnvironment, started_seconds: float) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from datastorage.platform.web.preferences import preference
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -29,8 +31,4 @@ class Sent:
     @property
     def prefers_strict(self) -> bool:
         """Whether the client asks that unknown parameters are refused (``Prefer: handling=strict``)."""
-        for preference in self.prefer.split(","):
-            name, _, value = preference.partition(";")[0].partition("=")
-            if name.strip().lower() == "handling":
-                return value.strip().strip('"').lower() == "strict"
-        return False
+        return (preference(self.prefer, "handling") or "").lower() == "strict"

@@ -76,6 +76,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string"},
     },
+    "Preference-Applied": {
+        "description": "Present when every event has its proof: `Prefer: wait=N` was obeyed.",
+        "schema": {"type": "string"},
+    },
     "X-Next-Cursor": {
         "description": "Present when rows remain: send it as `cursor` to go on.",
         "schema": {"type": "string"},
