@@ -15,16 +15,14 @@ from datastorage.dlq.replay import Replayer
 from datastorage.dlq.stream import RedisQueue
 from datastorage.health.service import HealthService
 from datastorage.ledger.cli import build_group as build_ledger_group
-from datastorage.partitions.plan import AUDIT_EVENTS, Month
-from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import utc_now
-from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
 from datastorage.platform.redis import redis_client
 from datastorage.settings import Settings
 from datastorage.wiring import build_services
 from datastorage.wiring.access import control_of
 from datastorage.wiring.features import destination_of
+from datastorage.wiring.ledger import attached_months
 
 
 @contextmanager
@@ -72,16 +70,6 @@ def record_discard(settings: Settings, discard: Discard) -> None:
     )
     with closing(build_services(settings)) as services:
         services[AuditService].record(event)
-
-
-def attached_months(database: Database) -> set[Month]:
-    """Return the months of events that can be read.
-
-    Raises:
-        DatabaseError: the catalogue cannot.
-    """
-    found = PartitionStore(database).list_partitions()
-    return {p.month for p in found if p.month and p.attached and p.table == AUDIT_EVENTS.name}
 
 
 auth = build_auth_group(control_of)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from datastorage.partitions.plan import Month
 from datastorage.platform.db.database import Database
 
 MOST_SHOWN: Final = 10
+MONTH_TIMEOUT: Final = timedelta(hours=1)
 LEAVES_AT_ONCE: Final = 64 * TILE_WIDTH
 
 
@@ -90,7 +92,7 @@ class LedgerAudit:
             rows = connection.execute(_differences(month)).all()
             return list(rows), newest_turn(connection) is None, _is_archived(connection, month)
 
-        rows, is_before_ledger, is_archived = self._database.read(work, timeout=None)
+        rows, is_before_ledger, is_archived = self._database.read(work, timeout=MONTH_TIMEOUT)
         for kind, leaf_index, event_id in rows:
             if kind == Difference.EVENT_WITHOUT_LEAF and is_before_ledger:
                 found.before_ledger += 1

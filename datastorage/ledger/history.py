@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from datastorage.ledger.note import MAX_SIGNATURES, Note, Signature
-from datastorage.ledger.reader import hashes_of_tile
+from datastorage.ledger.reader import hashes_of_tile, newest_cosigned
 from datastorage.ledger.store import LOCK_TIMEOUT, seal_lock
 from datastorage.ledger.tables import ledger_checkpoints
 from datastorage.ledger.tiles import subtrees_in
@@ -81,6 +81,25 @@ class History:
             return note
 
         return self._database.write(work, lock_timeout=LOCK_TIMEOUT)
+
+    def forget_old_checkpoints(self, kept: timedelta) -> int:
+        """Delete checkpoints older than ``kept``, but the last of each hour and the newest cosigned one.
+
+        Returns:
+            How many were deleted.
+        """
+
+        def work(connection: Connection) -> int:
+            is_old = _COLUMNS.sealed_at < func.clock_timestamp() - kept
+            hour = func.date_trunc("hour", _COLUMNS.sealed_at, "UTC")
+            last_of_hours = select(func.max(_COLUMNS.tree_size)).group_by(hour)
+            goes = delete(ledger_checkpoints).where(is_old, _COLUMNS.tree_size.not_in(last_of_hours))
+            cosigned = newest_cosigned(connection)
+            if cosigned is not None:
+                goes = goes.where(_COLUMNS.tree_size != cosigned.tree_size)
+            return connection.execute(goes).rowcount
+
+        return self._database.write(work)
 
     def add_cosignatures(self, size: int, lines: Sequence[Signature]) -> None:
         """Add lines to the note of a checkpoint, unless they are there."""

@@ -43,15 +43,17 @@ def newest_note(connection: Connection, *, above: int = 0) -> Row[int, str] | No
 
 def covering_note(connection: Connection, index: int) -> Row[int, str] | None:
     """Return size and note of the newest cosigned checkpoint that covers a leaf, else the newest signed."""
+    return newest_cosigned(connection, above=index) or newest_note(connection, above=index)
+
+
+def newest_cosigned(connection: Connection, *, above: int = 0) -> Row[int, str] | None:
+    """Return size and note of the newest checkpoint of more than ``above`` leaves that a witness signed."""
     columns = ledger_checkpoints.c
     published = select(columns.tree_size, columns.note).where(
-        columns.published_at.is_not(None), columns.tree_size > index
+        columns.published_at.is_not(None), columns.tree_size > above
     )
     newest_first = published.order_by(columns.tree_size.desc()).limit(MOST_PUBLISHED)
-    for row in connection.execute(newest_first):
-        if _is_cosigned(row.note):
-            return row
-    return newest_note(connection, above=index)
+    return next((row for row in connection.execute(newest_first) if _is_cosigned(row.note)), None)
 
 
 def _is_cosigned(note: str) -> bool:

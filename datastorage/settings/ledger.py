@@ -57,6 +57,7 @@ class LedgerSettings:
         publish: where signed checkpoints go: ``file:`` folders and URLs.
         publish_token_file: the bearer token for URLs.
         publish_interval: between two publications.
+        audit_daily: whether the record is compared with the ledger once a day.
         witnesses: each a vkey and a URL; they cosign what is published.
     """
 
@@ -71,3 +72,4 @@ class LedgerSettings:
     publish_token_file: Path | None = optional(kinds.file())
     publish_interval: timedelta = setting(kinds.duration("1s", "1h"), "60s")
     witnesses: tuple[str, ...] = setting(kinds.listing(_witness()), "")
+    audit_daily: bool = setting(kinds.flag(), "true")

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -10,15 +11,19 @@ from datastorage.audit.waiting import LeafWaits
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.chain import ChainVerifier
+from datastorage.ledger.comparison import LedgerAudit
 from datastorage.ledger.errors import MalformedEvidence
 from datastorage.ledger.history import History
 from datastorage.ledger.key_files import LedgerKeys
+from datastorage.ledger.maintenance import LedgerMaintenance
 from datastorage.ledger.proofs import Proofs
 from datastorage.ledger.publication import Deliveries, Publisher, targets_of
 from datastorage.ledger.reader import LedgerReader
 from datastorage.ledger.sealer import Pause, Sealer
 from datastorage.ledger.state import SharedState, State
 from datastorage.ledger.store import LedgerStore
+from datastorage.partitions.plan import AUDIT_EVENTS, Month
+from datastorage.partitions.store import PartitionStore
 from datastorage.platform.clock import Clock
 from datastorage.platform.db.database import Database, application_name
 from datastorage.platform.loop import Loop
@@ -29,6 +34,7 @@ from datastorage.platform.watched import BadFileError
 from datastorage.settings import LedgerSettings, Settings
 from datastorage.wiring.services import Services
 
+MAINTENANCE_LOOK: Final = timedelta(minutes=1)
 PUBLICATION_LOOK: Final = timedelta(seconds=1)
 PAUSE_INTERVAL: Final = timedelta(minutes=1)
 
@@ -102,6 +108,16 @@ def add_ledger(services: Services, settings: Settings, clock: Clock, parts: Ledg
         metrics=metrics,
     )
     services.loops.append(Loop("ledger sealer", sealer.run_once, settings.ledger.seal_interval))
+    maintenance = LedgerMaintenance(
+        history,
+        # On a connection of requests: a large month takes minutes, and sealing must not wait for it.
+        LedgerAudit(services[Database]) if settings.ledger.audit_daily else None,
+        partial(attached_months, services[Database]),
+        is_sealer=lambda: lock.is_held,
+        metrics=metrics,
+        clock=clock,
+    )
+    services.loops.append(Loop("ledger maintenance", maintenance.run_once, MAINTENANCE_LOOK))
     if targets:
         publisher = Publisher(
             history,
@@ -135,3 +151,13 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
         ),
         ChainVerifier(database, metrics, clock),
     )
+
+
+def attached_months(database: Database) -> set[Month]:
+    """Return the months of events that can be read.
+
+    Raises:
+        DatabaseError: the catalogue cannot.
+    """
+    found = PartitionStore(database).list_partitions()
+    return {p.month for p in found if p.month and p.attached and p.table == AUDIT_EVENTS.name}

@@ -39,6 +39,8 @@ EXPECTED = {
     "HighQueryErrorRate": "critical",
     "HighThroughput": "warning",
     "HighWriteErrorRate": "critical",
+    "LedgerAuditDifferences": "critical",
+    "LedgerAuditOld": "warning",
     "LedgerBehind": "warning",
     "LedgerPublishFailing": "warning",
     "LedgerStopped": "critical",

@@ -24,6 +24,7 @@ from datastorage.platform.metrics.label_values import (
     AUTH_REVIEWS,
     DB_ERROR_REASONS,
     DEAD_LETTER_REASONS,
+    DIFFERENCES,
     ENQUEUE_FAILURES,
     LEDGER_STATES,
     PERMISSIONS,
@@ -33,6 +34,7 @@ from datastorage.platform.metrics.label_values import (
     TARGET_KINDS,
     UNKNOWN,
     VALIDATION_REASONS,
+    WRITTEN_TABLES,
 )
 from datastorage.platform.metrics.rows import (
     ABSENT_UNTIL_SET,
@@ -46,13 +48,6 @@ from datastorage.platform.metrics.rows import (
 )
 from datastorage.platform.request_class import RequestClass
 
-WRITTEN_TABLES: Final = (
-    "audit_events",
-    "audit_events_batch",
-    "notification_audit",
-    "remediation_workflow_catalog",
-    "resource_action_traces",
-)
 OPERATIONS: Final = ("list", "get", "aggregate", "export", "audit_events", "search")
 OUTCOMES: Final = ("success", "failure")
 TRACE_OUTCOMES: Final = (*OUTCOMES, "dlq_fallback")
@@ -201,6 +196,8 @@ class Metrics:
     ledger_published_tree_size = gauge(
         "Smallest size that the targets of a kind have", each(kind=TARGET_KINDS), mode="mostrecent"
     )
+    ledger_audit_differences = gauge("What the last audit found", each(kind=DIFFERENCES), mode="mostrecent")
+    ledger_audit_timestamp = gauge("Unix time of its end", ABSENT_UNTIL_SET, mode="mostrecent")
     ledger_proofs = counter("Proofs asked for", each(format=("tlog", "cose"), result=PROOF_RESULTS))
     ledger_verify_chain = counter("Chains verified", each(result=("valid", "tampered")))
 

@@ -95,3 +95,13 @@ DB_ERROR_REASONS: Final = (
 LEDGER_STATES: Final = ("ok", "unsigned", "behind", "stopped", "off")
 PROOF_RESULTS: Final = ("ok", "not_sealed", "unsigned", "not_found")
 TARGET_KINDS: Final = ("file", "https", "witness")
+DIFFERENCES: Final = (
+    "event_without_leaf", "leaf_without_event", "digest", "duplicate", "statement", "tree",
+)  # fmt: skip
+WRITTEN_TABLES: Final = (
+    "audit_events",
+    "audit_events_batch",
+    "notification_audit",
+    "remediation_workflow_catalog",
+    "resource_action_traces",
+)

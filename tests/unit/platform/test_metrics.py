@@ -39,7 +39,7 @@ MODES = {
         *(*STREAM_GAUGES, "dlq_durable", "circuit_breaker_state"),
         *("auth_mode", "auth_backend_up", "auth_policy_valid", "tls_certificate_expiry_timestamp_seconds"),
         *("ledger_tree_size", "ledger_unsealed", "ledger_oldest_unsealed_seconds", "ledger_state"),
-        "ledger_published_tree_size",
+        *("ledger_published_tree_size", "ledger_audit_differences", "ledger_audit_timestamp"),
     },
 }
 BUCKETS = {
