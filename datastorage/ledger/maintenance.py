@@ -14,6 +14,8 @@ from datastorage.platform.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 DAY_SECONDS: Final = 24 * 3600.0
+FIRST_AFTER: Final = timedelta(hours=1)
+"""So that a roll-out does not read months in every pod that starts."""
 KEPT: Final = timedelta(hours=24)
 
 
@@ -27,6 +29,7 @@ class LedgerMaintenance:
         is_sealer: whether this process seals for its pod.
         metrics: what was found.
         clock: tells the month.
+        first_after: from the start to the first time.
     """
 
     def __init__(  # noqa: PLR0913 - the loop is where all of them meet
@@ -38,6 +41,7 @@ class LedgerMaintenance:
         is_sealer: Callable[[], bool],
         metrics: Metrics,
         clock: Clock,
+        first_after: timedelta = FIRST_AFTER,
     ) -> None:
         self._history = history
         self._audit = audit
@@ -45,7 +49,7 @@ class LedgerMaintenance:
         self._is_sealer = is_sealer
         self._metrics = metrics
         self._clock = clock
-        self._done_at = float("-inf")
+        self._due_at = monotonic_seconds() + first_after.total_seconds()
         self._older = 0
 
     def run_once(self) -> None:
@@ -55,12 +59,12 @@ class LedgerMaintenance:
             DatabaseError: it is done in the next round.
         """
         now = monotonic_seconds()
-        if not self._is_sealer() or now - self._done_at < DAY_SECONDS:
+        if not self._is_sealer() or now < self._due_at:
             return
         self._history.forget_old_checkpoints(KEPT)
         if self._audit is not None:
             self._compare(self._audit)
-        self._done_at = now
+        self._due_at = now + DAY_SECONDS
 
     def _compare(self, audit: LedgerAudit) -> None:
         found = Differences()

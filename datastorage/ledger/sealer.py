@@ -127,7 +127,8 @@ class Sealer:
     def _look(self) -> None:
         """Now and then, see how much waits and for how long, and say so."""
         now = monotonic_seconds()
-        if now - self._looked_at < LOOK_SECONDS:
+        has_turned = self._alarm.is_raised != (self._state() is State.STOPPED)
+        if not has_turned and now - self._looked_at < LOOK_SECONDS:
             return
         waiting = self._store.waiting()
         self._looked_at = now

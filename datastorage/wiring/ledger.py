@@ -108,16 +108,7 @@ def add_ledger(services: Services, settings: Settings, clock: Clock, parts: Ledg
         metrics=metrics,
     )
     services.loops.append(Loop("ledger sealer", sealer.run_once, settings.ledger.seal_interval))
-    maintenance = LedgerMaintenance(
-        history,
-        # On a connection of requests: a large month takes minutes, and sealing must not wait for it.
-        LedgerAudit(services[Database]) if settings.ledger.audit_daily else None,
-        partial(attached_months, services[Database]),
-        is_sealer=lambda: lock.is_held,
-        metrics=metrics,
-        clock=clock,
-    )
-    services.loops.append(Loop("ledger maintenance", maintenance.run_once, MAINTENANCE_LOOK))
+    services.loops.append(_maintenance(services, settings, history, lock, clock))
     if targets:
         publisher = Publisher(
             history,
@@ -127,6 +118,21 @@ def add_ledger(services: Services, settings: Settings, clock: Clock, parts: Ledg
             is_sealer=lambda: lock.is_held,
         )
         services.loops.append(Loop("ledger publication", publisher.run_once, PUBLICATION_LOOK))
+
+
+def _maintenance(
+    services: Services, settings: Settings, history: History, lock: PodLock, clock: Clock
+) -> Loop:
+    maintenance = LedgerMaintenance(
+        history,
+        # On a connection of requests: a large month takes minutes, and sealing must not wait for it.
+        LedgerAudit(services[Database]) if settings.ledger.audit_daily else None,
+        partial(attached_months, services[Database]),
+        is_sealer=lambda: lock.is_held,
+        metrics=services[Metrics],
+        clock=clock,
+    )
+    return Loop("ledger maintenance", maintenance.run_once, MAINTENANCE_LOOK)
 
 
 def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
