@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench import access, audit_reads, audit_rows, audit_writes, growth, incidents, manners, workflows
+from bench import access, audit_reads, audit_rows, audit_writes, growth, incidents, ledger, manners, workflows
 from bench.figures import Figure, table, write
 from bench.rounds import EFFORTS, WORKFLOWS, Effort
 from bench.stand import Stand, servers, serving, settle
@@ -34,6 +34,7 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
     "crowd": audit_writes.crowd,
     "batch": audit_writes.batch,
     "growth": growth.measure,
+    "ledger": ledger.writes,
     "audited-reads": access.audited_reads,
     "permissions": access.permissions,
     "refusals": access.refusals,

@@ -64,7 +64,7 @@ def random_tokens(stand: Stand, effort: Effort) -> list[Figure]:
 
 def limits(stand: Stand, effort: Effort) -> list[Figure]:
     """A single event that is counted, beside one that is not."""
-    with _another(stand, RATE_LIMIT_WRITES=AMPLE, RATE_LIMIT_READS=AMPLE) as counting:
+    with another(stand, RATE_LIMIT_WRITES=AMPLE, RATE_LIMIT_READS=AMPLE) as counting:
         counted = driving(counting, posts(counting.service_url), CLIENTS)
         return _cost(
             "a single event, limits on beside off", effort, counted, _open(stand), Goal(1.02, of="ratio")
@@ -74,7 +74,7 @@ def limits(stand: Stand, effort: Effort) -> list[Figure]:
 def audited_reads(stand: Stand, effort: Effort) -> list[Figure]:
     """Pages by correlation id that leave an event each, beside pages that leave none."""
     name = "events by correlation id, all reads audited"
-    with _another(stand, AUTH_AUDIT_READS="all") as audited:
+    with another(stand, AUTH_AUDIT_READS="all") as audited:
         sides = [driving(each, look_ups(each.service_url), READERS) for each in (audited, stand)]
         return latencies(name, by_turns(name, effort, *sides), {50: Goal(1.2, of="ratio"), 99: None})
 
@@ -100,11 +100,11 @@ def _guarded(stand: Stand, **settings: str) -> Iterator[Stand]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datastorage-bench-")))
         reviews: ReviewServer = stack.enter_context(review_server(directory))
         reviews.accounts[WRITER] = Account("system:serviceaccount:bench:writer", frozenset({"create"}))
-        yield stack.enter_context(_another(stand, **reviews.settings, **settings))
+        yield stack.enter_context(another(stand, **reviews.settings, **settings))
 
 
 @contextmanager
-def _another(stand: Stand, **settings: str) -> Iterator[Stand]:
+def another(stand: Stand, **settings: str) -> Iterator[Stand]:
     """Start one more service on the same servers."""
     with (
         tempfile.TemporaryDirectory(prefix="datastorage-bench-") as directory,
