@@ -23,6 +23,10 @@ TIMEOUT_SECONDS = 30
 READS_EVERY = 5
 """Every fifth request is a read."""
 
+MOST_SHOWN = 600
+EXPECTED = {"Access control is off", "Ledger is not signed"}
+"""Warnings of every start."""
+
 Start = Callable[[], ServiceProcess]
 
 
@@ -147,12 +151,19 @@ class Rollout:
     start: Start
     balancer: Balancer
     pods: list[ServiceProcess] = field(default_factory=list)
+    started: list[ServiceProcess] = field(default_factory=list)
     exit_codes: list[int] = field(default_factory=list)
 
     def scale_to(self, count: int) -> None:
         """Add pods until there are that many that get traffic."""
         while len(self.pods) < count:
             self.pods.append(self._one_more())
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the pods have warned of."""
+        lines = [line for pod in self.started for line in pod.log_lines if line["level"] in {"warn", "error"}]
+        return [json.dumps(line)[:MOST_SHOWN] for line in lines if line["msg"] not in EXPECTED]
 
     def update(self) -> None:
         """Replace every pod: ``maxSurge: 1``, ``maxUnavailable: 0``."""
@@ -171,6 +182,7 @@ class Rollout:
 
     def _one_more(self) -> ServiceProcess:
         pod = self.start()
+        self.started.append(pod)
         self.balancer.add(pod.port)
         eventually(lambda: self.balancer.is_ready(pod.port))
         return pod
@@ -184,6 +196,7 @@ class Result:
     exit_codes: list[int]
     refused: int
     seconds: float
+    complaints: list[str]
 
     def __str__(self) -> str:
         ledger = self.ledger
@@ -209,4 +222,4 @@ def roll(start: Start, *, updates: int, client_count: int, period_seconds: float
             eventually(lambda: ledger.count >= requests, timeout_seconds=600)
         seconds = time.monotonic() - begun
         rollout.end()
-        return Result(ledger, rollout.exit_codes, balancer.refused, seconds)
+        return Result(ledger, rollout.exit_codes, balancer.refused, seconds, rollout.complaints)
