@@ -64,19 +64,25 @@ def settings(database: TestDatabase, redis_url: str) -> Settings:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_service(
     database: TestDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartService]:
-    """Start further services: ``start_service(LIMITS_MAX_EVENT_AGE="off")``; stopped at the end."""
+    """Start further services: ``start_service(LIMITS_MAX_EVENT_AGE="off")``; stopped behind the module.
+
+    Not later: the connections that they hold would be missed by the services of the modules that follow.
+    """
     with started_services(database, redis_url, tmp_path_factory) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
-def service(start_service: StartService) -> ServiceProcess:
+def service(
+    database: TestDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
     """The service with default settings, shared by all tests of the session."""
-    return start_service()
+    with started_services(database, redis_url, tmp_path_factory) as start:
+        yield start()
 
 
 @pytest.fixture(scope="session")

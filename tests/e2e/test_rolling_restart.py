@@ -8,7 +8,7 @@ from tests.support.started import StartService
 
 def test_nobody_notices_that_both_pods_are_replaced(start_service: StartService, owner: Connection) -> None:
     result = roll(
-        # Three pods beside the services of other tests: with 25 connections each, PostgreSQL would run out.
+        # Three pods, and the shared service: with 25 connections each, PostgreSQL might run out.
         lambda: start_service(SERVER_ENDPOINT_PROPAGATION_DELAY="2s", DATABASE_MAX_OPEN_CONNS="16"),
         updates=1,
         client_count=20,

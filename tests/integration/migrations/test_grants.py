@@ -51,8 +51,17 @@ def single_role(empty_urls: RoleUrls) -> URL:
     """A database whose tables were given to the role that serves, which then also migrates."""
     upgrade(empty_urls.owner, "0006")
     execute(empty_urls.superuser, f"REASSIGN OWNED BY {OWNER_ROLE} TO {APP_ROLE}")
+    give_other_databases_back(empty_urls)
     upgrade(empty_urls.app)
     return empty_urls.app
+
+
+def give_other_databases_back(urls: RoleUrls) -> None:
+    """Undo what REASSIGN did to the databases of other tests: it means all of the server."""
+    owned = "SELECT datname FROM pg_database WHERE datdba = CAST(:role AS regrole)"
+    names = {str(name) for (name,) in rows(urls.superuser, owned, role=APP_ROLE)}
+    others = names - {urls.owner.database}
+    execute(urls.superuser, *(f'ALTER DATABASE "{name}" OWNER TO {OWNER_ROLE}' for name in others))
 
 
 def run_as_superuser(urls: RoleUrls) -> None:
