@@ -3,7 +3,7 @@
 One expression writes the text, for reads as for digests, so a digest is that of the bytes that a client gets.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import BIT, TEXT
 
 from datastorage.audit.event import MEMBERS
 from datastorage.audit.tables import audit_events, audit_unsealed
+from datastorage.platform.db.conditions import Condition, where
 from datastorage.platform.db.row_json import row_json
 
 _EVENTS = audit_events.alias("page")
@@ -81,6 +82,36 @@ def texts_of(event_id: UUID) -> Select[Any]:
     """Select the texts of the events with an id, the newest first: of old data there may be several."""
     text = row_json(MEMBERS, _EVENTS.c).label("text")
     return select(text).where(_EVENTS.c.event_id == event_id).order_by(_EVENTS.c.event_date.desc())
+
+
+def texts_of_keys(keys: Sequence[tuple[UUID, date]], conditions: Iterable[Condition] = ()) -> Select[Any]:
+    """Select keys and texts of the events with these keys that meet all conditions, in the order of keys.
+
+    SELECT text, event_id, event_date FROM (SELECT … WHERE event_id = ANY (…) AND event_date BETWEEN …)
+    AS page ORDER BY array_position(…, event_id)
+    """
+    event_id, event_date = audit_events.c.event_id, audit_events.c.event_date
+    days = [day for _, day in keys]
+    ids = literal([each for each, _ in keys], ARRAY(event_id.type))
+    found = (
+        select(audit_events)
+        # The dates prune the other months.
+        .where(event_id == func.any(ids), event_date.between(min(days), max(days)), *where(conditions))
+        .subquery("page")
+    )
+    text = row_json(MEMBERS, found.c).label("text")
+    rows = select(text, found.c.event_id, found.c.event_date)
+    return rows.order_by(func.array_position(ids, found.c.event_id))
+
+
+def stored_of_keys(keys: Sequence[tuple[UUID, date]]) -> Select[Any]:
+    """Select those of some keys under which an event is stored; of a repeated id maybe other dates too."""
+    event_id, event_date = audit_events.c.event_id, audit_events.c.event_date
+    days = [day for _, day in keys]
+    ids = literal([each for each, _ in keys], ARRAY(event_id.type))
+    return select(event_id, event_date).where(
+        event_id == func.any(ids), event_date.between(min(days), max(days))
+    )
 
 
 def digests_of_correlation(correlation_id: str) -> Select[Any]:

@@ -11,9 +11,12 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from datastorage.errors import PartitionFailure
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.exports import RunningExport
+from datastorage.platform.web.lines import ExportEnd
 
 PAGE_ROWS: Final = 500
 """Rows that are in memory at once."""
@@ -22,6 +25,7 @@ _ID_BYTES: Final = 16
 SortKey = tuple[datetime, UUID, date]
 RowKey = tuple[UUID, date]
 ReadRows = Callable[[Sequence[RowKey]], Sequence[str]]
+CursorBehind = Callable[[Position[UUID]], str]
 
 
 class ExportKeys:
@@ -62,42 +66,67 @@ class ExportKeys:
 class EventExport:
     """Lines of JSON that are read while they are sent.
 
-    No generator: closing one that never started runs none of its code, and the answer to HEAD never
-    starts, nor does the one to a client that is already gone.
-
     Args:
         keys: of its rows.
         read_rows: reads a page.
-        running: its place among the exports that may run; cuts it when it takes too long.
+        running: its place among the exports that may run; says when it has taken too long.
+        cursor_behind: makes the cursor that goes on behind a row.
 
     Attributes:
-        next_cursor: set when rows remain.
+        tells_end: whether its last line tells whether it is complete.
+        next_cursor: set when rows remain behind its last one.
 
     Raises:
         DatabaseError: the first page could not be read.
     """
 
     def __init__(
-        self, keys: ExportKeys, read_rows: ReadRows, running: RunningExport, next_cursor: str | None
+        self,
+        keys: ExportKeys,
+        read_rows: ReadRows,
+        running: RunningExport,
+        cursor_behind: CursorBehind,
+        *,
+        tells_end: bool,
     ) -> None:
-        self.next_cursor = next_cursor
+        self.tells_end = tells_end
+        self.next_cursor = cursor_behind(keys.next_position) if keys.next_position else None
+        self._cursor_behind = cursor_behind
         self._running = running
         self._read_rows = read_rows
         self._pages = keys.pages()
+        self._sent = 0
+        self._last: str | None = None
+        self._is_whole = False
         self._first = self._read_next()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def pages(self) -> Iterator[Sequence[str]]:
         """Yield the lines of a page at a time.
 
         Raises:
             DatabaseError: a later page could not be read.
-            ExportCut: it took too long.
+            ExportCut: it took too long, and has no last line to tell so.
         """
         rows, self._first = self._first, ()
         while rows:
-            yield "\n".join((*rows, "")).encode("utf-8")
-            self._running.cut_if_overdue()
+            self._sent += len(rows)
+            self._last = rows[-1]
+            yield rows
+            if not self.tells_end:
+                self._running.cut_if_overdue()
             rows = self._read_next()
+            if rows and self._running.is_overdue:
+                return
+        self._is_whole = True
+
+    @property
+    def end(self) -> ExportEnd:
+        """Where it stands now."""
+        if self._is_whole:
+            reason = None if self.next_cursor is None else "max_rows"
+            return ExportEnd(self._sent, {"next_cursor": self.next_cursor}, reason)
+        cursor = None if self._last is None else self._cursor_behind(position_of(self._last))
+        return ExportEnd(self._sent, {"next_cursor": cursor}, "max_duration")
 
     def _read_next(self) -> Sequence[str]:
         keys = next(self._pages, None)
@@ -111,3 +140,19 @@ class EventExport:
     def close(self) -> None:
         """Make room for another export."""
         self._running.close()
+
+
+class _Place(msgspec.Struct):
+    """What the order of events goes by."""
+
+    event_timestamp: datetime
+    event_id: UUID
+
+
+_PLACE: Final = msgspec.json.Decoder(_Place)
+
+
+def position_of(text: str) -> Position[UUID]:
+    """Return the place of an event in the order of events, read from its text."""
+    place = _PLACE.decode(text)
+    return Position(place.event_timestamp, place.event_id)

@@ -165,10 +165,11 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter whose result is streamed, at most ``limit`` rows."""
+    """A filter whose result is streamed, at most ``limit`` rows, and a last line if ``tells_end``."""
 
     filter: AuditFilter
     limit: int
+    tells_end: bool = False
 
 
 class EventPage(msgspec.Struct, frozen=True):

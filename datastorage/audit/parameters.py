@@ -18,10 +18,9 @@ from datastorage.platform.db.conditions import AT_LEAST, AT_MOST, CONTAINS, Oper
 from datastorage.platform.db.keyset import InvalidCursor
 from datastorage.platform.records import in_order
 from datastorage.platform.web.grammar import ANY_TEXT, FLAG, any_text, integer, object_text, one_of, time
+from datastorage.platform.web.lines import NDJSON
 from datastorage.platform.web.parameters import Find, Parameter, ParameterReader, Reading, equal_to
 from datastorage.platform.web.sent import Sent
-
-NDJSON = "application/x-ndjson"
 
 _OLDER_NAMES = {
     "event_category": ("service",),
@@ -121,6 +120,13 @@ REST = (
         "`ndjson` streams one event per line instead of a page, like `Accept: application/x-ndjson`.",
         one_of(("json", "ndjson")),
     ),
+    Parameter(
+        "end",
+        '`true` adds a last line to an export, `{"_end":{"rows":10000,"complete":false,'
+        '"next_cursor":"…","reason":"max_rows"}}`, which tells whether it is complete; after a fault the '
+        "line is `_error`. Without such a line it was cut off. A page does not look at it.",
+        FLAG,
+    ),
 )
 
 
@@ -179,7 +185,8 @@ def _page(reading: Reading) -> PageRequest:
 
 
 def _export(reading: Reading) -> ExportRequest:
-    return ExportRequest(filter=_filter(reading), limit=reading.values["limit"])
+    values = reading.values
+    return ExportRequest(filter=_filter(reading), limit=values["limit"], tells_end=values["end"] is True)
 
 
 def _filter(reading: Reading) -> AuditFilter:

@@ -4,7 +4,6 @@ Every method raises a classified ``DatabaseError``.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,11 +13,10 @@ from sqlalchemy import Connection
 
 from datastorage.audit import queries
 from datastorage.audit.cursor import cursor_of
-from datastorage.audit.export import EventExport, ExportKeys, RowKey
+from datastorage.audit.export import EventExport, ExportKeys, RowKey, position_of
 from datastorage.audit.model import EventPage, ExportRequest, PageRequest
 from datastorage.errors import NotFound
 from datastorage.platform.db.database import Database
-from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Bound, Stretch, bounded, stretch_of
 from datastorage.platform.exports import Exports, RunningExport
 from datastorage.platform.metrics import Metrics
@@ -42,13 +40,16 @@ class AuditReader:
         exports: how many may run, and for how long.
         metrics: counts and durations of reads.
         max_page_bytes: of the events of a page.
+
+    Attributes:
+        exports: how many of events may run, in whatever form.
     """
 
     def __init__(
         self, database: Database, exports: Exports, metrics: Metrics, *, max_page_bytes: int
     ) -> None:
         self._database = database
-        self._exports = exports
+        self.exports = exports
         self._metrics = metrics
         self._max_page_bytes = max_page_bytes
 
@@ -128,7 +129,7 @@ class AuditReader:
         Raises:
             TooManyExports: as many run as may.
         """
-        running = self._exports.begin()
+        running = self.exports.begin()
         try:
             with timed_query(self._metrics, OPERATION):
                 return self._begin(wanted, running)
@@ -143,10 +144,12 @@ class AuditReader:
             lambda connection: ExportKeys(connection.execute(statement), wanted.limit),
             custom_plan=wanted.filter.needs_values,
         )
-        end = keys.next_position
-        next_cursor = cursor_of(end, ascending=ascending) if end else None
         return EventExport(
-            keys, lambda page: self._find_rows_of(page, ascending=ascending), running, next_cursor
+            keys,
+            lambda page: self._find_rows_of(page, ascending=ascending),
+            running,
+            lambda position: cursor_of(position, ascending=ascending),
+            tells_end=wanted.tells_end,
         )
 
     def _find_rows_of(self, keys: Sequence[RowKey], *, ascending: bool) -> list[str]:
@@ -165,14 +168,5 @@ def _raw(text: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode("utf-8"))
 
 
-class _SortKey(msgspec.Struct):
-    event_timestamp: datetime
-    event_id: UUID
-
-
-_SORT_KEY = msgspec.json.Decoder(_SortKey)
-
-
 def _cursor_behind(last: str, wanted: PageRequest) -> str:
-    key = _SORT_KEY.decode(last)
-    return cursor_of(Position(key.event_timestamp, key.event_id), ascending=wanted.filter.ascending)
+    return cursor_of(position_of(last), ascending=wanted.filter.ascending)

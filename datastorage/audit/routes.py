@@ -20,7 +20,7 @@ from datastorage.audit.model import (
     Parked,
     Recorded,
 )
-from datastorage.audit.parameters import NDJSON, AuditSearch, asks_for_lines
+from datastorage.audit.parameters import AuditSearch, asks_for_lines
 from datastorage.audit.reader import AuditReader
 from datastorage.audit.schemas import AuditBatch, AuditEventSchema, EventIdPath
 from datastorage.audit.service import AuditService
@@ -28,6 +28,7 @@ from datastorage.audit.waiting import APPLIED, LeafWaits
 from datastorage.platform.access.caller import Caller
 from datastorage.platform.access.permissions import Permission
 from datastorage.platform.web.current import current
+from datastorage.platform.web.lines import NDJSON, Lines
 from datastorage.platform.web.links import Link
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.requests import Request
@@ -140,6 +141,10 @@ def _told(request: Request, outcome: Outcome) -> Outcome:
     return outcome
 
 
+def _lines(export: EventExport) -> Lines:
+    return Lines(export, f"{blueprint.url_prefix}/events")
+
+
 @blueprint.get("/events")
 @operation(
     Permission.READ,
@@ -161,6 +166,7 @@ def _told(request: Request, outcome: Outcome) -> Outcome:
             STORED,
             "As an export, one event per line.",
             media_type=NDJSON,
+            body=_lines,
             headers=lambda export: {NEXT_CURSOR: export.next_cursor} if export.next_cursor else {},
             announces=(NEXT_CURSOR,),
             stream=True,
@@ -181,8 +187,9 @@ def find_events(wanted: PageRequest | ExportRequest) -> EventPage | EventExport:
     are allowed, `event_data_contains` and the pair `detail_key`, `detail_value` included.
 
     With `Accept: application/x-ndjson` or `format=ndjson` the answer is an export: one event per line,
-    read while it is sent, as of the moment it began. A truncated export ends without the final chunk, one
-    that takes too long among them. `offset` is refused there; go on with `cursor`.
+    read while it is sent, as of the moment it began. Ask for `end=true`: the last line then tells whether
+    the export is complete. Without it a truncated export ends without the final chunk, one that takes too
+    long among them. `offset` is refused there; go on with `cursor`.
     """
     reader = current(AuditReader)
     return reader.export(wanted) if isinstance(wanted, ExportRequest) else reader.find_page(wanted)

@@ -12,16 +12,14 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import Connection, Row, select
 
 from datastorage.audit import evidence
 from datastorage.ledger.appending import stored_leaf, tag_of
 from datastorage.ledger.leaf import Kind, Leaf, correlation_tag
 from datastorage.ledger.model import ChainVerified, Tampered
-from datastorage.ledger.reader import newest_note
-from datastorage.ledger.statements import ArchiveStatement, Type
-from datastorage.ledger.tables import ledger_entries, ledger_statements
+from datastorage.ledger.reader import archived_months, newest_note
+from datastorage.ledger.tables import ledger_entries
 from datastorage.ledger.tree import leaf_hash
 from datastorage.platform.clock import Clock, monotonic_seconds
 from datastorage.platform.db.database import Database
@@ -103,7 +101,7 @@ class ChainVerifier:
             for key, leaf in leaves
             if key not in elsewhere or correlation_tag(elsewhere[key].correlation_id) != tag
         ]
-        walk = _walked(own, {**elsewhere, **stored}, _archived_months(connection))
+        walk = _walked(own, {**elsewhere, **stored}, archived_months(connection))
         unsealed = len(stored.keys() - walk.sealed)
         newest = newest_note(connection)
         return ChainVerified(
@@ -134,12 +132,6 @@ def _elsewhere(connection: Connection, keys: Collection[Key]) -> Stored:
     """Return the events with these keys, whatever their correlation id is now."""
     rows = connection.execute(evidence.digests_of_keys(keys)) if keys else ()
     return {(row.event_id, row.event_date): row for row in rows}
-
-
-def _archived_months(connection: Connection) -> frozenset[str]:
-    columns = ledger_statements.c
-    texts = connection.scalars(select(columns.statement).where(columns.type == Type.ARCHIVE))
-    return frozenset(msgspec.json.decode(text, type=ArchiveStatement).month for text in texts)
 
 
 def _walked(leaves: Collection[tuple[Key, Leaf]], stored: Stored, archived: Collection[str]) -> _Walk:

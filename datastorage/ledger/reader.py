@@ -16,7 +16,7 @@ from datastorage.ledger.model import KeyRecord, Keys, Served, SignedCheckpoint
 from datastorage.ledger.note import Note
 from datastorage.ledger.refusals import Unsigned
 from datastorage.ledger.state import SharedState, State
-from datastorage.ledger.statements import KeyStatement, Type
+from datastorage.ledger.statements import ArchiveStatement, KeyStatement, Type
 from datastorage.ledger.tables import (
     ledger_checkpoints,
     ledger_entries,
@@ -91,6 +91,22 @@ def _leaves(tile: Tile) -> Select[Any]:
     return select(ledger_entries).where(index.between(first, first + tile.width - 1)).order_by(index)
 
 
+def tree_size(connection: Connection) -> int:
+    """Return how many leaves there are."""
+    size: int = connection.execute(_SIZE).scalar_one()
+    return size
+
+
+def archived_months(connection: Connection) -> frozenset[str]:
+    """Return the months, as ``YYYY-MM``, that ``archive`` statements say have left the database."""
+    columns = ledger_statements.c
+    texts = connection.scalars(select(columns.statement).where(columns.type == Type.ARCHIVE))
+    return frozenset(msgspec.json.decode(text, type=ArchiveStatement).month for text in texts)
+
+
+_SIZE: Final = select(func.coalesce(func.max(ledger_checkpoints.c.tree_size), 0))
+
+
 class LedgerReader:
     """Serves the log as C2SP ``tlog-tiles`` wants it.
 
@@ -149,8 +165,7 @@ class LedgerReader:
         self.require_on()
 
         def work(connection: Connection) -> bytes:
-            size = connection.execute(_SIZE).scalar_one()
-            there = size >> TILE_HEIGHT * max(tile.level, 0)
+            there = tree_size(connection) >> TILE_HEIGHT * max(tile.level, 0)
             if tile.number * TILE_WIDTH + tile.width > there:
                 raise NotFound("the tree has no such tile")
             if tile.level == ENTRIES:
@@ -181,9 +196,6 @@ class LedgerReader:
         found = list(records.values())
         newest = found[-1].vkey.partition("+")[0] if found else ""
         return Keys(self._keys.origin or newest, found)
-
-
-_SIZE: Final = select(func.coalesce(func.max(ledger_checkpoints.c.tree_size), 0))
 
 
 def _record(statement: KeyStatement, leaf_index: int) -> KeyRecord:

@@ -28,3 +28,31 @@ class Unsigned(DataStorageError):
     slug = "ledger/unsigned"
     is_fault = False
     retry_after_seconds = 60
+
+
+class BeyondEnd(DataStorageError):
+    """A reader has seen leaves that the ledger does not have: history was lost."""
+
+    slug = "ledger/beyond-end"
+
+    def __init__(self, tree_size: int) -> None:
+        super().__init__(f"the ledger has {tree_size} leaves")
+        self.members = {"tree_size": tree_size}
+
+
+class FeedGone(DataStorageError):
+    """What a reader asks for has left the database."""
+
+    slug = "ledger/feed-gone"
+
+    def __init__(self, first_index: int) -> None:
+        super().__init__(f"events before leaf {first_index} are archived")
+        self.members = {"first_index": first_index}
+
+
+class FollowersBusy(DataStorageError):
+    """As many follow as may in this process."""
+
+    slug = "followers-busy"
+    is_fault = False
+    retry_after_seconds = 5

@@ -5,6 +5,14 @@ from uuid import UUID
 from flask import Blueprint
 
 from datastorage.ledger.chain import ChainVerifier, ChainWanted
+from datastorage.ledger.feed import Feed, FeedExport, FeedStream, FeedWanted, Form, HeldPage
+from datastorage.ledger.feed_page import FeedPage
+from datastorage.ledger.feed_parameters import (
+    STREAM,
+    FeedQuery,
+    asks_for_lines,
+    last_seen,
+)
 from datastorage.ledger.model import (
     ChainVerified,
     Keys,
@@ -19,11 +27,15 @@ from datastorage.ledger.reader import LedgerReader
 from datastorage.ledger.schemas import RECEIPT, TEXT, ChainQuestion, ProofPath, ProofQuery, TilePath
 from datastorage.ledger.tiles import Tile
 from datastorage.platform.access.permissions import Permission
+from datastorage.platform.server.held import TAKER
 from datastorage.platform.web.current import current
+from datastorage.platform.web.lines import NDJSON, Lines
 from datastorage.platform.web.operations import Answer, operation
 from datastorage.platform.web.requests import Request
 
 ETAG = "ETag"
+SEEN = "HTTP_LAST_EVENT_ID"
+"""Key of the WSGI environ."""
 PROBLEMS = ("not-found", "service-unavailable", "query-timeout")
 
 blueprint = Blueprint("ledger", __name__, url_prefix="/api/v1/audit")
@@ -172,3 +184,48 @@ def verify_chain(wanted: ChainWanted) -> ChainVerified:
     Waits up to two seconds for events that were just written. 200 also when tampering is found.
     """
     return current(ChainVerifier).verify(wanted)
+
+
+def _lines(export: FeedExport) -> Lines:
+    return Lines(export, f"{blueprint.url_prefix}/feed")
+
+
+@blueprint.get("/feed")
+@operation(
+    Permission.READ,
+    query=FeedQuery,
+    wants_request=True,
+    audited=True,
+    exports=asks_for_lines,
+    answers=(
+        Answer(FeedPage, 200, FeedPage, "Leaves in their order.", rows=lambda page: len(page.data)),
+        Answer(HeldPage, 200, None, "The same, later.", stream=True, in_document=False),
+        Answer(FeedStream, 200, None, "A stream.", media_type=STREAM, stream=True, in_document=False),
+        Answer(
+            FeedExport, 200, None, "Lines.", media_type=NDJSON, body=_lines, stream=True, in_document=False
+        ),
+    ),
+    problems=(
+        "validation-error", "ledger/beyond-end", "ledger/feed-gone", "followers-busy", "too-many-exports",
+        "service-unavailable", "query-timeout",
+    ),
+)  # fmt: skip
+def follow_feed(request: Request, wanted: FeedWanted) -> FeedPage | HeldPage | FeedStream | FeedExport:
+    """Read on along the ledger: every leaf in its order, or with filters the events that match.
+
+    `next` is never null and follows the last leaf that was looked at: ask again with `from` set to it. With
+    `wait` a page that would be empty waits for something to tell.
+
+    `Accept: text/event-stream` gives a stream that goes on for as long as the client reads, and resumes by
+    `Last-Event-ID`; `Accept: application/x-ndjson` gives lines, the last of which tells whether they are all.
+    """
+    feed = current(Feed)
+    if wanted.form is Form.LINES:
+        return feed.export(wanted)
+    if wanted.form is Form.STREAM:
+        outcome: FeedPage | HeldPage | FeedStream = feed.stream(wanted, last_seen(request.environ.get(SEEN)))
+    else:
+        outcome = feed.page(wanted)
+    if isinstance(outcome, HeldPage | FeedStream):
+        request.environ[TAKER] = outcome
+    return outcome

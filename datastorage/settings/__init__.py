@@ -25,7 +25,7 @@ from datastorage.settings.groups import (
     TelemetrySettings,
     WorkflowsSettings,
 )
-from datastorage.settings.ledger import LedgerSettings
+from datastorage.settings.ledger import FeedSettings, LedgerSettings
 from datastorage.settings.rates import Rate
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
 from datastorage.settings.sources import URLS, environment, forget_libpq_variables
@@ -44,6 +44,7 @@ __all__ = [
     "AuthSettings",
     "ConsoleSettings",
     "DatabaseSettings",
+    "FeedSettings",
     "IncidentsSettings",
     "KubernetesAuthSettings",
     "LedgerSettings",

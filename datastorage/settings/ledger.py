@@ -73,3 +73,18 @@ class LedgerSettings:
     publish_interval: timedelta = setting(kinds.duration("1s", "1h"), "60s")
     witnesses: tuple[str, ...] = setting(kinds.listing(_witness()), "")
     audit_daily: bool = setting(kinds.flag(), "true")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """Connections that follow the ledger.
+
+    Attributes:
+        max_followers: streams and held answers of a worker.
+        poll_interval: how often a worker asks for new leaves while somebody follows.
+        heartbeat: a stream without data for this long is told that it stands.
+    """
+
+    max_followers: int = setting(kinds.integer(0, 10_000), "1000")
+    poll_interval: timedelta = setting(kinds.duration("100ms", "10s"), "500ms")
+    heartbeat: timedelta = setting(kinds.duration("1s", "60s"), "15s")

@@ -18,7 +18,7 @@ from datastorage.settings.groups import (
     WorkflowsSettings,
 )
 from datastorage.settings.keys import Key, keys_of
-from datastorage.settings.ledger import LedgerSettings
+from datastorage.settings.ledger import FeedSettings, LedgerSettings
 from datastorage.settings.loading import load_values
 from datastorage.settings.servers import DatabaseSettings, RedisSettings
 from datastorage.settings.sources import unrelated_variables
@@ -40,6 +40,7 @@ class Settings:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    feed: FeedSettings = field(default_factory=FeedSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)
     workflows: WorkflowsSettings = field(default_factory=WorkflowsSettings)

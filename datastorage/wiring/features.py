@@ -37,6 +37,7 @@ from datastorage.incidents.reading.store import IncidentStore
 from datastorage.incidents.writing import schemas as incident_schemas
 from datastorage.incidents.writing.service import IncidentWriteService
 from datastorage.incidents.writing.store import IncidentWriteStore
+from datastorage.ledger.feed_parameters import FeedQuery
 from datastorage.ledger.state import SharedState
 from datastorage.notifications.schemas import NotificationSchema
 from datastorage.notifications.service import NotificationService
@@ -71,6 +72,7 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
         event,
         AuditBatch(event, maximum=settings.audit.max_batch_size),
         AuditSearch(clock),
+        FeedQuery(clock),
         NotificationSchema(clock),
         IncidentQuery(clock),
         IncidentExportQuery(clock),

@@ -7,12 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
+from datastorage.audit.reader import AuditReader
 from datastorage.audit.waiting import LeafWaits
 from datastorage.dlq.service import DeadLetterQueue
 from datastorage.ledger.alarm import RollbackAlarm
 from datastorage.ledger.chain import ChainVerifier
 from datastorage.ledger.comparison import LedgerAudit
 from datastorage.ledger.errors import MalformedEvidence
+from datastorage.ledger.feed import Feed
+from datastorage.ledger.followers import Followers
+from datastorage.ledger.following import Following
 from datastorage.ledger.history import History
 from datastorage.ledger.key_files import LedgerKeys
 from datastorage.ledger.maintenance import LedgerMaintenance
@@ -91,6 +95,7 @@ def add_ledger(services: Services, settings: Settings, clock: Clock, parts: Ledg
     services.closers.append(database.close)
     services.add(parts.keys, parts.state, store)
     add_readers(services, settings, clock)
+    add_feed(services, settings)
     if not settings.ledger.enabled:
         services.loops.append(Loop("ledger pause", Pause(store).run_once, PAUSE_INTERVAL))
         return
@@ -156,6 +161,28 @@ def add_readers(services: Services, settings: Settings, clock: Clock) -> None:
             metrics=metrics,
         ),
         ChainVerifier(database, metrics, clock),
+    )
+
+
+def add_feed(services: Services, settings: Settings) -> None:
+    """Add what reads on along the ledger, and the thread of those who wait for what comes."""
+    following = Following(services[Database])
+    followers = Followers(
+        following,
+        settings.feed,
+        write_timeout=settings.server.write_timeout,
+        metrics=services[Metrics],
+    )
+    services.starters.append(followers.start)
+    services.closers.append(followers.close)
+    services.add(
+        Feed(
+            following,
+            followers,
+            services[AuditReader].exports,
+            services[SharedFlag],
+            max_page_bytes=settings.limits.max_page_bytes,
+        )
     )
 
 

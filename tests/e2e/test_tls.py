@@ -17,6 +17,7 @@ from datastorage.platform.server.cli import GUNICORN_CONFIGURATION
 from tests.support.builders import BATCH, EVENTS, an_event, unique
 from tests.support.conversation import Conversation
 from tests.support.exposition import Scrape
+from tests.support.feed import FeedStream
 from tests.support.http import JSON, Api
 from tests.support.processes import descendants
 from tests.support.raw_exchange import answer_in, connected, everything, opened
@@ -356,3 +357,18 @@ def test_certificate_that_cannot_be_used_ends_the_start(service: ServiceProcess,
     (line,) = [each for each in broken.log_lines if each["level"] == "error"]
     assert line["msg"] == "Failed to load TLS certificate"
     assert str(pair.cert) in line["error"]
+
+
+def test_feed_is_followed_by_tls(secure: ServiceProcess) -> None:
+    ours = unique()
+    stream = FeedStream(secure.api, from_="now", correlation_id=ours)
+    large = {"text": "x" * 100_000}
+
+    ids = [
+        secure.api.post(EVENTS, an_event(correlation_id=ours, event_data=large)).json["event_id"]
+        for _ in range(20)
+    ]
+
+    assert [json.loads(str(block.data))["event_id"] for block in stream.take(20)] == ids
+    stream.close()
+    eventually(lambda: Scrape(secure.metrics_api).value("feed_followers", kind="stream") == 0)

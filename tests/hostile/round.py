@@ -102,11 +102,17 @@ def _replies(received: bytes, *, is_head: bool) -> Iterator[Reply]:
 
 
 def counted(owner: Connection, queue_url: str) -> Mapping[str, int]:
-    """Return how many rows each table has, and how long each stream of the queue is."""
+    """Return how many rows each table has, and how long each stream of the queue is.
+
+    What waits for its leaf gets it whoever calls, so the two tables count as one, and sealing not at all.
+    """
     rows = {
         table.name: owner.execute(select(func.count()).select_from(table)).scalar_one()
         for table in metadata.sorted_tables
     }
+    for sealed in ("ledger_tiles", "ledger_checkpoints", "ledger_statements"):
+        del rows[sealed]
+    rows["ledger_entries"] += rows.pop("audit_unsealed")
     with redis.Redis.from_url(queue_url) as client:
         streams = {str(key): client.xlen(key) for key in client.scan_iter(_type="stream")}
     return rows | streams

@@ -5,26 +5,17 @@ bounded by a page.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from datastorage.incidents.reading.cursor import cursor_after, position_of
 from datastorage.incidents.reading.model import ExportRequest
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.db.stretches import Stretch
 from datastorage.platform.exports import RunningExport
+from datastorage.platform.web.lines import ExportEnd
 
 PAGE_ROWS = 1000
 
 ReadPage = Callable[[Position[int] | None, int], Stretch]
-
-
-@dataclass(frozen=True, slots=True)
-class ExportEnd:
-    """Where an export stopped: ``reason`` and ``next_cursor`` are ``None`` when nothing was left."""
-
-    rows: int
-    next_cursor: str | None
-    reason: str | None = None
 
 
 class IncidentExport:
@@ -39,6 +30,8 @@ class IncidentExport:
     Raises:
         DatabaseError: the first page could not be read.
     """
+
+    tells_end = True
 
     def __init__(
         self,
@@ -91,7 +84,7 @@ class IncidentExport:
     @property
     def end(self) -> ExportEnd:
         """Where it stands now."""
-        return ExportEnd(self._sent, self._next_cursor, self._reason)
+        return ExportEnd(self._sent, {"next_cursor": self._next_cursor}, self._reason)
 
     def close(self) -> None:
         """Make room for another export; safe to call again."""

@@ -200,6 +200,9 @@ class Metrics:
     ledger_audit_timestamp = gauge("Unix time of its end", ABSENT_UNTIL_SET, mode="mostrecent")
     ledger_proofs = counter("Proofs asked for", each(format=("tlog", "cose"), result=PROOF_RESULTS))
     ledger_verify_chain = counter("Chains verified", each(result=("valid", "tampered")))
+    feed_followers = gauge("Connections that follow", each(kind=("stream", "poll")), mode="livesum")
+    feed_events_sent = counter("Events sent to followers")
+    feed_closed = counter("Streams closed", each(reason=("client", "slow", "shutdown", "shorter")))
 
     # Dead-letter queue
     dlq_depth_ratio = gauge("Queue depth divided by its bound", _STREAM, mode="mostrecent")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any
 
+from datastorage.platform.server.held import TAKER, ConnectionTaken, Taker
 from datastorage.platform.server.slow_clients import PatientConnection
 from datastorage.platform.web.gates import ADMISSION
 from datastorage.platform.web.requests import HEAD_ALONE, REFUSAL, ROUTE, UNMATCHED, WAITED_SECONDS
@@ -12,6 +13,23 @@ from datastorage.platform.web.requests import HEAD_ALONE, REFUSAL, ROUTE, UNMATC
 logger = logging.getLogger(__name__)
 
 Application = Callable[..., Iterable[bytes]]
+
+
+def _part(conn: PatientConnection, response: Any, body: Iterable[bytes], taker: Taker) -> None:
+    """Send the head of an answer, and leave the rest to its taker.
+
+    Raises:
+        ConnectionTaken: always, unless the client is gone.
+    """
+    try:
+        response.send_headers()
+        conn.sock.release()
+        taker.keep()
+    finally:
+        close: Callable[[], None] | None = getattr(body, "close", None)
+        if close is not None:
+            close()
+    raise ConnectionTaken(taker, is_chunked=response.is_chunked())
 
 
 class Answering:
@@ -50,7 +68,7 @@ class Answering:
         def start(*arguments: Any) -> Any:
             # Here and not earlier: the flag may have been raised during the request. Where a body is left
             # that is not here yet, the beginning of the next request cannot be found.
-            if not conn.drop_body() or self._is_shutting_down():
+            if not conn.drop_body() or self._is_shutting_down() or TAKER in environ:
                 response.force_close()
             conn.sock.hold_next()
             write = start_response(*arguments)
@@ -58,7 +76,12 @@ class Answering:
                 conn.sock.limit_unsent()
             return write
 
-        return self._application(environ, start)
+        body = self._application(environ, start)
+        taker: Taker | None = environ.get(TAKER)
+        has_length = response.response_length is not None
+        if taker is not None and not has_length and environ["REQUEST_METHOD"] != "HEAD":
+            _part(conn, response, body, taker)
+        return body
 
     def log_unfinished(self) -> None:
         """Log the requests that are about to be cut off."""

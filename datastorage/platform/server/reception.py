@@ -61,7 +61,7 @@ class Reception:
         arrivals.finish(conn)
         if is_kept:
             arrivals.resume(conn)
-        elif conn.is_closed:
+        elif conn.is_closed or conn.taken is not None:
             self._close(conn)
         else:
             self._goodbyes.say(conn)

@@ -24,6 +24,7 @@ from datastorage.settings import ServerSettings
 
 if TYPE_CHECKING:
     from datastorage.platform.request_class import RequestClass
+    from datastorage.platform.server.held import ConnectionTaken
     from datastorage.platform.web.gates import Admission
 
 CLOSED: Final = -1
@@ -64,6 +65,7 @@ class PatientConnection(TConn):
         has_unread_body: whether a part of its body is left that has not arrived.
         admission: what the gates found out by the head of a request whose body came later.
         environ: of the request that is being answered.
+        taken: set once the head of an answer is sent, of which somebody else sends the rest.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class PatientConnection(TConn):
         self.has_unread_body = False
         self.admission: Admission | None = None
         self.environ: Mapping[str, Any] = {}
+        self.taken: ConnectionTaken | None = None
         self._read_timeout = settings.read_timeout
 
     def init(self) -> None:

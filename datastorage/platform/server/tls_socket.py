@@ -168,3 +168,12 @@ class TlsSocket(QuietSocket):
         with suppress(OSError):  # the client's own goodbye is not awaited
             self._tls.unwrap()
         self._send_queued()
+
+
+def socket_of(
+    accepted: socket.socket, address: str, slow_readers: SlowReaders, context: ssl.SSLContext | None
+) -> QuietSocket:
+    """Return the socket of an accepted connection: encrypted, if there is a context."""
+    if context is None:
+        return QuietSocket(accepted, address, slow_readers)
+    return TlsSocket(accepted, address, slow_readers, context)

@@ -25,10 +25,10 @@ from datastorage.platform.request_class import RequestClass
 from datastorage.platform.server.answering import Answering
 from datastorage.platform.server.arrivals import Actions
 from datastorage.platform.server.conformance import check_head
+from datastorage.platform.server.held import ConnectionTaken, HeldConnection
 from datastorage.platform.server.keep_alive import KeepAlive
 from datastorage.platform.server.lanes import Lanes, start_all
 from datastorage.platform.server.malformed import answer_malformed
-from datastorage.platform.server.quiet_socket import QuietSocket
 from datastorage.platform.server.reception import Reception
 from datastorage.platform.server.reports import Levels, Reports
 from datastorage.platform.server.shared import InFlightRequests, SharedFlag
@@ -38,7 +38,7 @@ from datastorage.platform.server.slow_readers import SlowReaders
 from datastorage.platform.server.sockets import has_queued
 from datastorage.platform.server.thread_queue import ClassLimits
 from datastorage.platform.server.tls import ServerTls
-from datastorage.platform.server.tls_socket import TlsSocket
+from datastorage.platform.server.tls_socket import socket_of
 from datastorage.platform.web.current import EXTENSION
 from datastorage.platform.web.gates import BodyAwaited, Grounds
 from datastorage.settings import ServerSettings
@@ -173,25 +173,17 @@ class LaneWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
             return
         client.setblocking(True)
-        sock = self._wrap(client, address[0], server[1])
+        is_for_metrics = server[1] == self.server_settings.metrics_port
+        context = None if self.tls is None else self.tls.context(is_for_metrics=is_for_metrics)
+        sock = socket_of(client, address[0], self._slow_readers, context)
         conn = PatientConnection(self.cfg, (sock, address), server, self.server_settings)
         self.nr_conns += 1
-        self._open[self._is_for_metrics(conn)] += 1
+        self._open[is_for_metrics] += 1
         self.reception.accept(conn)
-
-    def _wrap(self, client: socket.socket, address: str, port: int) -> QuietSocket:
-        is_for_metrics = port == self.server_settings.metrics_port
-        context = None if self.tls is None else self.tls.context(is_for_metrics=is_for_metrics)
-        if context is None:
-            return QuietSocket(client, address, self._slow_readers)
-        return TlsSocket(client, address, self._slow_readers, context)
 
     def enqueue_req(self, conn: PatientConnection) -> None:
         """Give the request on a connection to a thread of its lane."""
         self.lanes.dispatch(conn)
-
-    def _is_for_metrics(self, conn: PatientConnection) -> bool:
-        return conn.port == self.server_settings.metrics_port
 
     def handle(self, conn: PatientConnection) -> Any:
         """Handle a request and those of the same class that follow it closely."""
@@ -211,6 +203,8 @@ class LaneWorker(ThreadWorker):
     def _handle_arrived(self, conn: PatientConnection) -> Any:
         conn.hand_over()
         keep = super().handle(conn) or conn.is_body_awaited
+        if conn.taken is not None:
+            return False
         if keep is True:
             conn.begin_next()
         elif not (conn.has_unread_body or conn.is_closed or has_queued(conn.sock)):
@@ -224,8 +218,11 @@ class LaneWorker(ThreadWorker):
 
     def _forget(self, conn: PatientConnection) -> None:
         self.nr_conns -= 1
-        self._open[self._is_for_metrics(conn)] -= 1
-        conn.close()
+        self._open[conn.port == self.server_settings.metrics_port] -= 1
+        if conn.taken is None:
+            conn.close()
+        else:  # it counts here no more
+            conn.taken.taker.take(HeldConnection(conn.sock, is_chunked=conn.taken.is_chunked))
 
     def handle_request(self, req: Any, conn: PatientConnection) -> bool:
         """Count the request while it is worked on, and give its body a deadline of its own."""
@@ -239,6 +236,9 @@ class LaneWorker(ThreadWorker):
                 conn.sock.release()
             except BodyAwaited as admitted:
                 conn.await_body(admitted.admission)
+                return False
+            except ConnectionTaken as taken:
+                conn.taken = taken
                 return False
             except BlockingIOError as error:
                 # SO_SNDTIMEO: the request is carried out, only its answer is not read.

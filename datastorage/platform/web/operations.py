@@ -44,6 +44,7 @@ class Answer:
         log: what the line about the request tells of the outcome.
         rows: how many records an outcome shows.
         stream: whether ``body`` gives an iterable of bytes instead of a value for JSON.
+        in_document: whether the API document knows it; a generated client asks for JSON alone.
         cache: its ``Cache-Control``; ``public`` becomes ``private`` for callers who had to say who they are.
     """
 
@@ -59,6 +60,7 @@ class Answer:
     log: Callable[[Any], Mapping[str, object]] | None = None
     rows: Callable[[Any], int] | None = None
     stream: bool = False
+    in_document: bool = True
     cache: str = NO_STORE
 
     def reply(self, outcome: Any) -> Reply:
@@ -122,6 +124,11 @@ class Operation:
     def __name__(self) -> str:
         """What Flask names the endpoint after."""
         return self.act.__name__
+
+    @property
+    def documented_answers(self) -> tuple[Answer, ...]:
+        """Those that the API document describes."""
+        return tuple(answer for answer in self.answers if answer.in_document)
 
     def __call__(self, *arguments: Any) -> Any:
         """Return the outcome of what was read."""

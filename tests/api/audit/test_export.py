@@ -117,6 +117,39 @@ def test_export_goes_on_by_the_cursor_of_its_header(api: Api) -> None:
     assert "X-Next-Cursor" not in third.headers
 
 
+def test_last_line_tells_whether_the_export_is_complete(api: Api) -> None:
+    ours = unique()
+    stored = store(api, ours, 25)
+    export = {"correlation_id": ours, "format": "ndjson", "end": "true"}
+
+    *cut, end = api.get(EVENTS, export | {"limit": "10"}).body.splitlines()
+    members = json.loads(end)["_end"]
+    cursor = members.pop("next_cursor")
+    *rest, last = api.get(EVENTS, export | {"cursor": cursor}).body.splitlines()
+
+    assert members == {"rows": 10, "complete": False, "reason": "max_rows"}
+    assert [json.loads(line)["event_id"] for line in [*cut, *rest]] == stored
+    assert json.loads(last) == {"_end": {"rows": 15, "complete": True, "next_cursor": None}}
+
+
+def test_last_line_comes_only_when_asked_for(api: Api) -> None:
+    ours = unique()
+    stored = store(api, ours, 3)
+
+    asked = {"correlation_id": ours, "format": "ndjson"}
+
+    assert ids(api.get(EVENTS, asked | {"end": "false"})) == stored
+    assert api.get(EVENTS, {"correlation_id": ours, "end": "true"}).json["pagination"]["total"] == 3
+    problem = assert_problem(api.get(EVENTS, asked | {"end": "yes"}), 400, "validation-error")
+    assert list(problem["field_errors"]) == ["end"]
+
+
+def test_export_without_a_match_has_its_last_line(api: Api) -> None:
+    answer = api.get(EVENTS, {"correlation_id": unique(), "format": "ndjson", "end": "true"})
+
+    assert answer.json == {"_end": {"rows": 0, "complete": True, "next_cursor": None}}
+
+
 def test_export_of_exactly_all_rows_names_no_next_cursor(api: Api) -> None:
     ours = unique()
     store(api, ours, 10)
@@ -243,6 +276,23 @@ def test_export_cut_by_the_database_ends_without_the_final_chunk(
     assert isolated.api.get(EVENTS).status == 200
     eventually(lambda: Scrape(isolated.api).value("db_connections_in_use") == 0)
     eventually(lambda: Scrape(isolated.api).value("http_requests_in_flight") == 0)
+
+
+def test_last_line_tells_that_the_database_has_failed(isolated: IsolatedService, long_export: str) -> None:
+    reader = SlowReader(isolated.api, f"{long_export}&end=true")
+    first = reader.read_line()
+    eventually(lambda: busy_backends(isolated) == 0)
+
+    isolated.postgres.stop()
+    *lines, last = reader.read_rest().splitlines()
+    reader.close()
+    isolated.restore()
+
+    error = json.loads(last)["_error"]
+    assert (error["status"], error["rows"]) == (503, len(lines) + 1)
+    go_on = f"{long_export}&cursor={error['next_cursor']}"
+    behind = isolated.api.request("GET", go_on).body.splitlines()
+    assert len({*map(bytes.rstrip, [first, *lines, *behind])}) == LONG_EXPORT_ROWS
 
 
 def test_client_that_hangs_up_makes_room_for_another_export(

@@ -1,8 +1,6 @@
 """``POST /api/v1/audit/verify-chain``: the golden answers, and what clients send."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,45 +8,17 @@ from sqlalchemy import Connection, insert, text, update
 
 from datastorage.ledger.checkpoint import open_checkpoint
 from datastorage.ledger.note import Note
-from datastorage.ledger.store import LedgerStore
-from datastorage.platform.db.database import Database
-from datastorage.platform.metrics import Metrics
-from datastorage.settings import Settings
 from datastorage.tables import audit_events
 from tests.support.builders import an_event, unique
 from tests.support.event_rows import an_event_row
-from tests.support.golden_log import owner_of, store_golden_log
+from tests.support.golden_log import owner_of
 from tests.support.http import assert_problem
 from tests.support.ledger_stand import LedgerStand
 from tests.support.ledger_vectors import SIZE, document, key
-from tests.support.servers import Servers, TestDatabase, migrated_database
 from tests.support.waiting import eventually
 from tests.support.writes import batch_created, created
 
 CHAIN = "/api/v1/audit/verify-chain"
-
-
-@pytest.fixture(scope="module")
-def golden(
-    servers: Servers, redis_url: str, tmp_path_factory: pytest.TempPathFactory, key_file: Path
-) -> Iterator[LedgerStand]:
-    """A service with the golden log."""
-    with migrated_database(servers.postgres_url) as database:
-        with owner_of(database) as owner:
-            store_golden_log(owner)
-        seal_all(database, redis_url)
-        origin = document("keys.json")["origin"]
-        settings = {"LEDGER_SIGNING_KEY_FILE": str(key_file), "LEDGER_ORIGIN": origin}
-        with LedgerStand(database, redis_url, tmp_path_factory.mktemp("golden"), settings) as stand:
-            yield stand
-
-
-def seal_all(database: TestDatabase, redis_url: str) -> None:
-    url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
-    settings = Settings.from_environ({"DATASTORAGE_DATABASE_URL": url, "DATASTORAGE_REDIS_URL": redis_url})
-    connections = Database(settings.database, share=1, metrics=Metrics())
-    LedgerStore(connections).seal(1000)
-    connections.close()
 
 
 def verified(stand: LedgerStand, correlation_id: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from datastorage.platform.db.database import Database
 from datastorage.platform.db.keyset import Position
 from datastorage.platform.exports import ExportCut, Exports
 from datastorage.platform.metrics import Metrics
+from datastorage.platform.web.lines import Lines
 from datastorage.tables import audit_events
 from tests.integration.audit.conftest import CONNECTIONS
 from tests.support.audit_filters import events
@@ -108,6 +109,10 @@ def exported(reader: AuditReader, wanted: AuditFilter, limit: int = 100_000) -> 
     return reader.export(ExportRequest(filter=wanted, limit=limit))
 
 
+def sent(export: EventExport) -> Lines:
+    return Lines(export, "/events")
+
+
 def page_of(reader: AuditReader, wanted: AuditFilter, **parts: Any) -> tuple[list[UUID], int | None]:
     """Read a page; return the ids on it and the total."""
     page = reader.find_page(PageRequest(filter=wanted, **parts))
@@ -117,7 +122,7 @@ def page_of(reader: AuditReader, wanted: AuditFilter, **parts: Any) -> tuple[lis
 def test_export_has_every_row_in_order(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:
     export = exported(reader, of(ours))
 
-    assert ids_of(export) == ours[1]
+    assert ids_of(sent(export)) == ours[1]
     assert export.next_cursor is None
 
 
@@ -127,11 +132,11 @@ def test_export_knows_its_last_row_before_it_starts(
     export = exported(reader, of(ours), limit=600)
     assert export.next_cursor is not None
     end = position_of(export.next_cursor, ascending=False)
-    ids = ids_of(export)
+    ids = ids_of(sent(export))
     rest = exported(reader, of(ours, after=end))
 
     assert end.id == ids[-1]
-    assert ids + ids_of(rest) == ours[1]
+    assert ids + ids_of(sent(rest)) == ours[1]
     assert rest.next_cursor is None
 
 
@@ -141,7 +146,7 @@ def test_export_shows_the_moment_it_began(
     export = exported(reader, of(ours))
     owner.execute(insert(audit_events), an_event_row(correlation_id=ours[0], event_timestamp=JANUARY))
 
-    assert ids_of(export) == ours[1]
+    assert ids_of(sent(export)) == ours[1]
 
 
 def in_use(metrics: Metrics) -> float | None:
@@ -154,7 +159,7 @@ def test_export_holds_no_connection_between_its_pages(
 ) -> None:
     for _ in range(CONNECTIONS * 3):
         export = exported(reader, of(ours))
-        for _, _chunk in zip(range(chunks_read), export, strict=False):
+        for _, _chunk in zip(range(chunks_read), export.pages(), strict=False):
             assert in_use(metrics) == 0
         assert exports_active(metrics) == 1
         export.close()
@@ -169,7 +174,7 @@ def test_export_survives_the_loss_of_its_connection(
     reader: AuditReader, database: TestDatabase, postgres_url: str, ours: tuple[str, list[UUID]]
 ) -> None:
     export = exported(reader, of(ours))
-    chunks = iter(export)
+    chunks = iter(sent(export))
     first = next(chunks)
     with psycopg.connect(postgres_url, autocommit=True) as superuser:
         superuser.execute(
@@ -186,7 +191,7 @@ def test_export_that_takes_too_long_is_cut(
 ) -> None:
     exports = Exports("audit", maximum=1, longest=timedelta(), metrics=metrics)
     export = exported(AuditReader(db, exports, metrics, max_page_bytes=1 << 20), of(ours))
-    chunks = iter(export)
+    chunks = iter(sent(export))
 
     first = next(chunks)
 
@@ -207,7 +212,7 @@ def test_id_on_two_dates_is_exported_as_often_as_it_matches(reader: AuditReader,
 
     export = exported(reader, events(correlation_id=wanted))
 
-    assert ids_of(export) == [rows[2]["event_id"], event_id]
+    assert ids_of(sent(export)) == [rows[2]["event_id"], event_id]
 
 
 def test_page_and_count_read_one_snapshot(reader: AuditReader, ours: tuple[str, list[UUID]]) -> None:

@@ -30,6 +30,7 @@ MODES = {
         *("db_connections_open", "db_connections_in_use", "db_connections_idle", "db_connections_max"),
         *("http_requests_in_flight", "connections_open", "body_bytes_in_flight"),
         *("requests_waiting", "slow_readers", "exports_active", "metrics_unshared_series"),
+        "feed_followers",
         *("process_resident_memory_bytes", "process_open_fds"),
     },
     "livemin": {"ledger_signing_key_loaded"},

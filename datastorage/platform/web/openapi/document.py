@@ -75,7 +75,8 @@ def _documented(routes: Routes) -> Iterator[tuple[Endpoint, Operation]]:
     """Yield what has answers to describe; the document itself and views of packages have none."""
     for endpoint in routes:
         operation = endpoint.operation
-        if operation.answers and all(answer.schema for answer in operation.answers):
+        answers = operation.documented_answers
+        if answers and all(answer.schema for answer in answers):
             yield endpoint, operation
 
 

@@ -108,7 +108,7 @@ def of(spec: APISpec, operation: Operation, *, has_variables: bool) -> dict[str,
     """Return everything the operation may answer, by status."""
     announced = (*_ALWAYS, *_DEPRECATED) if operation.successor else _ALWAYS
     responses: dict[str, Any] = {}
-    for answer in operation.answers:
+    for answer in operation.documented_answers:
         described = responses.setdefault(str(answer.status), _empty(answer.description, announced))
         _add_answer(spec, described, answer)
     for status, slugs in _slugs_by_status(operation, has_variables=has_variables):

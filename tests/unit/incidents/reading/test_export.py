@@ -47,7 +47,7 @@ def test_everything_is_yielded_once_in_pages() -> None:
 
     assert [len(page) for page in pages] == [1000, 1000, 500]
     assert [text for page in pages for text in page] == [row(number) for number in range(2500, 0, -1)]
-    assert (export.end.rows, export.end.next_cursor, export.end.reason) == (2500, None, None)
+    assert (export.end.rows, export.end.place["next_cursor"], export.end.reason) == (2500, None, None)
 
 
 def test_export_goes_on_behind_a_page_that_was_cut() -> None:
@@ -66,7 +66,7 @@ def test_whole_pages_leave_no_empty_one_behind(count: int) -> None:
     pages = list(export.pages())
 
     assert [len(page) for page in pages] == ([PAGE_ROWS] * (count // PAGE_ROWS) or [count])
-    assert export.end.next_cursor is None
+    assert export.end.place["next_cursor"] is None
 
 
 @pytest.mark.parametrize("max_rows", [1, 999, 1000, 1001, 2499])
@@ -77,7 +77,7 @@ def test_export_stops_at_max_rows_and_asks_for_no_more(max_rows: int) -> None:
     yielded = sum(len(page) for page in export.pages())
 
     assert yielded == max_rows
-    assert (export.end.reason, export.end.next_cursor is None) == ("max_rows", False)
+    assert (export.end.reason, export.end.place["next_cursor"] is None) == ("max_rows", False)
     assert sum(rows.asked) == max_rows
 
 
@@ -86,7 +86,7 @@ def test_export_of_exactly_max_rows_is_complete() -> None:
 
     list(export.pages())
 
-    assert export.end.next_cursor is None
+    assert export.end.place["next_cursor"] is None
 
 
 def test_shutdown_ends_it_between_two_pages() -> None:
@@ -96,7 +96,7 @@ def test_shutdown_ends_it_between_two_pages() -> None:
 
     assert len(pages) == 1
     assert (export.end.rows, export.end.reason) == (1000, "shutting_down")
-    assert export.end.next_cursor is not None
+    assert export.end.place["next_cursor"] is not None
 
 
 def test_shutdown_after_the_last_page_changes_nothing() -> None:
@@ -104,7 +104,7 @@ def test_shutdown_after_the_last_page_changes_nothing() -> None:
 
     list(export.pages())
 
-    assert (export.end.reason, export.end.next_cursor) == (None, None)
+    assert (export.end.reason, export.end.place["next_cursor"]) == (None, None)
 
 
 def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
@@ -122,7 +122,7 @@ def test_failed_page_leaves_the_cursor_of_the_last_one_sent() -> None:
     with pytest.raises(Unavailable):
         next(pages)
     assert export.end.rows == 2000
-    assert export.end.next_cursor is not None
+    assert export.end.place["next_cursor"] is not None
 
 
 def test_export_that_takes_too_long_ends_with_a_cursor() -> None:
@@ -132,4 +132,4 @@ def test_export_that_takes_too_long_ends_with_a_cursor() -> None:
 
     assert len(pages) == 1
     assert (export.end.rows, export.end.reason) == (1000, "max_duration")
-    assert export.end.next_cursor is not None
+    assert export.end.place["next_cursor"] is not None

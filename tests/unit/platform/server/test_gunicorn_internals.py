@@ -16,7 +16,7 @@ OF_ARBITER = {
     *("prepare", "finish", "_begin", "_start_watchdog", "_give_up", "_report_ignored", "_handle_resize"),
     *("_reap_killed", "_drain_in_child", "_run_in_child", "_try_again"),
 }
-OF_WORKER = {"_is_for_metrics", "_may_stay", "_handle_arrived", "_forget", "_levels", "_wrap"}
+OF_WORKER = {"_may_stay", "_handle_arrived", "_forget", "_levels"}
 """Methods that override nothing."""
 
 
