@@ -11,7 +11,19 @@ from pathlib import Path
 
 import click
 
-from bench import access, audit_reads, audit_rows, audit_writes, growth, incidents, ledger, manners, workflows
+from bench import (
+    access,
+    audit_reads,
+    audit_rows,
+    audit_writes,
+    followers,
+    growth,
+    incidents,
+    ledger,
+    manners,
+    sealing,
+    workflows,
+)
 from bench.figures import Figure, table, write
 from bench.rounds import EFFORTS, WORKFLOWS, Effort
 from bench.stand import Stand, servers, serving, settle
@@ -35,6 +47,8 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
     "batch": audit_writes.batch,
     "growth": growth.measure,
     "ledger": ledger.writes,
+    "sealing": sealing.sealing,
+    "followers": followers.followers,
     "audited-reads": access.audited_reads,
     "permissions": access.permissions,
     "refusals": access.refusals,

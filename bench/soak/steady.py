@@ -19,6 +19,7 @@ import click
 import psutil
 import psycopg
 
+from bench.followers import following
 from bench.load import Generator, Load
 from bench.mix import MixTarget
 from bench.rounds import take_turns
@@ -26,6 +27,7 @@ from bench.soak.verdicts import Verdict
 from tests.support.service import ServiceProcess
 
 RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
+FOLLOWERS = 100
 CLIENTS = 32
 WARM_UP_SECONDS = 5
 CEILING_SECONDS = 15
@@ -100,8 +102,11 @@ class Soak:
         return self._send(self._service, self._seconds)
 
     def go_on(self, count: int) -> None:
-        """Go on for so many windows."""
-        with click.progressbar(range(count), label="soak") as progress:
+        """Go on for so many windows, beside followers of the feed."""
+        with (
+            following(self._service.api.url, FOLLOWERS),
+            click.progressbar(range(count), label="soak") as progress,
+        ):
             for _ in progress:
                 load = self.send()
                 self.windows.append(look(self._service.pid, self._database_url, load))

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from tests.lab import access_faults, faults
+from tests.lab.evidence import broken_ledger
 from tests.lab.faults import Fault
 from tests.lab.guards import MakeGuard, api_server, key_issuer
 from tests.lab.ledger import ACKNOWLEDGED, NO_ANSWER, Ledger, Verdict
@@ -249,6 +250,11 @@ CASES = [
         proof=Proof(answers=QUEUED),
     ),
     Case(
+        name="rival sealers killed",
+        fault=faults.rival_sealers_killed,
+        proof=Proof(answers=("no_answer",)),
+    ),
+    Case(
         name="replay times out",
         fault=faults.replay_times_out,
         mix=Mix(batch_share=0.5),
@@ -313,7 +319,8 @@ def _run_on(stand: Stand, case: Case, settle_seconds: float) -> tuple[Verdict, s
             broken = case.broken_promise(verdict, reasons)
             if broken is None and not is_quiet:
                 broken = "something is queued for ever"
-            return verdict, reasons, broken or sent_again(stand, ledger, connection)
+            broken = broken or sent_again(stand, ledger, connection)
+            return verdict, reasons, broken or broken_ledger(connection, stand.key_file)
 
 
 def settle(ledger: Ledger, seconds: float) -> None:

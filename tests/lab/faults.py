@@ -30,6 +30,9 @@ REDIS_KILLS = int(environment().get("REDIS_KILLS", "3"))
 FLUSH_SECONDS = 0.5
 """A bad disk: Redis warns of flushes that take longer than two seconds."""
 
+SEALERS_KILLED = 12
+SEALER_LIVES_SECONDS = 2.0
+
 FEW = 5
 WORKERS = 2
 MOST_KILLS = 20
@@ -380,6 +383,20 @@ def two_services_replaying(stand: Stand) -> Iterator[None]:
         PATIENCE_SECONDS,
         lambda: "one did it all",
     )
+    yield
+
+
+@contextmanager
+def rival_sealers_killed(stand: Stand) -> Iterator[None]:
+    """SIGKILL, in turns and every two seconds, for all processes of three pods that all may seal."""
+    for _ in range(2):
+        stand.add_service()
+    for number in range(SEALERS_KILLED):
+        pod = stand.services[number % len(stand.services)]
+        os.killpg(pod.pid, signal.SIGKILL)
+        pod.wait()
+        pause(SEALER_LIVES_SECONDS)
+        pod.start()
     yield
 
 

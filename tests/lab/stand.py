@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import redis
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import Connection, NullPool, create_engine, make_url
 
 from datastorage.dlq.admin import QueueAdmin
@@ -37,6 +39,8 @@ QUEUE_KEYS = (
     "audit:dlq:notifications:retry",
 )
 
+ORIGIN = "lab.example.org/ledger"
+
 REASON_FIELDS = ("outcome", "reason", "db_reason", "dlq_reason")
 
 
@@ -52,6 +56,7 @@ class Stand:
     Attributes:
         guard: knows the clients; without one everybody may do everything.
         process: runs a service.
+        key_file: of the ledger.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Stand:
         self.redis = SlowRedis(
             directory / "redis", self.disk, port=free_port(), settings=redis_settings or {}
         )
+        self.key_file = directory / "ledger-key.pem"
         self._service_settings = {
             "REDIS_DLQ_POLL_INTERVAL": "500ms",
             "REDIS_DLQ_READ_TIMEOUT": "200ms",
@@ -83,6 +89,8 @@ class Stand:
             "LIMITS_MAX_EVENT_AGE": "off",
             "LIMITS_MAX_EVENT_AHEAD": "off",
             "LOGGING_LEVEL": "warn",
+            "LEDGER_SIGNING_KEY_FILE": str(self.key_file),
+            "LEDGER_ORIGIN": ORIGIN,
         } | dict(service_settings or {})
         self.authority = Authority(directory) if is_encrypted else None
         self.guard: Guard | None = None
@@ -94,6 +102,7 @@ class Stand:
         """Whether clients have noticed the fault as they should; set by whoever watches them."""
 
     def __enter__(self) -> Self:
+        make_key(self.key_file)
         self._stack.enter_context(self.postgres)
         self._stack.enter_context(self.redis)
         self.proxy = Proxy(self.postgres.port)
@@ -234,3 +243,9 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, complaint()
         time.sleep(pause_seconds)
+
+
+def make_key(file: Path) -> None:
+    """Write a key that signs."""
+    key = Ed25519PrivateKey.generate()
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -4,56 +4,80 @@ When a test here fails, the texts of events that are sealed already have changed
 shown when set, stands at the end, and is NULL in older rows.
 """
 
-import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import TEXT, Connection, Engine, cast, func, insert, literal, select, text
+from sqlalchemy import Engine
 
 from datastorage.audit.reader import AuditReader
-from datastorage.tables import audit_events
-from tests.support.ledger_vectors import content, texts
+from datastorage.embedded.postgres import EmbeddedPostgres
+from datastorage.platform.db.database import Database
+from datastorage.platform.exports import Exports
+from datastorage.platform.metrics import Metrics
+from datastorage.settings import Settings
+from tests.support.golden_log import owner_of
+from tests.support.golden_rows import GOLDEN, golden_rows_in
+from tests.support.ledger_vectors import texts
+from tests.support.servers import migrated_database
 
-GOLDEN: list[dict[str, Any]] = [json.loads(line) for line in content("golden.ndjson").splitlines()]
-ODD_SETTINGS = {"DateStyle": "German, DMY", "TimeZone": "Asia/Kolkata", "standard_conforming_strings": "off"}
+OLDER = (15, 17)
 
 
 @pytest.fixture(scope="module")
 def golden_rows(owner_engine: Engine) -> Iterator[None]:
-    """Store every row as it stands in the file, in a database whose sessions begin as odd as they may."""
-    with owner_engine.connect() as owner:
-        for month in (date(2026, 10, 1), date(2026, 11, 1)):
-            owner.execute(select(func.ensure_month_partition("audit_events", month)))
-        for golden in GOLDEN:
-            owner.execute(insert(audit_events).values(as_stored(golden["row"])))
-        for name, value in ODD_SETTINGS.items():
-            change_database(owner, f"SET {name} = '{value}'")
+    with owner_engine.connect() as owner, golden_rows_in(owner):
         yield
-        for name in ODD_SETTINGS:
-            change_database(owner, f"RESET {name}")
-
-
-def as_stored(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its values as PostgreSQL reads them from text; columns not named are NULL."""
-    columns = audit_events.c
-    stored = {name: cast(literal(str(value), TEXT), columns[name].type) for name, value in row.items()}
-    return dict.fromkeys(columns.keys()) | stored
-
-
-def change_database(owner: Connection, change: str) -> None:
-    owner.execute(text(f'ALTER DATABASE "{owner.engine.url.database}" {change}'))
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden["why"].replace(" ", "-"))
 @pytest.mark.usefixtures("golden_rows")
 def test_text_of_a_golden_row_has_not_changed(reader: AuditReader, golden: dict[str, Any]) -> None:
+    assert_text(reader, golden)
+
+
+def assert_text(reader: AuditReader, golden: dict[str, Any]) -> None:
     expected = texts()[golden["leaf_index"]]
 
     found = bytes(reader.find(UUID(golden["row"]["event_id"])))
 
     assert found == expected
     assert sha256(found).digest() == sha256(expected).digest()
+
+
+class InstalledPostgres(EmbeddedPostgres):
+    """A server of the distribution."""
+
+    folder: Path
+
+    def _find_binary(self) -> Path:
+        return self.folder / "postgres"
+
+
+@pytest.mark.parametrize("major", OLDER)
+def test_texts_are_the_same_on_older_servers(major: int, tmp_path: Path, redis_url: str) -> None:
+    folder = Path(f"/usr/lib/postgresql/{major}/bin")
+    if not (folder / "postgres").is_file():
+        pytest.skip(f"PostgreSQL {major} is not installed (Debian: postgresql-{major})")
+    server = InstalledPostgres(tmp_path / "postgres")
+    server.folder = folder
+    metrics = Metrics()
+    exports = Exports("audit", maximum=1, longest=timedelta(minutes=1), metrics=metrics)
+
+    with (
+        server as postgres,
+        migrated_database(postgres.url("postgres")) as database,
+        owner_of(database) as owner,
+        golden_rows_in(owner),
+    ):
+        url = database.app_url.set(drivername="postgresql").render_as_string(hide_password=False)
+        environ = {"DATASTORAGE_DATABASE_URL": url, "DATASTORAGE_REDIS_URL": redis_url}
+        connections = Database(Settings.from_environ(environ).database, share=1, metrics=metrics)
+        reader = AuditReader(connections, exports, metrics, max_page_bytes=1 << 20)
+        for golden in GOLDEN:
+            assert_text(reader, golden)
+        connections.close()

@@ -1,19 +1,20 @@
 """Sealing: what waits in the outbox gets its leaves, each once, and the tree is the golden one."""
 
+from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import (
-    Connection,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, func, insert, select
 
+from datastorage.errors import DatabaseError
+from datastorage.ledger.appending import stored_leaf
+from datastorage.ledger.key_files import LedgerKeys
 from datastorage.ledger.leaf import Kind
 from datastorage.ledger.store import LedgerStore
 from datastorage.ledger.tiles import tiles_of
+from datastorage.ledger.tree import Frontier, leaf_hash
 from datastorage.tables import (
     audit_events,
     audit_unsealed,
@@ -23,9 +24,10 @@ from datastorage.tables import (
     ledger_tiles,
 )
 from tests.integration.ledger.conftest import store_of
+from tests.lab.proxy import Mode, Proxy
 from tests.support.event_rows import an_event_row
 from tests.support.golden_log import owner_of, store_golden_log
-from tests.support.ledger_vectors import SIZE, content, document, leaves, texts
+from tests.support.ledger_vectors import SIZE, content, document, leaves, signing_key, texts
 from tests.support.servers import TestDatabase
 
 
@@ -120,3 +122,49 @@ def test_one_seals_at_a_time(shared: TestDatabase, owner: Connection, store: Led
     assert refused is None
     assert after is not None
     assert after.leaves == 1
+
+
+def test_killed_between_commit_and_signature_is_signed_by_whoever_comes_next(
+    empty: TestDatabase, redis_url: str
+) -> None:
+    """What was committed has one root for ever; the first that reads it back signs it."""
+    keys = LedgerKeys(document("keys.json")["origin"], (signing_key(),))
+    with owner_of(empty) as owner, store_of(empty, redis_url) as store:
+        store_golden_log(owner)
+        store.seal(255)
+
+        with store_of(empty, redis_url) as another:  # the first is gone
+            signed = another.sign(keys)
+            assert another.sign(keys) is None
+            another.seal(100)
+            later = another.sign(keys)
+
+        assert signed is not None
+        assert later is not None
+        roots = {str(each.size): each.root.hex() for each in (signed, later)}
+        assert roots == {size: document("roots.json")[size] for size in ("255", "280")}
+
+
+def test_unknown_outcome_of_a_commit_forks_nothing(empty: TestDatabase, redis_url: str) -> None:
+    """The answer to COMMIT is lost on its way: the next round goes on from what is there."""
+    proxy = Proxy(empty.app_url.port or 0)
+    behind = replace(empty, app_url=empty.app_url.set(port=proxy.port))
+    with owner_of(empty) as owner, store_of(behind, redis_url) as store, closing(proxy):
+        store_golden_log(owner)
+        for limit in (8, 120):
+            store.waiting()  # a new connection commits something too
+            proxy.mode = Mode.LOSE_ONE_COMMIT_ANSWER
+            with suppress(DatabaseError):  # the round cannot tell, and need not
+                store.seal(limit)
+            assert proxy.mode is Mode.PASS
+        while (sealed := store.seal(100)) is not None and sealed.leaves:
+            pass
+
+        entries = owner.execute(select(ledger_entries).order_by(ledger_entries.c.leaf_index)).all()
+        roots = dict(owner.execute(select(ledger_checkpoints.c.tree_size, ledger_checkpoints.c.root)).all())
+        assert [stored_leaf(entry).encoded() for entry in entries] == list(leaves())
+        tree = Frontier()
+        for leaf in leaves():
+            tree.append(leaf_hash(leaf))
+            assert roots.get(tree.size, tree.root()) == tree.root()
+        assert set(roots) >= {8, 128, SIZE}
