@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Final
 
-from datastorage.errors import DatabaseError
+from datastorage.errors import DatabaseError, QueryTimeout
 from datastorage.ledger.follower import Follower, HeldAnswer, Stream
 from datastorage.ledger.following import PIECE_LEAVES, FeedFilter, Following, Piece
 from datastorage.ledger.refusals import FollowersBusy
@@ -180,7 +180,13 @@ class Followers:
             self._dismiss(follower, "shorter")  # what is not taken at once is no loss: it may ask why
         for (place, wanted), group in self._groups(head, size):
             most = min(size, place + PIECE_LEAVES) if not wanted.conditions else size
-            piece = self._following.read(place, most, wanted, Bound(PIECE_LEAVES, PIECE_BYTES))
+            try:
+                piece = self._following.read(place, most, wanted, Bound(PIECE_LEAVES, PIECE_BYTES))
+            except QueryTimeout:
+                # Nobody else shall wait for it again. It may ask for a page, and learns why there.
+                for follower in group:
+                    self._dismiss(follower, "slow")
+                continue
             for follower in group:
                 follower.tree_size = size
                 self._hand_out(follower, piece)

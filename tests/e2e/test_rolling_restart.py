@@ -19,5 +19,6 @@ def test_nobody_notices_that_both_pods_are_replaced(start_service: StartService,
     assert result.ledger.failures == [], str(result)
     assert set(result.ledger.statuses) == {200, 201}, "\n".join(result.complaints[:20])
     assert result.refused == 0
+    assert result.reader.is_without_gap
     assert result.exit_codes == [0] * 4
     assert result.ledger.missing_from(owner) == set()

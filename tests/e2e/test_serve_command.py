@@ -297,6 +297,8 @@ def test_no_process_shows_a_secret_it_was_started_with(
     tmp_path: Path, settings_urls: tuple[str, str], kind: type[ServiceProcess]
 ) -> None:
     with kind(tmp_path, *settings_urls) as service:
+        # The first worker is ready before the second is there.
+        eventually(lambda: len(descendants(service.pid)) >= 2)
         pids = [service.pid, *descendants(service.pid)]
         shown = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
         loaded = [line for line in service.log_lines if line["msg"] == "Configuration loaded successfully"]

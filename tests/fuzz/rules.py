@@ -16,6 +16,8 @@ from typing import Any
 from datastorage.incidents.writing.schemas import ALIASES as OLDER_INCIDENT_MEMBERS
 
 EVENTS = "/api/v1/audit"
+FEED = "/api/v1/audit/feed"
+LONGEST_WAIT = 30
 NOTIFICATIONS = "/api/v1/audit/notifications"
 INCIDENTS = "/api/v1/incidents"
 RATES = "/api/v1/success-rate"
@@ -130,6 +132,14 @@ def bend_query(query: dict[str, Any]) -> None:
         del query["format"]
 
 
+def bend_feed(query: dict[str, Any]) -> None:
+    """Wait for what comes no longer than the client waits for an answer."""
+    bend_query(query)
+    wait = str(query.get("wait", ""))
+    if wait.isdecimal() and 1 < int(wait) <= LONGEST_WAIT:
+        query["wait"] = 1
+
+
 def bend_times(query: dict[str, Any]) -> None:
     """Replace durations that are zero or too long, and times that may leave the calendar."""
     for name in ("since", "until", "start_time", "end_time"):
@@ -167,5 +177,5 @@ BODY_RULES = (
     (INCIDENTS, bend_incident),
     (WORKFLOW, bend_change),
 )
-QUERY_RULES = ((EVENTS, bend_query), (INCIDENTS, bend_incident_query), (RATES, bend_rate))
+QUERY_RULES = ((FEED, bend_feed), (EVENTS, bend_query), (INCIDENTS, bend_incident_query), (RATES, bend_rate))
 """The first path that a request's path starts with decides."""

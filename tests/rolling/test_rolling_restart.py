@@ -23,6 +23,7 @@ def test_no_request_fails_and_no_event_is_lost(start_service: StartService, owne
     assert result.ledger.failures == [], str(result)
     assert set(result.ledger.statuses) == {200, 201}
     assert result.refused == 0
+    assert result.reader.is_without_gap
     assert result.exit_codes == [0] * 8
     assert result.ledger.count >= 20_000
     assert result.ledger.missing_from(owner) == set()

@@ -6,7 +6,7 @@ import signal
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
@@ -16,6 +16,8 @@ from sqlalchemy import Connection, select
 from datastorage.tables import audit_events
 from tests.support.balancer import Balancer
 from tests.support.builders import EVENTS, an_event, unique
+from tests.support.feed import FEED, FeedStream
+from tests.support.http import Api
 from tests.support.service import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -144,6 +146,52 @@ def clients(port: int, ledger: Ledger, *, count: int, tls: ssl.SSLContext | None
             each.stop()
 
 
+class Reader:
+    """One thread that follows the feed through the balancer, and resumes wherever it is led.
+
+    Args:
+        port: of the balancer.
+
+    Attributes:
+        leaves: the indices it has seen, in the order they came.
+        event_ids: of the events among them.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._api = Api(f"http://127.0.0.1:{port}")
+        self.leaves: list[int] = []
+        self.event_ids: set[str] = set()
+        self._start = self._api.get(FEED, {"from": "now"}).json["next"]
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_without_gap(self) -> bool:
+        """Whether every leaf came, once and in its place."""
+        return self.leaves == list(range(self._start, self._start + len(self.leaves)))
+
+    def has_all(self, event_ids: Collection[str]) -> bool:
+        """Tell whether it has seen these events."""
+        return self.event_ids.issuperset(event_ids)
+
+    def stop(self) -> None:
+        """Stop at the end of the stream at hand."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            place = [self.leaves[-1]] if self.leaves else []
+            try:
+                stream = FeedStream(self._api, *place, from_=self._start)
+                for block in stream.items():
+                    self.leaves.append(int(block.id or 0))
+                    self.event_ids.add(json.loads(str(block.data)).get("event_id", ""))
+                stream.close()
+            except (OSError, http.client.HTTPException):
+                continue  # it was cut off: what came before counts
+
+
 @dataclass
 class Rollout:
     """Two pods behind a balancer; each update replaces one after the other, the new one first."""
@@ -197,6 +245,7 @@ class Result:
     refused: int
     seconds: float
     complaints: list[str]
+    reader: Reader
 
     def __str__(self) -> str:
         ledger = self.ledger
@@ -215,11 +264,15 @@ def roll(start: Start, *, updates: int, client_count: int, period_seconds: float
         balancer = stack.enter_context(Balancer(period_seconds))
         rollout = Rollout(start, balancer)
         rollout.scale_to(2)
+        reader = Reader(balancer.port)
+        stack.callback(reader.stop)
         begun = time.monotonic()
         with clients(balancer.port, ledger, count=client_count):
             for _ in range(updates):
                 rollout.update()
             eventually(lambda: ledger.count >= requests, timeout_seconds=600)
         seconds = time.monotonic() - begun
+        eventually(lambda: reader.has_all(ledger.acknowledged))
+        reader.stop()
         rollout.end()
-        return Result(ledger, rollout.exit_codes, balancer.refused, seconds, rollout.complaints)
+        return Result(ledger, rollout.exit_codes, balancer.refused, seconds, rollout.complaints, reader)
