@@ -132,6 +132,10 @@ def status(of: _Ledger, *, as_json: bool) -> int:
     print_table([("", ""), *((name, value) for name, value in rows if not isinstance(value, list | dict))])
     for vkey in found["vkeys"]:
         click.echo(f"key  {vkey}")
+    for kind in ("witnesses", "targets"):
+        for each in found[kind]:
+            size = "nothing yet" if each["tree_size"] is None else f"{each['tree_size']} leaves"
+            click.echo(f"{each.get('name') or each['kind']}  {size}")
     return 0
 
 

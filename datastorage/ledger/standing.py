@@ -1,5 +1,6 @@
 """Where the ledger stands, in one document (console.md 2.2)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -7,9 +8,12 @@ from sqlalchemy import Connection, Row, select
 from datastorage.ledger.checkpoint import Checkpoint
 from datastorage.ledger.encoding import to_base64
 from datastorage.ledger.note import Note
+from datastorage.ledger.publication import targets_of
+from datastorage.ledger.reader import MOST_PUBLISHED
 from datastorage.ledger.statements import Type, vkeys_in_use
 from datastorage.ledger.store import LedgerStore
 from datastorage.ledger.tables import ledger_checkpoints, ledger_statements
+from datastorage.ledger.targets import Target, TargetFailedError, WitnessTarget
 from datastorage.platform.db.database import Database
 from datastorage.settings import LedgerSettings
 
@@ -25,6 +29,9 @@ def status_of(database: Database, store: LedgerStore, settings: LedgerSettings) 
     waiting = store.waiting()
     newest, shown, vkeys = database.read(_read)
     origin = settings.origin or (vkeys[-1].partition("+")[0] if vkeys else None)
+    every = targets_of(settings)
+    witnesses = [each for each in every if isinstance(each, WitnessTarget)]
+    targets = [each for each in every if not isinstance(each, WitnessTarget)]
     if not settings.enabled:
         state = "off"
     else:
@@ -37,9 +44,9 @@ def status_of(database: Database, store: LedgerStore, settings: LedgerSettings) 
         "unsealed": waiting.rows,
         "oldest_unsealed_seconds": waiting.seconds,
         "vkeys": vkeys,
-        "checkpoints": [_checkpoint(row) for row in shown],
-        "witnesses": [],
-        "targets": [],
+        "checkpoints": [_checkpoint(row) for row in shown[:MOST_CHECKPOINTS]],
+        "witnesses": [_witness(target.key.name, newest, shown) for target in witnesses],
+        "targets": [_target(target, shown) for target in targets],
         "audit": None,
     }
 
@@ -49,11 +56,34 @@ def _read(connection: Connection) -> tuple[Row[Any] | None, list[Row[Any]], list
     newest_first = select(ledger_checkpoints).order_by(columns.tree_size.desc())
     newest = connection.execute(newest_first.limit(1)).one_or_none()
     published = newest_first.where(columns.published_at.is_not(None))
-    shown = connection.execute(published.limit(MOST_CHECKPOINTS)).all()
+    shown = connection.execute(published.limit(MOST_PUBLISHED)).all()
     statements = ledger_statements.c
     recorded = select(statements.statement).where(statements.type == Type.KEY)
     vkeys = vkeys_in_use(connection.scalars(recorded.order_by(statements.leaf_index)))
     return newest, list(shown), vkeys
+
+
+def _witness(name: str, newest: Row[Any] | None, published: Sequence[Row[Any]]) -> dict[str, Any]:
+    """Return the newest checkpoint that a witness has signed, as far as one looks back."""
+    row = next((each for each in published if name in _checkpoint(each)["cosigned_by"]), None)
+    if row is None or newest is None:
+        return {"name": name, "tree_size": None, "sealed_at": None, "behind": None}
+    return {
+        "name": name,
+        "tree_size": row.tree_size,
+        "sealed_at": _time(row.sealed_at),
+        "behind": newest.tree_size - row.tree_size,
+    }
+
+
+def _target(target: Target, published: Sequence[Row[Any]]) -> dict[str, Any]:
+    """Return the newest size that a target has said it knows, else the newest that was sent to all."""
+    try:
+        known = target.known()
+    except TargetFailedError:
+        known = None
+    sent = published[0].tree_size if published else None
+    return {"kind": target.kind, "tree_size": sent if known is None else known.size}
 
 
 def _checkpoint(row: Row[Any]) -> dict[str, Any]:

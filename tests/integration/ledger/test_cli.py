@@ -5,17 +5,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from datastorage.operators import ledger
-from datastorage.tables import audit_events, audit_unsealed, ledger_entries, ledger_statements
+from datastorage.tables import (
+    audit_events,
+    audit_unsealed,
+    ledger_checkpoints,
+    ledger_entries,
+    ledger_statements,
+)
 from tests.integration.ledger.conftest import environ_of, store_of
 from tests.support.event_rows import an_event_row
 from tests.support.golden_log import owner_of, store_golden_log
+from tests.support.ledger_vectors import SIZE, content, document
 from tests.support.servers import Servers, TestDatabase, migrated_database
 from tests.support.service import environment_of_a_service
 from tests.support.waiting import eventually
@@ -34,8 +42,8 @@ def golden(servers: Servers, redis_url: str) -> Iterator[TestDatabase]:
         yield database
 
 
-def run(database: TestDatabase, redis_url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(ledger, arguments, env=environ_of(database, redis_url))
+def run(database: TestDatabase, redis_url: str, *arguments: str, **settings: str) -> Result:
+    return CliRunner().invoke(ledger, arguments, env={**environ_of(database, redis_url), **settings})
 
 
 def audited(database: TestDatabase, redis_url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -180,6 +188,38 @@ def test_status_says_where_the_ledger_stands(golden: TestDatabase, redis_url: st
     ]  # fmt: skip
     assert (members["tree_size"], members["unsealed"], members["state"]) == (280, 0, "unsigned")
     assert any(line.split() == ["tree", "size", "280"] for line in as_text.stdout.splitlines())
+
+
+def test_status_says_how_far_targets_and_witnesses_are(
+    golden: TestDatabase, redis_url: str, tmp_path: Path
+) -> None:
+    """The golden log of the vectors has a checkpoint of 280 leaves that a witness has cosigned."""
+    note = content("checkpoints/280-cosigned.txt").decode()
+    witness = document("keys.json")["witness"]["vkey"]
+    (tmp_path / "checkpoint").write_text(content("checkpoints/257.txt").decode())
+    (tmp_path / "key.pem").write_text(document("keys.json")["key"]["private_pem"])
+    columns = ledger_checkpoints.c
+    with owner_of(golden) as owner:
+        here = update(ledger_checkpoints).where(columns.tree_size == SIZE)
+        owner.execute(here.values(note=note, published_at=func.now()))
+        settings = {
+            "DATASTORAGE_LEDGER_ORIGIN": document("keys.json")["origin"],
+            "DATASTORAGE_LEDGER_SIGNING_KEY_FILE": str(tmp_path / "key.pem"),
+            "DATASTORAGE_LEDGER_PUBLISH": f"file:{tmp_path},https://receiver.example.org/",
+            "DATASTORAGE_LEDGER_WITNESSES": f"{witness} https://witness.example.org/",
+        }
+        found = json.loads(run(golden, redis_url, "status", "--json", **settings).stdout)
+        as_text = run(golden, redis_url, "status", **settings).stdout
+        owner.execute(here.values(note=None, published_at=None))
+
+    name = witness.partition("+")[0]
+    [of_witness] = found["witnesses"]
+    assert (of_witness["name"], of_witness["tree_size"], of_witness["behind"]) == (name, SIZE, 0)
+    assert found["targets"] == [{"kind": "file", "tree_size": 257}, {"kind": "https", "tree_size": SIZE}]
+    assert found["checkpoints"][0]["cosigned_by"] == [name]
+    assert [line.split()[:2] for line in as_text.splitlines()[-3:]] == [
+        [name, "280"], ["file", "257"], ["https", "280"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
