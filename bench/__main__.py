@@ -49,6 +49,7 @@ SCENARIOS: dict[str, Callable[[Stand, Effort], list[Figure]]] = {
     "ledger": ledger.writes,
     "sealing": sealing.sealing,
     "followers": followers.followers,
+    "held-answers": followers.held_answers,
     "audited-reads": access.audited_reads,
     "permissions": access.permissions,
     "refusals": access.refusals,

@@ -4,6 +4,8 @@ import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from threading import Event, Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,8 +14,10 @@ import click
 
 from bench.audit_rows import EVENTS
 from bench.figures import Figure, Goal, Round, figure
+from bench.load import Load
+from bench.mix import MixTarget
 from bench.processors import of_tree
-from bench.rounds import Effort
+from bench.rounds import Effort, by_turns, latencies
 from bench.stand import Stand
 from datastorage.platform.clock import monotonic_seconds
 from tests.support.builders import an_event
@@ -24,7 +28,10 @@ FOLLOWERS: Final = 1000
 EVENTS_PER_SECOND: Final = 50
 TURNS_PER_SECOND: Final = 10
 RECONNECTS: Final = 1000
+HELD: Final = 400
+CLIENTS: Final = 16
 _SECONDS_OF_A_ROUND: Final = 5
+_WAITING: Final = f"{FEED}?from=now&wait=30&correlation_id=rr-that-never-comes"
 
 
 def followers(stand: Stand, effort: Effort) -> list[Figure]:
@@ -57,14 +64,33 @@ def _share_of_core(stand: Stand, seconds: float) -> float:
     return used / took
 
 
+def held_answers(stand: Stand, effort: Effort) -> list[Figure]:
+    """Requests at a steady rate beside pages that wait, two hundred for each worker, and without them."""
+    name = f"{EVENTS_PER_SECOND} requests/s beside {HELD} held answers"
+    numbers = count(start=1)
+
+    def steady(seconds: float) -> Load:
+        target = MixTarget(stand.service_url, EVENTS_PER_SECOND, next(numbers) * 1_000_000)
+        return stand.generator.drive(target, clients=CLIENTS, seconds=seconds)
+
+    def beside(seconds: float) -> Load:
+        with following(stand.service_url, HELD, target=_WAITING, accept="application/json"):
+            return steady(seconds)
+
+    longer = replace(effort, seconds=max(effort.seconds, 2 * _SECONDS_OF_A_ROUND))
+    return latencies(name, by_turns(name, longer, beside, steady), {50: None, 99: Goal(1.2, of="ratio")})
+
+
 @contextmanager
-def following(url: str, count: int) -> Iterator[None]:
-    """Open so many streams, and read whatever comes on them."""
+def following(
+    url: str, number: int, *, target: str = f"{FEED}?from=now", accept: str = STREAM
+) -> Iterator[None]:
+    """Open so many streams, or other requests that last, and read whatever comes on them."""
     parts = urlsplit(url)
-    request = f"GET {FEED}?from=now HTTP/1.1\r\nHost: localhost\r\nAccept: {STREAM}\r\n\r\n".encode()
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n".encode()
     stopping = Event()
     with selectors.DefaultSelector() as selector:
-        for _ in range(count):
+        for _ in range(number):
             sock = socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30)
             sock.sendall(request)
             assert sock.recv(12) == b"HTTP/1.1 200", "a follower was refused"
