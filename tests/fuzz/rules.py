@@ -142,7 +142,7 @@ def bend_feed(query: dict[str, Any]) -> None:
 
 def bend_times(query: dict[str, Any]) -> None:
     """Replace durations that are zero or too long, and times that may leave the calendar."""
-    for name in ("since", "until", "start_time", "end_time"):
+    for name in ("since", "until", "start_time", "end_time", "received_since", "received_until"):
         value = query.get(name)
         if isinstance(value, str) and VALID_TIME.fullmatch(value):
             is_duration = value[4:5] != "-"
