@@ -220,7 +220,7 @@ class Followers:
         if connection.is_gone:
             self._dismiss(follower, "client")
         elif follower.is_over and not connection.unsent_bytes:
-            self._dismiss(follower, None)
+            self._dismiss(follower, "shutdown" if self._is_ending else None)
         else:
             write = selectors.EVENT_WRITE if connection.unsent_bytes else 0
             self._selector.modify(connection, selectors.EVENT_READ | write, follower)
@@ -244,12 +244,11 @@ class Followers:
     def _say_goodbye(self) -> None:
         while (arrived := self._next_arrived()) is not None:
             self._admit(arrived)
-        for follower in self._followers:
+        for follower in tuple(self._followers):
             follower.part()
+            self._look_at(follower)
         deadline = monotonic_seconds() + FAREWELL_SECONDS
-        while (left := deadline - monotonic_seconds()) > 0 and any(
-            each.connection.unsent_bytes and not each.connection.is_gone for each in self._followers
-        ):
+        while self._followers and (left := deadline - monotonic_seconds()) > 0:
             self._serve(self._selector.select(left))
         for follower in tuple(self._followers):
             self._dismiss(follower, "shutdown")
