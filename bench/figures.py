@@ -92,7 +92,7 @@ def figure(
 
 
 def _spread(values: Sequence[float], median: float) -> float:
-    return round((max(values) - min(values)) / median, 3)
+    return round((max(values) - min(values)) / median, 3) if median else 0.0
 
 
 def _median_of_known(values: Sequence[float | None]) -> float | None:

@@ -115,7 +115,7 @@ def _copied(filled: _Filled) -> float:
     with psycopg.connect(filled.owner_url, autocommit=True) as connection:
         cursor = connection.cursor()
         cursor.execute("CREATE TABLE copied (LIKE ledger_entries INCLUDING ALL)")
-        with cursor.copy("COPY ledger_entries TO STDOUT") as copy:
+        with cursor.copy("COPY (TABLE ledger_entries) TO STDOUT") as copy:
             rows = b"".join(copy)
         begun = monotonic_seconds()
         with cursor.copy("COPY copied FROM STDIN") as copy:

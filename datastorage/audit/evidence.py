@@ -25,10 +25,11 @@ from sqlalchemy.dialects.postgresql import BIT, TEXT
 
 from datastorage.audit.event import MEMBERS
 from datastorage.audit.tables import audit_events, audit_unsealed
+from datastorage.audit.text import PAGE, TEXT_OF_PAGE
 from datastorage.platform.db.conditions import Condition, where
 from datastorage.platform.db.row_json import row_json
 
-_EVENTS = audit_events.alias("page")
+_EVENTS = audit_events.alias(PAGE)
 
 
 def digest_of(columns: Any) -> ColumnElement[bytes]:
@@ -80,8 +81,8 @@ def waits_as(event: Any) -> ColumnElement[bool]:
 
 def texts_of(event_id: UUID) -> Select[Any]:
     """Select the texts of the events with an id, the newest first: of old data there may be several."""
-    text = row_json(MEMBERS, _EVENTS.c).label("text")
-    return select(text).where(_EVENTS.c.event_id == event_id).order_by(_EVENTS.c.event_date.desc())
+    texts = select(TEXT_OF_PAGE.label("text")).select_from(_EVENTS)
+    return texts.where(_EVENTS.c.event_id == event_id).order_by(_EVENTS.c.event_date.desc())
 
 
 def texts_of_keys(keys: Sequence[tuple[UUID, date]], conditions: Iterable[Condition] = ()) -> Select[Any]:
@@ -97,10 +98,9 @@ def texts_of_keys(keys: Sequence[tuple[UUID, date]], conditions: Iterable[Condit
         select(audit_events)
         # The dates prune the other months.
         .where(event_id == func.any(ids), event_date.between(min(days), max(days)), *where(conditions))
-        .subquery("page")
+        .subquery(PAGE)
     )
-    text = row_json(MEMBERS, found.c).label("text")
-    rows = select(text, found.c.event_id, found.c.event_date)
+    rows = select(TEXT_OF_PAGE.label("text"), found.c.event_id, found.c.event_date)
     return rows.order_by(func.array_position(ids, found.c.event_id))
 
 

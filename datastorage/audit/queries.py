@@ -19,24 +19,18 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import TEXT
 
-from datastorage.audit.event import MEMBERS
 from datastorage.audit.model import AuditFilter, PageRequest
 from datastorage.audit.tables import audit_events
+from datastorage.audit.text import TEXT_OF_PAGE
 from datastorage.platform.db.conditions import Shape, conditions_of, shape_of, values, where
 from datastorage.platform.db.keyset import Position
-from datastorage.platform.db.rendered import DIALECT, Rendered
-from datastorage.platform.db.row_json import row_json
+from datastorage.platform.db.rendered import Rendered
 from datastorage.platform.db.stretches import UNITS, bounded
 
 _KEY = (audit_events.c.event_id, audit_events.c.event_date)
 
-# Rendered once: it has fifty parts, and SQLAlchemy would look at each for every request.
-_PAGE_JSON: ColumnElement[str] = literal_column(
-    str(row_json(MEMBERS, audit_events.alias("page").c).compile(dialect=DIALECT)), TEXT()
-)
-_PAGE_TEXT = _PAGE_JSON.label("text")
+_PAGE_TEXT = TEXT_OF_PAGE.label("text")
 _EVERYTHING: Select[Any] = select(literal_column("*")).select_from(audit_events)
 
 _SOMEWHERE = Position(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
@@ -141,7 +135,7 @@ def _of_keys(*, ascending: bool) -> Select[Any]:
     )
     columns = [literal_column(f"page.{each.name}", each.type) for each in (event_id, event_date)]
     order = _page_order(AuditFilter(ascending=ascending))
-    return select(*columns, _PAGE_JSON).select_from(rows.subquery("page")).order_by(order)
+    return select(*columns, TEXT_OF_PAGE).select_from(rows.subquery("page")).order_by(order)
 
 
 OF_KEYS = {ascending: Rendered(_of_keys(ascending=ascending)) for ascending in (False, True)}
@@ -165,7 +159,7 @@ def _one() -> Select[Any]:
     event_id = audit_events.c.event_id
     by_id = _EVERYTHING.where(event_id == bindparam("event_id", type_=event_id.type))
     latest = by_id.order_by(audit_events.c.event_date.desc()).limit(literal_column("1"))
-    return select(_PAGE_JSON).select_from(latest.subquery("page"))
+    return select(TEXT_OF_PAGE).select_from(latest.subquery("page"))
 
 
 ONE = Rendered(_one())

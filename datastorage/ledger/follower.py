@@ -25,6 +25,7 @@ class Follower:
         read_at: when the ledger was last read for it; the same.
         tree_size: how many leaves there were then.
         is_over: whether nothing more will be sent.
+        waits_to_write: whether one looks when its socket takes more.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class Follower:
         self.wanted = wanted
         self.given_at = self.read_at = 0.0
         self.is_over = False
+        self.waits_to_write = False
         self._unsent_before = 0
         self._moved_at = 0.0
 

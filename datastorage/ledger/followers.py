@@ -221,9 +221,10 @@ class Followers:
             self._dismiss(follower, "client")
         elif follower.is_over and not connection.unsent_bytes:
             self._dismiss(follower, "shutdown" if self._is_ending else None)
-        else:
-            write = selectors.EVENT_WRITE if connection.unsent_bytes else 0
-            self._selector.modify(connection, selectors.EVENT_READ | write, follower)
+        elif follower.waits_to_write != bool(connection.unsent_bytes):
+            follower.waits_to_write = not follower.waits_to_write
+            events = selectors.EVENT_WRITE if follower.waits_to_write else 0
+            self._selector.modify(connection, selectors.EVENT_READ | events, follower)
 
     def _dismiss(self, follower: Follower, reason: str | None) -> None:
         if follower not in self._followers:

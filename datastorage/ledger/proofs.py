@@ -2,26 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from datastorage.audit import evidence
 from datastorage.errors import NotFound, QueueUnusable
-from datastorage.ledger.appending import tag_of
+from datastorage.ledger.appending import stored_leaf, tag_of
 from datastorage.ledger.checkpoint import Checkpoint
 from datastorage.ledger.key_files import LedgerKeys
+from datastorage.ledger.known import KnownSubtrees, NewestNotes
 from datastorage.ledger.leaf import Kind, correlation_tag, leaf_of
 from datastorage.ledger.model import ReceiptProof, TextProof
 from datastorage.ledger.note import Note
 from datastorage.ledger.proof import Proof
-from datastorage.ledger.reader import LedgerReader, covering_note, hashes_of_tile
+from datastorage.ledger.reader import LedgerReader, hashes_of_tile
 from datastorage.ledger.receipt import Receipt
 from datastorage.ledger.refusals import RETRY_SOON_SECONDS, NotSealed, Unsigned
 from datastorage.ledger.tables import ledger_entries, ledger_statements
 from datastorage.ledger.tiles import subtrees_in
-from datastorage.ledger.tree import inclusion_path
+from datastorage.ledger.tree import inclusion_path, leaf_hash, root_of_path
 from datastorage.platform.db.database import Database
 from datastorage.platform.metrics import Metrics
 
@@ -79,6 +80,7 @@ class Proofs:
         self._is_queued = is_queued
         self._queue_seconds = queue_seconds
         self._metrics = metrics
+        self._notes, self._subtrees = NewestNotes(), KnownSubtrees()
 
     def prove(self, event_id: UUID, wanted: ProofWanted) -> TextProof | ReceiptProof:
         """Return the proof of an event or a statement.
@@ -107,7 +109,7 @@ class Proofs:
 
     def _prove(self, event_id: UUID, wanted: ProofWanted) -> TextProof | ReceiptProof:
         self._reader.require_on()
-        found = self._database.read(lambda connection: _find(connection, event_id, wanted.correlation_id))
+        found = self._database.read(lambda connection: self._find(connection, event_id, wanted))
         if found is None:
             raise self._unknown(event_id)
         if not wanted.as_receipt:
@@ -117,6 +119,38 @@ class Proofs:
         place = found.index, found.checkpoint.size
         receipt = Receipt.signed(self._keys.signing[0], place, found.path, found.checkpoint.root)
         return ReceiptProof(receipt.encoded())
+
+    def _find(self, connection: Connection, event_id: UUID, wanted: ProofWanted) -> _Found | None:
+        """Return a leaf and its way, ``None`` when the database knows no such event or statement.
+
+        Raises:
+            NotSealed: it is known and has no leaf.
+            Unsigned: no signed checkpoint covers it.
+        """
+        texts: Sequence[str] = connection.scalars(evidence.texts_of(event_id)).all()
+        leaf = _leaf(connection, event_id, texts, wanted.correlation_id)
+        if leaf is None:
+            if connection.execute(evidence.waits(event_id)).scalar_one():
+                raise NotSealed("event is not sealed yet", retry_after_seconds=RETRY_SOON_SECONDS)
+            if texts:
+                raise NotSealed(BACKFILL, retry_after_seconds=None)
+            return None
+        newest = self._notes.covering(connection, leaf.leaf_index)
+        if newest is None:
+            raise Unsigned("no signed checkpoint covers the event yet")
+        note = Note.of(newest.note.encode())
+        checkpoint = Checkpoint.of(note.text)
+        return _Found(leaf.leaf_index, checkpoint, note, self._path(connection, leaf, checkpoint))
+
+    def _path(self, connection: Connection, leaf: Row[Any], checkpoint: Checkpoint) -> list[bytes]:
+        read = subtrees_in(hashes_of_tile(connection))
+        path = inclusion_path(leaf.leaf_index, checkpoint.size, self._subtrees.or_read(read))
+        hashed = leaf_hash(stored_leaf(leaf).encoded())
+        if root_of_path(leaf.leaf_index, checkpoint.size, hashed, path) == checkpoint.root:
+            return path
+        # A database that was restored or has failed over may have lost leaves, and got others since.
+        self._subtrees.forget()
+        return inclusion_path(leaf.leaf_index, checkpoint.size, read)
 
     def _unknown(self, event_id: UUID) -> NotSealed | NotFound:
         """Return the error for an event that the database does not have."""
@@ -128,52 +162,28 @@ class Proofs:
         return NotFound(f"no event or statement has the id {event_id}")
 
 
-def _find(connection: Connection, event_id: UUID, correlation_id: str | None) -> _Found | None:
-    """Return a leaf and its way, ``None`` when the database knows no such event or statement.
-
-    Raises:
-        NotSealed: it is known and has no leaf.
-        Unsigned: no signed checkpoint covers it.
-    """
-    texts: Sequence[str] = connection.scalars(evidence.texts_of(event_id)).all()
-    index = _index(connection, event_id, texts, correlation_id)
-    if index is None:
-        if connection.execute(evidence.waits(event_id)).scalar_one():
-            raise NotSealed("event is not sealed yet", retry_after_seconds=RETRY_SOON_SECONDS)
-        if texts:
-            raise NotSealed(BACKFILL, retry_after_seconds=None)
-        return None
-    newest = covering_note(connection, index)
-    if newest is None:
-        raise Unsigned("no signed checkpoint covers the event yet")
-    note = Note.of(newest.note.encode())
-    path = inclusion_path(index, newest.tree_size, subtrees_in(hashes_of_tile(connection)))
-    return _Found(index, Checkpoint.of(note.text), note, path)
-
-
-def _index(
+def _leaf(
     connection: Connection, event_id: UUID, texts: Sequence[str], correlation_id: str | None
-) -> int | None:
+) -> Row[Any] | None:
     """Return the leaf of an event or a statement; of several the one that fits the text, or the newest."""
-    columns = ledger_statements.c
-    stated = select(columns.leaf_index).where(columns.statement_id == event_id)
-    index: int | None = connection.execute(stated).scalar_one_or_none()
-    if index is not None:
-        return index
-    leaf = leaf_of(texts[0].encode()) if texts else None
-    if leaf is not None:
-        tag = leaf.correlation_tag
+    entries, columns = ledger_entries.c, ledger_statements.c
+    digest: bytes | None = None
+    if texts:
+        text = leaf_of(texts[0].encode())
+        tag, digest = text.correlation_tag, text.digest
     elif correlation_id is not None:
         tag = correlation_tag(correlation_id)
     else:
-        return None
-    entries = ledger_entries.c
-    same = (
-        entries.correlation_tag == tag_of(tag),
-        entries.event_id == event_id,
-        entries.kind == int(Kind.EVENT),
-    )
-    leaves = select(entries.leaf_index, entries.digest).where(*same).order_by(entries.leaf_index)
-    rows = connection.execute(leaves).all()
-    fitting = [row.leaf_index for row in rows if leaf is not None and row.digest == leaf.digest]
-    return next(reversed(fitting or [row.leaf_index for row in rows]), None)
+        tag = None
+    rows: Sequence[Row[Any]] = ()
+    if tag is not None:
+        same = (
+            entries.correlation_tag == tag_of(tag),
+            entries.event_id == event_id,
+            entries.kind == int(Kind.EVENT),
+        )
+        rows = connection.execute(select(ledger_entries).where(*same).order_by(entries.leaf_index)).all()
+    if not rows and not texts:
+        stated = select(columns.leaf_index).where(columns.statement_id == event_id).scalar_subquery()
+        rows = connection.execute(select(ledger_entries).where(entries.leaf_index == stated)).all()
+    return next(reversed([row for row in rows if row.digest == digest] or rows), None)

@@ -41,11 +41,6 @@ def newest_note(connection: Connection, *, above: int = 0) -> Row[int, str] | No
     return connection.execute(signed.order_by(columns.tree_size.desc()).limit(1)).one_or_none()
 
 
-def covering_note(connection: Connection, index: int) -> Row[int, str] | None:
-    """Return size and note of the newest cosigned checkpoint that covers a leaf, else the newest signed."""
-    return newest_cosigned(connection, above=index) or newest_note(connection, above=index)
-
-
 def newest_cosigned(connection: Connection, *, above: int = 0) -> Row[int, str] | None:
     """Return size and note of the newest checkpoint of more than ``above`` leaves that a witness signed."""
     columns = ledger_checkpoints.c

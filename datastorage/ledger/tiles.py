@@ -94,9 +94,8 @@ def subtrees_in(read: Callable[[int, int], bytes]) -> PerfectSubtree:
     def subtree(height: int, number: int) -> bytes:
         level, rest = divmod(height, TILE_HEIGHT)
         first = number << rest
-        hashes = hashes_in(read(level, first // TILE_WIDTH))
-        start = first % TILE_WIDTH
-        return root_of(hashes[start : start + (1 << rest)])
+        tile, start = read(level, first // TILE_WIDTH), first % TILE_WIDTH
+        return root_of(hashes_in(tile[start * HASH_BYTES : (start + (1 << rest)) * HASH_BYTES]))
 
     return subtree
 

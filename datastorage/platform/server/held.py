@@ -66,7 +66,8 @@ class HeldConnection:
                     self._unsent[0] = rest
                 else:
                     self._unsent.popleft()
-            self._sock.send(b"", AT_ONCE)  # what is encrypted already
+            if self._sock.has_unsent:
+                self._sock.send(b"", AT_ONCE)
         except BlockingIOError:
             pass
         except OSError:

@@ -30,10 +30,12 @@ class QuietSocket(socket.socket):
         scheme: of the URLs that led here.
         address: of the client.
         is_in_handshake: whether a handshake has begun and is not over.
+        has_unsent: whether it keeps something that ``send`` took and the kernel has not.
     """
 
     scheme = "http"
     is_in_handshake = False
+    has_unsent = False
 
     def __init__(self, accepted: socket.socket, address: str, slow_readers: SlowReaders) -> None:
         timeout = accepted.gettimeout()

@@ -43,6 +43,11 @@ class TlsSocket(QuietSocket):
         self._is_over = False
         self._has_said_goodbye = False
 
+    @property
+    def has_unsent(self) -> bool:  # type: ignore[override]
+        """Whether something is encrypted that the kernel has not taken."""
+        return bool(self._unsent)
+
     def recv(self, _size: int, flags: int = 0, /) -> bytes:
         """Return what has arrived, whatever its size: nothing that is decrypted stays behind unseen.
 
