@@ -7,10 +7,10 @@ never written again.
 """
 
 import json
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 from datastorage.ledger.errors import MalformedEvidence
@@ -32,8 +32,7 @@ _KINDS: Final = {"event_id": Kind.EVENT, "statement_id": Kind.STATEMENT}
 """The kind of a text by the name of its first member, which is its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One entry of the tree, taken apart."""
 
     kind: int
@@ -70,6 +69,7 @@ def leaf_of(text: bytes) -> Leaf:
     return Leaf(_KINDS[name], _uuid(values[name]), _tag_in(values), sha256(text).digest())
 
 
+@lru_cache(maxsize=4096)
 def correlation_tag(correlation_id: str) -> bytes:
     """Return the bytes by which leaves of one correlation id are found."""
     return sha256(correlation_id.encode()).digest()[:TAG_BYTES]

@@ -1,9 +1,9 @@
 """The ledger in PostgreSQL, for those who write it: one public method is one transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -60,8 +60,7 @@ class Waiting:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
     """What gets a leaf now; ``outbox_id`` is ``None`` for what never waited."""
 
     leaf: Leaf
@@ -207,15 +206,16 @@ def _changes_of_keys(
     return [_Due(leaf_of(text.encode()), None, statement=text) for _, text in changes]
 
 
-def _due(row: Row[Any]) -> _Due | None:
+def _due(row: Sequence[Any]) -> _Due | None:
     """Return what a waiting row stands for, ``None`` if its event is not found or its statement is none."""
-    if row.statement is not None:
-        of_statement = _leaf_of_statement(row.statement)
-        return None if of_statement is None else _Due(of_statement, row.id, statement=row.statement)
-    if row.digest is None:
+    outbox_id, event_id, event_date, statement, correlation_id, received_at, digest = row
+    if statement is not None:
+        of_statement = _leaf_of_statement(statement)
+        return None if of_statement is None else _Due(of_statement, outbox_id, statement=statement)
+    if digest is None:
         return None
-    leaf = Leaf(Kind.EVENT, row.event_id, correlation_tag(row.correlation_id), row.digest)
-    return _Due(leaf, row.id, row.event_date, row.received_at)
+    leaf = Leaf(Kind.EVENT, event_id, correlation_tag(correlation_id), digest)
+    return _Due(leaf, outbox_id, event_date, received_at)
 
 
 def _leaf_of_statement(statement: str) -> Leaf | None:
@@ -236,7 +236,7 @@ def _type_or_none(statement: str) -> str | None:
 
 def _append(connection: Connection, size: int, due: Collection[_Due]) -> datetime:
     """Append leaves, and return when."""
-    leaves = [each.leaf for each in due]
+    leaves = [each.leaf.encoded() for each in due]
     growth = appending.grown(connection, size, leaves)
     appending.insert_entries(connection, size, leaves, [each.event_date for each in due])
     statements: list[dict[str, Any]] = [
