@@ -23,8 +23,16 @@ ACCESS = {
 }
 """The panels of the row about access, and what each shows."""
 
+LEDGER = {
+    "Ledger unsealed and its age",
+    "Ledger seal lag",
+    "Ledger size, here and published",
+    "Feed followers",
+}
+
 EXPECTED = {
     *ACCESS,
+    *LEDGER,
     "Pods up",
     "Version",
     "Readiness by pod",
